@@ -1,0 +1,192 @@
+//! HTTP over the daemon's Unix socket. Holds no truth: every call asks anew.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+
+use super::refusal::{Code, Refusal};
+use super::types::{
+    Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
+    RestartRequest, Screen, SendRequest, Session, StartRequest, Started, StopRequest, Table,
+};
+
+/// Why a call did not bring an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("failed to connect to the daemon at {path}: {source}")]
+    Connect { path: PathBuf, source: std::io::Error },
+    #[error("the daemon at {path} closed the connection: {source}")]
+    Broken { path: PathBuf, source: hyper::Error },
+    #[error("the daemon sent what this version does not understand: {0} (a daemon of another version? `beadle daemon restart`)")]
+    Garbled(serde_json::Error),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// A daemon's address. Cheap to clone; each call opens a connection of its own.
+#[derive(Debug, Clone)]
+pub struct Client {
+    socket: PathBuf,
+}
+
+impl Client {
+    pub fn new(socket: impl Into<PathBuf>) -> Self {
+        Self { socket: socket.into() }
+    }
+
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// The table, at once. `all` includes ended sessions; `sample` measures first.
+    pub async fn sessions(&self, all: bool, sample: bool) -> Result<Table, ClientError> {
+        self.get(&format!("/api/sessions?all={all}&sample={sample}")).await
+    }
+
+    /// The table as soon as it is newer than `generation`; after 30 s the same one again. While such a
+    /// call waits, the daemon samples once a second.
+    pub async fn sessions_newer_than(&self, generation: u64, all: bool) -> Result<Table, ClientError> {
+        self.get(&format!("/api/sessions?all={all}&newer_than={generation}")).await
+    }
+
+    pub async fn session(&self, id: &str) -> Result<Detail, ClientError> {
+        self.get(&format!("/api/sessions/{}", path_segment(id))).await
+    }
+
+    pub async fn health(&self) -> Result<HealthReport, ClientError> {
+        self.get("/api/active-sessions").await
+    }
+
+    pub async fn screen(&self, id: &str) -> Result<Screen, ClientError> {
+        self.get(&format!("/api/sessions/{}/screen", path_segment(id))).await
+    }
+
+    pub async fn start(&self, request: &StartRequest) -> Result<Started, ClientError> {
+        self.post("/api/session/start", request).await
+    }
+
+    /// Answers when everything is gone and verified, or what cannot go is known.
+    pub async fn kill(&self, request: &KillRequest) -> Result<KillReport, ClientError> {
+        self.post("/api/kill", request).await
+    }
+
+    pub async fn close_all(&self, request: &CloseAllRequest) -> Result<KillReport, ClientError> {
+        self.post("/api/close-all-sessions", request).await
+    }
+
+    pub async fn act(&self, verb: Act, targets: &[String]) -> Result<Done, ClientError> {
+        self.post("/api/act", &ActRequest { verb, targets: targets.to_vec() }).await
+    }
+
+    pub async fn rename(&self, id: &str, name: &str) -> Result<Session, ClientError> {
+        self.post(&format!("/api/sessions/{}/rename", path_segment(id)), &serde_json::json!({ "name": name })).await
+    }
+
+    pub async fn restart(&self, id: &str, request: &RestartRequest) -> Result<Session, ClientError> {
+        self.post(&format!("/api/sessions/{}/restart", path_segment(id)), request).await
+    }
+
+    pub async fn send(&self, id: &str, request: &SendRequest) -> Result<Session, ClientError> {
+        self.post(&format!("/api/sessions/{}/send", path_segment(id)), request).await
+    }
+
+    pub async fn heartbeat(&self, id: &str) -> Result<Session, ClientError> {
+        self.post(&format!("/api/heartbeat?session_id={}", path_segment(id)), &serde_json::json!({})).await
+    }
+
+    pub async fn daemon(&self) -> Result<DaemonStatus, ClientError> {
+        self.get("/api/daemon").await
+    }
+
+    pub async fn daemon_stop(&self, request: &StopRequest) -> Result<KillReport, ClientError> {
+        self.post("/api/daemon/stop", request).await
+    }
+
+    pub async fn daemon_restart(&self) -> Result<serde_json::Value, ClientError> {
+        self.post("/api/daemon/restart", &serde_json::json!({})).await
+    }
+
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.call("GET", path, Bytes::new()).await
+    }
+
+    pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
+        let bytes = serde_json::to_vec(body).map_err(ClientError::Garbled)?;
+        self.call("POST", path, Bytes::from(bytes)).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, method: &str, path: &str, body: Bytes) -> Result<T, ClientError> {
+        let (ok, status, bytes) = self.exchange(method, path, body).await?;
+        if ok {
+            return serde_json::from_slice(&bytes).map_err(ClientError::Garbled);
+        }
+        Err(ClientError::Refused(match serde_json::from_slice::<ErrorBody>(&bytes) {
+            Ok(body) => Refusal::new(Code::from_word(&body.error.code), body.error.message),
+            Err(_) => Refusal::new(Code::Internal, format!("the daemon answered {status} to {method} {path}")),
+        }))
+    }
+
+    async fn exchange(&self, method: &str, path: &str, body: Bytes) -> Result<(bool, u16, Bytes), ClientError> {
+        let broken = |source| ClientError::Broken { path: self.socket.clone(), source };
+        let stream = crate::sys::socket::connect_async(&self.socket)
+            .await
+            .map_err(|source| ClientError::Connect { path: self.socket.clone(), source })?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::<UnixStream>::new(stream)).await.map_err(broken)?;
+        let driver = tokio::spawn(connection);
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = if method == "GET" { hyper::Method::GET } else { hyper::Method::POST };
+        *request.uri_mut() = path.parse().unwrap_or_else(|_| hyper::Uri::from_static("/"));
+        let headers = request.headers_mut();
+        headers.insert("host", hyper::header::HeaderValue::from_static("beadle"));
+        headers.insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
+        let response = sender.send_request(request).await.map_err(broken)?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(broken)?.to_bytes();
+        driver.abort();
+        Ok((status.is_success(), status.as_u16(), bytes))
+    }
+
+    /// Waits until the daemon answers, at most `patience`.
+    pub async fn until_up(&self, patience: Duration) -> Result<DaemonStatus, ClientError> {
+        let end = tokio::time::Instant::now() + patience;
+        loop {
+            match self.daemon().await {
+                Err(ClientError::Connect { .. } | ClientError::Broken { .. }) if tokio::time::Instant::now() < end => {
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+/// Percent-encodes whatever is not unreserved (RFC 3986, 2.3).
+pub fn path_segment(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for b in text.bytes() {
+        if b.is_ascii_alphanumeric() || b"-._~".contains(&b) {
+            out.push(b as char);
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{b:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_name_cannot_leave_its_path_segment() {
+        assert_eq!(super::path_segment("a/../b?x=%"), "a%2F..%2Fb%3Fx%3D%25");
+    }
+}

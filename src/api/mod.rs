@@ -1,0 +1,12 @@
+//! The contract between clients and the daemon, and between whoever looks at a session and its keeper.
+//!
+//! - [`types`]: what travels as JSON, on the socket and behind `--json`.
+//! - [`refusal`]: every refusal, with its HTTP status and its exit status, in one place.
+//! - [`client`]: HTTP over the Unix socket.
+//! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
+//! - [`record`]: the shape of a recording on disk.
+
+pub mod client;
+pub mod refusal;
+pub mod types;
+pub mod wire;

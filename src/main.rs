@@ -1,0 +1,3 @@
+//! Runs the verb and turns its result into an exit status.
+
+fn main() {}

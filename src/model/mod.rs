@@ -1,0 +1,13 @@
+//! The words and the rules. Pure: no I/O, no async, no clock; time is always an argument.
+//!
+//! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why),
+//! [`process`] (which processes a session owns) and [`stop`] (how it is taken away).
+
+pub mod agent;
+pub mod lifecycle;
+pub mod process;
+pub mod select;
+pub mod session;
+pub mod stop;
+pub mod text;
+pub mod verdict;

@@ -1,0 +1,121 @@
+//! Which session a person means: an id, a unique prefix of one, a name, or a glob over names and ids.
+
+/// What can be meant. Sessions are offered live ones first, each group newest first.
+#[derive(Debug, Clone)]
+pub struct Choice<'a> {
+    pub id: &'a str,
+    pub name: &'a str,
+    pub live: bool,
+}
+
+/// Why nothing was chosen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotChosen {
+    #[error("no session {0:?} (`beadle ls --all` lists them)")]
+    None(String),
+    #[error("{0:?} is the beginning of several ids: {1}")]
+    Ambiguous(String, String),
+}
+
+/// True when `pattern` has a wildcard.
+pub fn is_glob(pattern: &str) -> bool {
+    pattern.contains(['*', '?'])
+}
+
+/// The one session that `word` names: the id, else the live session of that name, else the one that ended
+/// last, else the session whose id alone begins so.
+pub fn one<'a>(word: &str, choices: &[Choice<'a>]) -> Result<&'a str, NotChosen> {
+    if let Some(exact) = choices.iter().find(|c| c.id == word) {
+        return Ok(exact.id);
+    }
+    let named = choices.iter().find(|c| c.live && c.name == word).or_else(|| choices.iter().find(|c| c.name == word));
+    if let Some(named) = named {
+        return Ok(named.id);
+    }
+    let begun: Vec<&Choice<'_>> = choices.iter().filter(|c| !word.is_empty() && c.id.starts_with(word)).collect();
+    match begun.as_slice() {
+        [] => Err(NotChosen::None(word.into())),
+        [only] => Ok(choices.iter().find(|c| c.id == only.id).map_or("", |c| c.id)),
+        several => Err(NotChosen::Ambiguous(word.into(), several.iter().map(|c| c.id).collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// The sessions several words mean, in order, each once. A glob chooses live sessions only and must
+/// match at least one.
+pub fn several<'a>(words: &[String], choices: &[Choice<'a>]) -> Result<Vec<&'a str>, NotChosen> {
+    let mut out: Vec<&'a str> = Vec::new();
+    for word in words {
+        let found = if is_glob(word) { globbed(word, choices)? } else { vec![one(word, choices)?] };
+        for id in found {
+            if !out.contains(&id) {
+                out.push(id);
+            }
+        }
+    }
+    Ok(out)
+}
+
+fn globbed<'a>(pattern: &str, choices: &[Choice<'a>]) -> Result<Vec<&'a str>, NotChosen> {
+    let hits: Vec<&'a str> = choices.iter().filter(|c| c.live && (matches(pattern, c.name) || matches(pattern, c.id))).map(|c| c.id).collect();
+    if hits.is_empty() { Err(NotChosen::None(pattern.into())) } else { Ok(hits) }
+}
+
+/// Shell-like match with `*` and `?`, in time linear in the text for each star.
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let (p, t): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (mut pi, mut ti) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    while ti < t.len() {
+        if pi < p.len() && (p[pi] == '?' || (p[pi] != '*' && p[pi] == t[ti])) {
+            pi += 1;
+            ti += 1;
+        } else if pi < p.len() && p[pi] == '*' {
+            back = Some((pi, ti));
+            pi += 1;
+        } else if let Some((star, at)) = back {
+            back = Some((star, at + 1));
+            pi = star + 1;
+            ti = at + 1;
+        } else {
+            return false;
+        }
+    }
+    p[pi..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CHOICES: &[Choice<'static>] = &[
+        Choice { id: "k3f9q2", name: "front-a", live: true },
+        Choice { id: "k3zzzz", name: "front-b", live: true },
+        Choice { id: "aaaaaa", name: "front-a", live: false },
+        Choice { id: "bbbbbb", name: "old", live: false },
+        Choice { id: "cccccc", name: "old", live: false },
+    ];
+
+    #[test]
+    fn id_then_live_name_then_last_ended_then_prefix() {
+        assert_eq!(one("k3f9q2", CHOICES), Ok("k3f9q2"));
+        assert_eq!(one("front-a", CHOICES), Ok("k3f9q2"));
+        assert_eq!(one("old", CHOICES), Ok("bbbbbb"));
+        assert_eq!(one("aa", CHOICES), Ok("aaaaaa"));
+        assert!(matches!(one("k3", CHOICES), Err(NotChosen::Ambiguous(..))));
+        assert!(matches!(one("", CHOICES), Err(NotChosen::None(_))));
+    }
+
+    #[test]
+    fn a_glob_takes_live_sessions_and_refuses_to_take_none() {
+        let words = |w: &[&str]| w.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(several(&words(&["front-*", "k3f9q2"]), CHOICES), Ok(vec!["k3f9q2", "k3zzzz"]));
+        assert!(several(&words(&["old*"]), CHOICES).is_err());
+    }
+
+    #[test]
+    fn stars_match_any_run_and_marks_one_character() {
+        for (p, t, yes) in [("*", "", true), ("a*c", "abbc", true), ("a?c", "abc", true), ("a?c", "ac", false), ("*b*b", "abab", true), ("x*", "ax", false)] {
+            assert_eq!(matches(p, t), yes, "{p} {t}");
+        }
+    }
+}

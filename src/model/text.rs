@@ -1,0 +1,97 @@
+//! Untrusted text made safe to show: what came from a process never steers a terminal.
+
+/// Longest name, in characters.
+pub const MAX_NAME: usize = 100;
+
+/// Text on one line without control or formatting characters; each is shown as `·`, runs of
+/// white space as one space.
+///
+/// Bidirectional overrides and zero-width characters are dropped too: they can make one name look like
+/// another (Unicode TR 36).
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(1024));
+    let mut spaced = false;
+    for c in text.chars() {
+        match c {
+            c if c.is_whitespace() => {
+                if !spaced {
+                    out.push(' ');
+                }
+                spaced = true;
+                continue;
+            }
+            c if is_invisible(c) => {}
+            c if c.is_control() => out.push('·'),
+            c => out.push(c),
+        }
+        spaced = false;
+    }
+    out
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{00AD}')
+}
+
+/// [`printable`], cut to `max` characters with an ellipsis.
+pub fn printable_within(text: &str, max: usize) -> String {
+    // Only as much of a hostile text is looked at as could ever be shown.
+    let head: String = text.chars().take(max.saturating_mul(4)).collect();
+    let clean = printable(&head);
+    if clean.chars().count() <= max {
+        return clean;
+    }
+    let mut cut: String = clean.chars().take(max.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// Why a name cannot be given, or `None` when it can.
+///
+/// A name is what a person types after a verb: no control characters, no white space, no glob
+/// characters, no leading `-`, no `:` (tmux targets have it).
+pub fn name_refusal(name: &str) -> Option<String> {
+    let bad = |c: char| c.is_control() || c.is_whitespace() || is_invisible(c) || "*?[]{}:/\\#'\"".contains(c);
+    if name.is_empty() {
+        return Some("a name cannot be empty".into());
+    }
+    if name.chars().count() > MAX_NAME {
+        return Some(format!("a name has at most {MAX_NAME} characters"));
+    }
+    if name.starts_with('-') || name.starts_with('.') {
+        return Some("a name cannot begin with '-' or '.'".into());
+    }
+    let found = name.chars().find(|c| bad(*c))?;
+    Some(format!("a name cannot hold {found:?}: use letters, digits, '-', '_', '.', '@', '+', '='"))
+}
+
+/// A name made from whatever text: what [`name_refusal`] would refuse becomes `-`.
+pub fn name_from(text: &str) -> String {
+    let raw: String = text.chars().take(40).map(|c| if c.is_alphanumeric() || "_.@+=-".contains(c) { c } else { '-' }).collect();
+    let trimmed = raw.trim_matches(['-', '.']);
+    if trimmed.is_empty() { "session".into() } else { trimmed.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escape_sequences_do_not_pass() {
+        assert_eq!(printable("a\x1b]0;evil\x07b\nc\u{202e}d"), "a·]0;evil·b cd");
+        assert_eq!(printable_within(&"x".repeat(10_000), 5), "xxxx…");
+    }
+
+    proptest! {
+        #[test]
+        fn printable_text_never_holds_a_control_character(text in ".{0,200}") {
+            prop_assert!(!printable(&text).chars().any(char::is_control));
+        }
+
+        #[test]
+        fn a_made_name_is_never_refused(text in "\\PC{0,60}") {
+            prop_assert_eq!(name_refusal(&name_from(&text)), None);
+        }
+    }
+}

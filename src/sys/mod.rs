@@ -1,0 +1,3 @@
+//! The machine. The only room that says nix, rustix, sysinfo, `/proc`, cgroup or `unsafe`.
+
+pub mod socket;

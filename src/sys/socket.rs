@@ -1,0 +1,56 @@
+//! Unix sockets: bound and connected below any path, however long, and who is at the other end.
+//!
+//! `sun_path` holds 108 bytes (unix(7)); a longer path is reached through an open directory,
+//! as `/proc/self/fd/N/name`.
+
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+const SUN_PATH: usize = 107;
+
+/// Connects; long paths through their directory.
+pub fn connect(path: &Path) -> io::Result<UnixStream> {
+    with_short(path, |short| UnixStream::connect(short))
+}
+
+/// Connects without blocking the task.
+pub async fn connect_async(path: &Path) -> io::Result<tokio::net::UnixStream> {
+    if path.as_os_str().len() <= SUN_PATH {
+        return tokio::net::UnixStream::connect(path).await;
+    }
+    let stream = connect(path)?;
+    stream.set_nonblocking(true)?;
+    tokio::net::UnixStream::from_std(stream)
+}
+
+/// Binds with mode 0600 in place of whatever socket stood there. The directory must be the user's own: see
+/// [`super::dirs::ensure_private`].
+pub fn bind(path: &Path) -> io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let listener = with_short(path, |short| UnixListener::bind(short))?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    Ok(listener)
+}
+
+fn with_short<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::Result<T> {
+    if path.as_os_str().len() <= SUN_PATH {
+        return act(path);
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket path needs a directory and a name"));
+    };
+    let dir: OwnedFd = std::fs::File::open(parent)?.into();
+    let short = PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name);
+    act(&short)
+}
+
+/// Who connected: (pid, uid), as the kernel noted at connect time (unix(7), `SO_PEERCRED`).
+pub fn peer(stream: &impl std::os::fd::AsFd) -> io::Result<(i32, u32)> {
+    let cred = nix::sys::socket::getsockopt(&stream.as_fd(), nix::sys::socket::sockopt::PeerCredentials)?;
+    Ok((cred.pid(), cred.uid()))
+}
