@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use super::refusal::{Code, Refusal};
 use super::types::{
     Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
-    RestartRequest, Screen, SendRequest, Session, StartRequest, Started, StopRequest, Table,
+    LogChunk, RestartRequest, Screen, SendRequest, Session, StartRequest, Started, StopRequest, Table,
 };
 
 /// Why a call did not bring an answer.
@@ -24,7 +24,9 @@ pub enum ClientError {
     Connect { path: PathBuf, source: std::io::Error },
     #[error("the daemon at {path} closed the connection: {source}")]
     Broken { path: PathBuf, source: hyper::Error },
-    #[error("the daemon sent what this version does not understand: {0} (a daemon of another version? `beadle daemon restart`)")]
+    #[error(
+        "the daemon sent what this version does not understand: {0} (a daemon of another version? `beadle daemon restart`)"
+    )]
     Garbled(serde_json::Error),
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -66,6 +68,18 @@ impl Client {
 
     pub async fn screen(&self, id: &str) -> Result<Screen, ClientError> {
         self.get(&format!("/api/sessions/{}/screen", path_segment(id))).await
+    }
+
+    /// Recorded output from `from` on (bytes since the session began); with `wait` not before there is some,
+    /// the session has ended, or 30 s have passed.
+    pub async fn log(&self, id: &str, from: u64, wait: bool) -> Result<LogChunk, ClientError> {
+        let path = format!("/api/sessions/{}/log?from={from}&wait={wait}", path_segment(id));
+        let answer = self.exchange("GET", &path, Bytes::new()).await?;
+        let number = |name: &str| answer.headers.get(name).and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
+        let (next, missing, ended) =
+            (number("x-beadle-next"), number("x-beadle-missing"), number("x-beadle-ended") == 1);
+        let bytes = accepted("GET", &path, answer)?.to_vec();
+        Ok(LogChunk { bytes, next, missing, ended })
     }
 
     pub async fn start(&self, request: &StartRequest) -> Result<Started, ClientError> {
@@ -123,17 +137,11 @@ impl Client {
     }
 
     async fn call<T: DeserializeOwned>(&self, method: &str, path: &str, body: Bytes) -> Result<T, ClientError> {
-        let (ok, status, bytes) = self.exchange(method, path, body).await?;
-        if ok {
-            return serde_json::from_slice(&bytes).map_err(ClientError::Garbled);
-        }
-        Err(ClientError::Refused(match serde_json::from_slice::<ErrorBody>(&bytes) {
-            Ok(body) => Refusal::new(Code::from_word(&body.error.code), body.error.message),
-            Err(_) => Refusal::new(Code::Internal, format!("the daemon answered {status} to {method} {path}")),
-        }))
+        let answer = self.exchange(method, path, body).await?;
+        serde_json::from_slice(&accepted(method, path, answer)?).map_err(ClientError::Garbled)
     }
 
-    async fn exchange(&self, method: &str, path: &str, body: Bytes) -> Result<(bool, u16, Bytes), ClientError> {
+    async fn exchange(&self, method: &str, path: &str, body: Bytes) -> Result<Answer, ClientError> {
         let broken = |source| ClientError::Broken { path: self.socket.clone(), source };
         let stream = crate::sys::socket::connect_async(&self.socket)
             .await
@@ -148,10 +156,10 @@ impl Client {
         headers.insert("host", hyper::header::HeaderValue::from_static("beadle"));
         headers.insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
         let response = sender.send_request(request).await.map_err(broken)?;
-        let status = response.status();
-        let bytes = response.into_body().collect().await.map_err(broken)?.to_bytes();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map_err(broken)?.to_bytes();
         driver.abort();
-        Ok((status.is_success(), status.as_u16(), bytes))
+        Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
     /// Waits until the daemon answers, at most `patience`.
@@ -166,6 +174,22 @@ impl Client {
             }
         }
     }
+}
+
+struct Answer {
+    status: hyper::StatusCode,
+    headers: hyper::HeaderMap,
+    body: Bytes,
+}
+
+fn accepted(method: &str, path: &str, answer: Answer) -> Result<Bytes, ClientError> {
+    if answer.status.is_success() {
+        return Ok(answer.body);
+    }
+    Err(ClientError::Refused(match serde_json::from_slice::<ErrorBody>(&answer.body) {
+        Ok(body) => Refusal::new(Code::from_word(&body.error.code), body.error.message),
+        Err(_) => Refusal::new(Code::Internal, format!("the daemon answered {} to {method} {path}", answer.status)),
+    }))
 }
 
 /// Percent-encodes whatever is not unreserved (RFC 3986, 2.3).

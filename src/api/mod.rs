@@ -6,6 +6,7 @@
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
 //! - [`record`]: the shape of a recording on disk.
 
+pub mod attach;
 pub mod client;
 pub mod refusal;
 pub mod types;

@@ -301,6 +301,19 @@ pub struct Screen {
     pub cursor: Option<(u16, u16)>,
 }
 
+/// A piece of a recording: `GET /api/sessions/{id}/log?from=N&wait=true`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogChunk {
+    /// Raw bytes as the agent wrote them.
+    pub bytes: Vec<u8>,
+    /// Where the next piece begins, in bytes since the session began.
+    pub next: u64,
+    /// Bytes between `from` and this piece that are no longer (or never were) recorded.
+    pub missing: u64,
+    /// Nothing will follow.
+    pub ended: bool,
+}
+
 /// `daemon status --json`, `GET /api/daemon`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DaemonStatus {

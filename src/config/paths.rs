@@ -30,9 +30,8 @@ impl Paths {
         let named = |name: &'static str| absolute(name, env(name));
         // XDG Base Directory: relative or empty values are ignored.
         let xdg = |name: &str| env(name).map(PathBuf::from).filter(|p| p.is_absolute());
-        let home = |instead| {
-            env("HOME").map(PathBuf::from).filter(|p| p.is_absolute()).ok_or(PathsError::NoHome(instead))
-        };
+        let home =
+            |instead| env("HOME").map(PathBuf::from).filter(|p| p.is_absolute()).ok_or(PathsError::NoHome(instead));
         let state = match (named("BEADLE_STATE_DIR")?, xdg("XDG_STATE_HOME")) {
             (Some(dir), _) => dir,
             (None, Some(xdg)) => xdg.join("beadle"),

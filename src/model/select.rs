@@ -56,7 +56,11 @@ pub fn several<'a>(words: &[String], choices: &[Choice<'a>]) -> Result<Vec<&'a s
 }
 
 fn globbed<'a>(pattern: &str, choices: &[Choice<'a>]) -> Result<Vec<&'a str>, NotChosen> {
-    let hits: Vec<&'a str> = choices.iter().filter(|c| c.live && (matches(pattern, c.name) || matches(pattern, c.id))).map(|c| c.id).collect();
+    let hits: Vec<&'a str> = choices
+        .iter()
+        .filter(|c| c.live && (matches(pattern, c.name) || matches(pattern, c.id)))
+        .map(|c| c.id)
+        .collect();
     if hits.is_empty() { Err(NotChosen::None(pattern.into())) } else { Ok(hits) }
 }
 
@@ -114,7 +118,14 @@ mod tests {
 
     #[test]
     fn stars_match_any_run_and_marks_one_character() {
-        for (p, t, yes) in [("*", "", true), ("a*c", "abbc", true), ("a?c", "abc", true), ("a?c", "ac", false), ("*b*b", "abab", true), ("x*", "ax", false)] {
+        for (p, t, yes) in [
+            ("*", "", true),
+            ("a*c", "abbc", true),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*b*b", "abab", true),
+            ("x*", "ax", false),
+        ] {
             assert_eq!(matches(p, t), yes, "{p} {t}");
         }
     }

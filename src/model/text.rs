@@ -67,7 +67,8 @@ pub fn name_refusal(name: &str) -> Option<String> {
 
 /// A name made from whatever text: what [`name_refusal`] would refuse becomes `-`.
 pub fn name_from(text: &str) -> String {
-    let raw: String = text.chars().take(40).map(|c| if c.is_alphanumeric() || "_.@+=-".contains(c) { c } else { '-' }).collect();
+    let raw: String =
+        text.chars().take(40).map(|c| if c.is_alphanumeric() || "_.@+=-".contains(c) { c } else { '-' }).collect();
     let trimmed = raw.trim_matches(['-', '.']);
     if trimmed.is_empty() { "session".into() } else { trimmed.into() }
 }
