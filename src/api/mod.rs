@@ -4,10 +4,12 @@
 //! - [`refusal`]: every refusal, with its HTTP status and its exit status, in one place.
 //! - [`client`]: HTTP over the Unix socket.
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
-//! - [`record`]: the shape of a recording on disk.
+//! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording.
 
 pub mod attach;
 pub mod client;
+pub mod kept;
+pub mod record;
 pub mod refusal;
 pub mod types;
 pub mod wire;

@@ -1,3 +1,19 @@
 //! The machine. The only room that says nix, rustix, sysinfo, `/proc`, cgroup or `unsafe`.
+//!
+//! - [`process`], [`table`]: who lives; [`signal`]: the one function that sends signals.
+//! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
+//! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
+pub mod cgroup;
+pub mod clock;
+pub mod dirs;
+pub mod fds;
+pub mod lock;
+pub mod poll;
+pub mod process;
+pub mod pty;
+pub mod pulse;
+pub mod signal;
 pub mod socket;
+pub mod spawn;
+pub mod table;
