@@ -130,16 +130,25 @@ fn number<T: std::str::FromStr>(bytes: &[u8]) -> Option<T> {
 pub struct Table {
     by_pid: HashMap<i32, Proc>,
     children: HashMap<i32, Vec<i32>>,
+    /// Members of each process group and session, but for the leader itself.
+    led: HashMap<i32, Vec<i32>>,
 }
 
 impl Table {
     pub fn new(procs: impl IntoIterator<Item = Proc>) -> Self {
         let by_pid: HashMap<i32, Proc> = procs.into_iter().map(|p| (p.id.pid, p)).collect();
         let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+        let mut led: HashMap<i32, Vec<i32>> = HashMap::new();
         for p in by_pid.values() {
             children.entry(p.ppid).or_default().push(p.id.pid);
+            if p.pgrp != p.id.pid {
+                led.entry(p.pgrp).or_default().push(p.id.pid);
+            }
+            if p.sid != p.id.pid && p.sid != p.pgrp {
+                led.entry(p.sid).or_default().push(p.id.pid);
+            }
         }
-        Self { by_pid, children }
+        Self { by_pid, children, led }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Proc> {
@@ -169,6 +178,11 @@ impl Table {
 
     pub fn children(&self, pid: i32) -> &[i32] {
         self.children.get(&pid).map_or(&[], Vec::as_slice)
+    }
+
+    /// Who is in a process group or session of this leader.
+    fn led_by(&self, leader: i32) -> &[i32] {
+        self.led.get(&leader).map_or(&[], Vec::as_slice)
     }
 
     /// The pid itself and all above it, nearest first. A cycle (a table torn by reuse) ends the walk.
@@ -266,24 +280,15 @@ impl Walk<'_> {
 
     /// Groups and sessions led by members, until nothing is added.
     fn followers(&mut self) {
-        loop {
-            let before = self.order.len();
-            let led: Vec<i32> = self
-                .table
-                .iter()
-                .filter(|p| !self.seen.contains(&p.id.pid))
-                .filter(|p| self.leads(p.pgrp) || self.leads(p.sid))
-                .map(|p| p.id.pid)
-                .collect();
-            led.into_iter().for_each(|pid| self.take(pid));
-            if self.order.len() == before {
-                return;
+        let mut at = 0;
+        while let Some(leader) = self.order.get(at).copied() {
+            at += 1;
+            for pid in self.table.led_by(leader) {
+                if !self.seen.contains(pid) {
+                    self.take(*pid);
+                }
             }
         }
-    }
-
-    fn leads(&self, group: i32) -> bool {
-        self.seen.contains(&group) && !self.boundary.protected.contains(&group)
     }
 }
 
@@ -306,7 +311,10 @@ mod tests {
     fn a_name_with_brackets_and_newlines_is_parsed() {
         let line = b"4711 (a) R 9 (x\n) S 10 4711 4712 34816 4711 4194304 100 0 0 0 7 5 0 0 20 0 3 0 123456 1000 250 18446744073709551615 1 1";
         let p = Proc::parse(line).unwrap();
-        assert_eq!((p.id, p.ppid, p.pgrp, p.sid, p.state), (ProcId { pid: 4711, start: 123_456 }, 10, 4711, 4712, b'S'));
+        assert_eq!(
+            (p.id, p.ppid, p.pgrp, p.sid, p.state),
+            (ProcId { pid: 4711, start: 123_456 }, 10, 4711, 4712, b'S')
+        );
         assert_eq!((p.cpu_ticks, p.rss_pages, p.threads, p.tty, p.kernel), (12, 250, 3, 34816, false));
         assert_eq!(Proc::parse(b"12 (x) S 1"), None);
         assert_eq!(Proc::parse(b""), None);
@@ -316,12 +324,12 @@ mod tests {
     fn a_session_is_its_keepers_subtree_and_not_its_neighbours() {
         let table = Table::new([
             Proc::kin(1, 0, 1, 1, 1),
-            Proc::kin(10, 1, 10, 10, 5),   // daemon
-            Proc::kin(20, 10, 20, 20, 6),  // keeper a
-            Proc::kin(21, 20, 21, 21, 7),  // leader a
-            Proc::kin(22, 21, 22, 21, 8),  // job of a
-            Proc::kin(23, 20, 23, 23, 9),  // daemon of a, reparented
-            Proc::kin(30, 10, 30, 30, 6),  // keeper b
+            Proc::kin(10, 1, 10, 10, 5),  // daemon
+            Proc::kin(20, 10, 20, 20, 6), // keeper a
+            Proc::kin(21, 20, 21, 21, 7), // leader a
+            Proc::kin(22, 21, 22, 21, 8), // job of a
+            Proc::kin(23, 20, 23, 23, 9), // daemon of a, reparented
+            Proc::kin(30, 10, 30, 30, 6), // keeper b
             Proc::kin(31, 30, 31, 31, 7),
         ]);
         let boundary = Boundary { keepers: [20, 30].into(), protected: [10, 1].into(), ..Boundary::default() };
@@ -332,13 +340,13 @@ mod tests {
     fn without_a_keeper_tag_memory_and_followers_find_what_is_left() {
         let table = Table::new([
             Proc::kin(1, 0, 1, 1, 1),
-            Proc::kin(5, 1, 5, 5, 2),      // an older carrier: the tmux server that handed the tag down
-            Proc::kin(22, 1, 22, 22, 8),   // carries the tag
-            Proc::kin(23, 22, 22, 22, 9),  // its child
-            Proc::kin(24, 1, 22, 22, 9),   // in its session, reparented, no tag
-            Proc::kin(25, 1, 25, 25, 9),   // remembered
-            Proc::kin(26, 1, 26, 26, 9),   // a stranger
-            Proc::kin(27, 1, 27, 27, 12),  // a stranger with a remembered pid
+            Proc::kin(5, 1, 5, 5, 2), // an older carrier: the tmux server that handed the tag down
+            Proc::kin(22, 1, 22, 22, 8), // carries the tag
+            Proc::kin(23, 22, 22, 22, 9), // its child
+            Proc::kin(24, 1, 22, 22, 9), // in its session, reparented, no tag
+            Proc::kin(25, 1, 25, 25, 9), // remembered
+            Proc::kin(26, 1, 26, 26, 9), // a stranger
+            Proc::kin(27, 1, 27, 27, 12), // a stranger with a remembered pid
         ]);
         let claim = Claim {
             keeper: Some(ProcId { pid: 20, start: 6 }),

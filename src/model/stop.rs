@@ -368,7 +368,12 @@ mod tests {
     }
 
     fn an_actor() -> impl Strategy<Value = (bool, bool, bool, u64)> {
-        (any::<bool>(), prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop_oneof![3 => Just(0u64), 1 => 0u64..4000])
+        (
+            any::<bool>(),
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.1),
+            prop_oneof![3 => Just(0u64), 1 => 0u64..4000],
+        )
     }
 
     proptest! {

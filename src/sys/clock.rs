@@ -33,7 +33,11 @@ pub fn boot_id() -> String {
 
 /// Clock ticks a second, the unit of process times (sysconf(3), `_SC_CLK_TCK`).
 pub fn ticks_per_second() -> u64 {
-    nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().and_then(|t| u64::try_from(t).ok()).unwrap_or(100)
+    nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)
+        .ok()
+        .flatten()
+        .and_then(|t| u64::try_from(t).ok())
+        .unwrap_or(100)
 }
 
 /// Bytes in a page of memory.

@@ -52,7 +52,9 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
-    let written = private_file(&temporary).and_then(|mut f| f.write_all(content)).and_then(|()| std::fs::rename(&temporary, path));
+    let written = private_file(&temporary)
+        .and_then(|mut f| f.write_all(content))
+        .and_then(|()| std::fs::rename(&temporary, path));
     if written.is_err() {
         // The error that counts is already in hand.
         let _ = std::fs::remove_file(&temporary);

@@ -107,7 +107,9 @@ pub enum Heard {
 impl Signals {
     pub fn new() -> io::Result<Self> {
         let mut set = SigSet::empty();
-        for signal in [Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGXFSZ] {
+        for signal in
+            [Signal::SIGCHLD, Signal::SIGUSR1, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGXFSZ]
+        {
             set.add(signal);
         }
         pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
@@ -153,7 +155,9 @@ pub fn reap() -> Reap {
     use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     loop {
         return match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => Reap::One(Reaped { pid: pid.as_raw(), code: Some(code), signal: None }),
+            Ok(WaitStatus::Exited(pid, code)) => {
+                Reap::One(Reaped { pid: pid.as_raw(), code: Some(code), signal: None })
+            }
             Ok(WaitStatus::Signaled(pid, signal, _)) => {
                 Reap::One(Reaped { pid: pid.as_raw(), code: None, signal: Some(signal as i32) })
             }

@@ -72,7 +72,8 @@ impl AsFd for Pin {
 /// Untrusted text.
 pub fn command(pid: i32) -> String {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let line = bytes.split(|b| *b == 0).filter(|a| !a.is_empty()).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
+    let line =
+        bytes.split(|b| *b == 0).filter(|a| !a.is_empty()).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
     if line.is_empty() { stat(pid).map_or_else(String::new, |p| format!("[{}]", p.comm())) } else { line }
 }
 

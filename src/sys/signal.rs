@@ -70,7 +70,8 @@ impl Guard {
     /// `protected` are pids with all that must live: beadle's own processes, clients outside every session, and
     /// their ancestors. `fence` is `NAME=VALUE`: then only processes started with it may be signalled.
     pub fn new(protected: HashSet<i32>, fence: Option<&str>) -> Self {
-        let fence = fence.and_then(|f| f.split_once('=')).map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+        let fence =
+            fence.and_then(|f| f.split_once('=')).map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
         Self { protected, fence }
     }
 

@@ -61,7 +61,13 @@ pub enum BirthError {
 }
 
 /// The steps of a child before execve(2); their numbers travel through the failure pipe.
-const STEPS: [&str; 5] = ["get a controlling terminal", "set up standard input and output", "enter the directory", "execute the command", "start"];
+const STEPS: [&str; 5] = [
+    "get a controlling terminal",
+    "set up standard input and output",
+    "enter the directory",
+    "execute the command",
+    "start",
+];
 
 struct Strings {
     program: CString,
@@ -75,7 +81,8 @@ impl Strings {
     fn of(birth: &Birth) -> Result<Self, BirthError> {
         let c = |s: &[u8]| CString::new(s).map_err(|_| BirthError::Nul);
         let all = |v: &[String]| v.iter().map(|s| c(s.as_bytes())).collect::<Result<Vec<_>, _>>();
-        let adjust = std::fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|s| s.trim().parse::<i32>().ok());
+        let adjust =
+            std::fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|s| s.trim().parse::<i32>().ok());
         let oom = (adjust.unwrap_or(0) + birth.oom_raise).clamp(-1000, 1000).to_string();
         Ok(Self {
             program: c(birth.program.as_os_str().as_bytes())?,
@@ -342,6 +349,20 @@ pub fn become_keeper() -> io::Result<()> {
     Ok(())
 }
 
+/// One heap for all threads: a keeper has little to gain from several, and each costs memory (mallopt(3)).
+pub fn stay_small() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: a tuning knob; called before any second thread.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
+/// The user this process acts as.
+pub fn own_uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,7 +402,11 @@ mod tests {
         assert_eq!(lines[..4], ["0027", "100", "/tmp", "1"]);
         let own: i32 = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap().trim().parse().unwrap();
         assert_eq!(lines[4].parse::<i32>().unwrap(), (own + 300).min(1000));
-        assert!(lines[5].contains("SigBlk:\t0000000000000000") && lines[5].contains("SigIgn:\t0000000000000000"), "{}", lines[5]);
+        assert!(
+            lines[5].contains("SigBlk:\t0000000000000000") && lines[5].contains("SigIgn:\t0000000000000000"),
+            "{}",
+            lines[5]
+        );
     }
 
     #[test]
