@@ -5,10 +5,12 @@
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
 pub mod cgroup;
+pub mod child;
 pub mod clock;
 pub mod dirs;
 pub mod fds;
 pub mod lock;
+pub mod peers;
 pub mod poll;
 pub mod process;
 pub mod pty;

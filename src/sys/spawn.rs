@@ -349,6 +349,57 @@ pub fn become_keeper() -> io::Result<()> {
     Ok(())
 }
 
+/// Starts `beadle keep ID` with `birth` as its standard input. It runs the very file this process runs, also when
+/// that was replaced meanwhile.
+pub fn keeper(id: &str, birth: std::os::unix::net::UnixStream) -> io::Result<u32> {
+    use std::process::{Command, Stdio as Std};
+    let mut command = Command::new("/proc/self/exe");
+    std::os::unix::process::CommandExt::arg0(&mut command, "beadle");
+    command.args(["keep", id]).env_clear().stdin(OwnedFd::from(birth)).stdout(Std::null()).stderr(Std::null());
+    Ok(command.spawn()?.id())
+}
+
+/// Reaps a child of ours that has ended or is about to; false while it lives.
+pub fn reap_child(pid: i32) -> bool {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    !matches!(waitpid(nix::unistd::Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
+}
+
+/// Leaves the caller behind: the parent ends at once, the child goes on in a session of its own. Only while
+/// there is one thread.
+pub fn detach() -> io::Result<()> {
+    // SAFETY: no other thread exists yet, so the child may go on as if nothing had happened.
+    match unsafe { nix::unistd::fork() }? {
+        // SAFETY: ends this process without running anything of the child's.
+        nix::unistd::ForkResult::Parent { .. } => unsafe { libc::_exit(0) },
+        nix::unistd::ForkResult::Child => {}
+    }
+    nix::unistd::setsid()?;
+    Ok(())
+}
+
+/// Default actions and an empty mask: `nohup` and `&` hand down ignored signals (signal(7)).
+pub fn reset_signals() {
+    // SAFETY: sets default actions at the start of a process; Rust's own choice for SIGPIPE is kept.
+    unsafe {
+        for signal in
+            [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGCHLD, libc::SIGUSR1, libc::SIGUSR2]
+        {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Replaces this process by the same program with other arguments (execve(2)); only comes back with an error.
+pub fn again(args: &[String]) -> io::Error {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    std::os::unix::process::CommandExt::arg0(&mut command, "beadle");
+    std::os::unix::process::CommandExt::exec(command.args(args))
+}
+
 /// One heap for all threads: a keeper has little to gain from several, and each costs memory (mallopt(3)).
 pub fn stay_small() {
     #[cfg(target_env = "gnu")]
