@@ -1,6 +1,9 @@
 //! The config from outside: every message names its place and what to write instead, the layers win in
 //! order, what is shown reads back the same, and the example tells the truth.
 
+// Test code: what fails here should fail loudly, in helpers too.
+#![allow(clippy::unwrap_used)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,6 +42,7 @@ fn says(text: &str, expected: &[&str]) {
 fn nothing_written_is_every_default() {
     assert_eq!(parsed(""), Config::default());
     assert_eq!(parsed("# only a comment\n[cleanup]\n"), Config::default());
+    assert_eq!(parsed("\u{feff}[cleanup]\r\n"), Config::default(), "as some editors save it");
     let c = Config::default();
     assert_eq!(c.cleanup.max_idle, Duration::from_hours(1));
     assert_eq!(c.cleanup.reach, [Origin::Managed]);
