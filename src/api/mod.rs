@@ -2,13 +2,14 @@
 //!
 //! - [`types`]: what travels as JSON, on the socket and behind `--json`.
 //! - [`refusal`]: every refusal, with its HTTP status and its exit status, in one place.
-//! - [`client`]: HTTP over the Unix socket.
+//! - [`client`]: HTTP over the Unix socket; [`launch`]: finding the daemon, or starting one.
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
 //! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording.
 
 pub mod attach;
 pub mod client;
 pub mod kept;
+pub mod launch;
 pub mod record;
 pub mod refusal;
 pub mod types;

@@ -74,10 +74,10 @@ pub enum Request {
     CloseInput,
     /// The agent says "still working".
     Heartbeat,
-    /// Start the same command again, in the same environment, once the tree is empty.
+    /// A restart is coming: do not end when the tree is empty. `false` takes it back.
+    Stay { on: bool },
+    /// Start the same command again, in the same environment; the tree must be empty.
     Restart { seq: u64 },
-    /// Who is a member besides the tree: told so that the keeper can wait for it.
-    Bye,
 }
 
 /// Facts from a keeper.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::close::Target;
+use super::handle::Reply;
 use super::link::Link;
 use super::sampler::{Ask, Sample};
 use crate::api::kept::{Described, Dir, Identity, Meta};
@@ -26,6 +27,8 @@ pub struct CloseUnderWay {
     pub waiters: Vec<oneshot::Sender<Closed>>,
     /// The report, while the keeper has still to say that it is over.
     pub report: Option<Closed>,
+    /// Start it again afterwards, and tell who asked.
+    pub then: Option<Reply<Session>>,
 }
 
 /// What a pass over the table found.

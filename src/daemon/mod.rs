@@ -1,7 +1,30 @@
-//! The daemon.
+//! The daemon: the supervisor task, what it looks with, and the server in front of it.
+//!
+//! ```text
+//!   main: lock ─► adopt every keeper ─► first pass ─► bind ─► serve
+//!
+//!   server ──Command──► supervisor ──► birth · close · sampler   (threads that may block)
+//!                            ▲                     │
+//!                            └──────── Input ◄─────┴── link (one task per keeper)
+//! ```
+//!
+//! Who may do what: only the supervisor changes the table; only `close` signals, through the one function in
+//! `sys::signal`; only `birth` makes session directories. The daemon believes keepers about their children, and nobody about
+//! identities: those it reads itself. Killed at any moment it loses nothing: what it must know is written down before it acts,
+//! or held by keepers.
+
+pub mod adopt;
 pub mod birth;
 pub mod close;
 pub mod entry;
+pub mod handle;
 pub mod link;
+pub mod log;
+pub mod run;
 pub mod sampler;
+pub mod server;
+pub mod start;
+pub mod supervisor;
 pub mod tmux;
+
+pub use run::{Daemon, DaemonError, Options, main};

@@ -107,8 +107,8 @@ struct Keeper {
     cause: Option<Cause>,
     exit: Option<Exit>,
     stored: bool,
-    /// Somebody wants it started again once the tree is empty.
-    again: Option<(u64, u64)>,
+    /// A restart is coming: an empty tree is not the end.
+    staying: bool,
     empty: bool,
     buffer: Vec<u8>,
 }
@@ -141,7 +141,7 @@ impl Keeper {
             cause: None,
             exit: None,
             stored: false,
-            again: None,
+            staying: false,
             empty: false,
             buffer: Vec::new(),
             spec,
@@ -217,7 +217,7 @@ impl Keeper {
                 self.store();
                 patience = (patience * 2).min(Duration::from_secs(5));
             }
-            if self.empty && self.stored {
+            if self.empty && self.stored && !self.staying {
                 break;
             }
         }
@@ -269,7 +269,7 @@ impl Keeper {
         self.pump(LAST_OUTPUT);
         // An announcement of this very end may lie unread: it was sent before the first signal.
         self.clients.tokens().into_iter().for_each(|token| self.hear(token));
-        if self.again.is_some() {
+        if self.staying {
             return;
         }
         let cause = self.cause.clone().unwrap_or(Cause { by: ExitBy::Itself, reason: described(end) });
@@ -297,12 +297,17 @@ impl Keeper {
 
     fn on_empty(&mut self) {
         self.pump(LAST_OUTPUT);
-        let Some((token, seq)) = self.again.take() else {
-            self.empty = true;
-            return;
-        };
+        self.empty = true;
+    }
+
+    fn restart(&mut self, token: u64, seq: u64) {
+        if !self.empty {
+            return self.answer(token, seq, false, "processes of the run before are still there");
+        }
+        self.staying = false;
         match self.start(None) {
             Ok(leader) => {
+                self.empty = false;
                 self.exit = None;
                 self.stored = false;
                 self.cause = None;
@@ -313,11 +318,22 @@ impl Keeper {
             }
             Err(error) => {
                 self.answer(token, seq, false, &error.to_string());
-                let reason = format!("could not be started again: {error}");
-                self.set_exit(Exit { code: Some(127), signal: None, at: clock::wall(), by: ExitBy::Itself, reason });
-                self.reap();
+                self.end_unstarted(&format!("could not be started again: {error}"));
             }
         }
+    }
+
+    /// A restart that does not come.
+    fn unstay(&mut self) {
+        if std::mem::take(&mut self.staying) && !self.leader_lives && self.exit.is_none() {
+            self.end_unstarted("it was to be started again, and was not");
+        }
+    }
+
+    fn end_unstarted(&mut self, reason: &str) {
+        let by = self.cause.as_ref().map_or(ExitBy::User, |c| c.by);
+        self.set_exit(Exit { code: None, signal: None, at: clock::wall(), by, reason: reason.into() });
+        self.reap();
     }
 
     /// Moves what the agent wrote to the recording, the screen and the terminals.
@@ -395,8 +411,10 @@ impl Keeper {
     }
 
     fn part(&mut self, token: u64) {
-        if let Some(Role::Terminal { .. }) = self.clients.part(token, &self.poller) {
-            self.count_terminals();
+        match self.clients.part(token, &self.poller) {
+            Some(Role::Terminal { .. }) => self.count_terminals(),
+            Some(Role::Subscriber) => self.unstay(),
+            Some(Role::Caller) | None => {}
         }
     }
 
@@ -459,8 +477,9 @@ impl Keeper {
                 self.pulse.mark(Beat::Heartbeat);
                 self.pulse.add(Beat::Messages, 1);
             }
-            Request::Restart { seq } => self.again = Some((token, seq)),
-            Request::Bye => self.part(token),
+            Request::Stay { on: true } => self.staying = true,
+            Request::Stay { on: false } => self.unstay(),
+            Request::Restart { seq } => self.restart(token, seq),
         }
     }
 

@@ -359,6 +359,23 @@ pub fn keeper(id: &str, birth: std::os::unix::net::UnixStream) -> io::Result<u32
     Ok(command.spawn()?.id())
 }
 
+/// Starts `beadle daemon --auto` with this environment, and returns what it says on standard output and error
+/// until it lets go of them.
+pub fn daemon(env: &[(String, String)]) -> io::Result<File> {
+    use std::process::{Command, Stdio as Std};
+    let (read, write) = poll::pipe()?;
+    let mut command = Command::new("/proc/self/exe");
+    std::os::unix::process::CommandExt::arg0(&mut command, "beadle");
+    command.args(["daemon", "--auto"]).env_clear().envs(env.iter().map(|(k, v)| (k, v)));
+    command.stdin(Std::null()).stderr(write.try_clone()?).stdout(write).current_dir("/");
+    let mut child = command.spawn()?;
+    // Our copies of the writing end would keep the reading end from its end.
+    drop(command);
+    // It detaches at once: what is waited for is only the part that stays behind.
+    child.wait()?;
+    Ok(File::from(read))
+}
+
 /// Reaps a child of ours that has ended or is about to; false while it lives.
 pub fn reap_child(pid: i32) -> bool {
     use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};

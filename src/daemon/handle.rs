@@ -1,0 +1,154 @@
+//! What others say to the supervisor: commands (someone asks; may be refused) and inputs (facts, past tense; cannot be).
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::adopt::Adopted;
+use super::birth::Born;
+use super::close::Report;
+use super::link::{Delivered, Link};
+use super::sampler::{Ask, Ground, Sample};
+use crate::api::refusal::{Code, Refusal};
+use crate::api::types::{
+    Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
+    StartRequest, Started, Table,
+};
+use crate::model::session::{ExitBy, ProcId};
+
+/// An answer on its way.
+pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
+
+/// Someone asks.
+pub enum Command {
+    Table {
+        all: bool,
+        reply: Reply<Table>,
+    },
+    /// Measure first.
+    Sample {
+        reply: Reply<()>,
+    },
+    /// Somebody looks: measure often for a while.
+    Watch,
+    Health {
+        reply: Reply<HealthReport>,
+    },
+    Detail {
+        word: String,
+        reply: Reply<(Detail, Ask, Ground)>,
+    },
+    Link {
+        word: String,
+        reply: Reply<(Session, Link)>,
+    },
+    Files {
+        word: String,
+        reply: Reply<Files>,
+    },
+    Start {
+        request: Box<StartRequest>,
+        reply: Reply<Started>,
+    },
+    Kill {
+        request: KillRequest,
+        by: ExitBy,
+        reply: Reply<KillReport>,
+    },
+    CloseAll {
+        request: CloseAllRequest,
+        by: ExitBy,
+        reply: Reply<KillReport>,
+    },
+    Act {
+        verb: Act,
+        targets: Vec<String>,
+        reply: Reply<Done>,
+    },
+    Rename {
+        word: String,
+        name: String,
+        reply: Reply<Session>,
+    },
+    Restart {
+        word: String,
+        request: Box<RestartRequest>,
+        reply: Reply<Session>,
+    },
+    Heartbeat {
+        word: String,
+        reply: Reply<Session>,
+    },
+    Status {
+        reply: Reply<DaemonStatus>,
+    },
+    Reload {
+        reply: Reply<String>,
+    },
+    Shutdown {
+        keep: Option<bool>,
+        reply: Reply<KillReport>,
+    },
+    /// The deadline of a shutdown has passed: the end is a failure.
+    Overdue,
+    End,
+    /// Execute the daemon again in place.
+    Again {
+        reply: Reply<()>,
+    },
+}
+
+/// Where the recording of a session is, and how far it has got.
+pub struct Files {
+    pub dir: crate::api::kept::Dir,
+    pub ended: bool,
+}
+
+/// A fact.
+pub enum Input {
+    /// From a keeper's connection. The keeper's identity tells a connection of an earlier keeper from the present one.
+    Keeper {
+        id: String,
+        keeper: ProcId,
+        what: Delivered,
+    },
+    Born {
+        id: String,
+        born: Result<Box<Born>, Refusal>,
+    },
+    Closed(Box<Report>),
+    /// The keeper had its time to say that it is over.
+    Settle(String),
+    Sampled(Vec<Sample>),
+    SampleFailed(String),
+    Adopted(Vec<Adopted>),
+    Paused {
+        id: String,
+        paused: bool,
+        processes: usize,
+    },
+}
+
+/// How the supervisor ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    Stopped,
+    /// With sessions still closing.
+    Overdue,
+    Again,
+}
+
+/// The verbs. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    pub commands: mpsc::UnboundedSender<Command>,
+    pub generation: watch::Receiver<u64>,
+}
+
+impl Handle {
+    /// Sends a command and waits for its answer.
+    pub async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
+        let gone = || Refusal::new(Code::ShuttingDown, "the daemon is shutting down");
+        let (send, receive) = oneshot::channel();
+        self.commands.send(command(send)).map_err(|_| gone())?;
+        receive.await.map_err(|_| gone())?
+    }
+}

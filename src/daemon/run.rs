@@ -1,0 +1,425 @@
+//! A daemon from lock to end.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+
+use super::adopt;
+use super::birth::Cradle;
+use super::handle::{Command, Ended, Handle, Input};
+use super::server::{self, Peers};
+use super::supervisor::{Setting, Supervisor};
+use crate::config::paths::Paths;
+use crate::config::{self, Config, ConfigError};
+use crate::sys::dirs::{self, DirError};
+use crate::sys::lock::Lock;
+use crate::sys::{cgroup, fds, process, socket, spawn};
+
+/// How a daemon is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// By a client: detach, say on standard output when ready, end when there is nothing to do.
+    pub auto: bool,
+    /// Lock and listener kept open by the daemon this one replaces.
+    pub inherited: Option<(i32, i32)>,
+    pub embedded: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    #[error("a daemon is already running for {} (`beadle daemon status`)", .0.display())]
+    Running(PathBuf),
+    #[error("below a keeper no daemon is started: this is inside a session of beadle; run it outside")]
+    BelowKeeper,
+    #[error(transparent)]
+    Directory(#[from] DirError),
+    #[error("failed to {what} {}: {source}", .path.display())]
+    File { what: &'static str, path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("failed to start the log in {}: {why}", .path.display())]
+    Log { path: PathBuf, why: String },
+    #[error("failed to set up the daemon: {0}")]
+    Setup(#[from] io::Error),
+    #[error("sessions were still closing when shutdown.deadline had passed")]
+    Deadline,
+}
+
+/// `beadle daemon`: foreground, or in the background for a client.
+pub fn main(paths: &Paths, options: &Options) -> ExitCode {
+    if options.auto && options.inherited.is_none() && spawn::detach().is_err() {
+        return ExitCode::FAILURE;
+    }
+    match live(paths, options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // To whoever started us, through whatever is standard error; nobody there is fine too.
+            let _ = writeln!(io::stderr(), "beadle: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn live(paths: &Paths, options: &Options) -> Result<(), DaemonError> {
+    spawn::reset_signals();
+    fds::raise_open_files()?;
+    std::env::set_current_dir("/")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(Duration::from_secs(2)).build()?;
+    let again = runtime.block_on(async {
+        let daemon = Daemon::begin(paths.clone(), options.clone()).await?;
+        if options.auto {
+            announce(paths);
+        }
+        daemon.serve().await
+    })?;
+    // Threads that hang in the kernel are not waited for.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    match again {
+        None => Ok(()),
+        Some(kept) => Err(kept.execute(options.auto).into()),
+    }
+}
+
+/// Says to the client that started us that we answer, and lets go of its terminal.
+fn announce(paths: &Paths) {
+    // The client may have gone.
+    let _ = writeln!(io::stdout(), "ready {}", paths.socket().display());
+    let _ = fds::silence_stdio();
+}
+
+/// What a daemon hands to the one that replaces it.
+pub struct Kept {
+    lock: Lock,
+    listener: UnixListener,
+}
+
+impl Kept {
+    fn execute(self, auto: bool) -> io::Error {
+        let lock = match self.lock.hand_over() {
+            Ok(lock) => lock,
+            Err(error) => return error,
+        };
+        if let Err(error) = fds::keep_open(self.listener.as_fd()) {
+            return error;
+        }
+        let mut args =
+            vec!["daemon".to_string(), "--inherited".into(), format!("{lock},{}", self.listener.as_raw_fd())];
+        if auto {
+            args.push("--auto".into());
+        }
+        spawn::again(&args)
+    }
+}
+
+/// A daemon that holds its lock, has adopted every keeper, and listens.
+pub struct Daemon {
+    paths: Paths,
+    lock: Lock,
+    listener: UnixListener,
+    supervisor: Supervisor,
+    handle: Handle,
+    peers: Peers,
+    commands: mpsc::UnboundedReceiver<Command>,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    deadline: Duration,
+}
+
+impl Daemon {
+    /// Everything up to the moment it can answer.
+    pub async fn begin(paths: Paths, options: Options) -> Result<Self, DaemonError> {
+        if process::below_keeper() {
+            return Err(DaemonError::BelowKeeper);
+        }
+        dirs::ensure_private(&paths.state)?;
+        let lock = take_lock(&paths, &options)?;
+        let config = config::load(&paths, &config::process_env())?;
+        for dir in [paths.sessions(), paths.logs(), paths.runtime.clone(), paths.keepers()] {
+            dirs::ensure_private(&dir)?;
+        }
+        let log_error = |why: String| DaemonError::Log { path: paths.logs(), why };
+        super::log::begin(&paths.logs()).map_err(|e| log_error(e.to_string()))?;
+        let instance = instance(&paths.instance())?;
+        let (input_sender, inputs) = mpsc::unbounded_channel();
+        let (generation_sender, generation) = watch::channel(1);
+        let (command_sender, commands) = mpsc::unbounded_channel();
+        let peers = Peers::default();
+        let deadline = config.shutdown.deadline;
+        let setting = setting(&paths, config, instance, peers.clone(), &options);
+        let mut supervisor = Supervisor::new(setting, input_sender, generation_sender)?;
+        let sessions = paths.sessions();
+        let adopted = tokio::task::spawn_blocking(move || adopt::adopt(&sessions)).await.map_err(io::Error::other)?;
+        info!(
+            "daemon started pid={} version={} sessions={}",
+            std::process::id(),
+            env!("CARGO_PKG_VERSION"),
+            adopted.len()
+        );
+        supervisor.on_adopted(adopted);
+        let handle = Handle { commands: command_sender, generation };
+        let mut daemon = Self {
+            listener: listen(&paths, &options)?,
+            paths,
+            lock,
+            supervisor,
+            handle,
+            peers,
+            commands,
+            inputs,
+            deadline,
+        };
+        daemon.first_pass().await;
+        Ok(daemon)
+    }
+
+    /// Nothing is answered before the first pass.
+    async fn first_pass(&mut self) {
+        let (reply, mut sampled) = oneshot::channel();
+        self.supervisor.command(Command::Sample { reply });
+        loop {
+            tokio::select! {
+                _ = &mut sampled => return,
+                Some(input) = self.inputs.recv() => self.supervisor.input(input),
+            }
+        }
+    }
+
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.paths.socket()
+    }
+
+    /// Serves until it is stopped; `Some` when it is to be executed again.
+    pub async fn serve(self) -> Result<Option<Kept>, DaemonError> {
+        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, deadline } = self;
+        let (rebind, rebound) = watch::channel(Arc::new(listener));
+        let server = tokio::spawn(accept(rebound.clone(), handle.clone(), peers));
+        let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, deadline));
+        let ended = run(supervisor, commands, inputs).await;
+        server.abort();
+        hearing.abort();
+        let listener = rebound.borrow().clone();
+        // Answers under way are written before the end.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        if ended == Ended::Again {
+            return Ok(Some(Kept { lock, listener: listener.try_clone()? }));
+        }
+        // Gone already: all the better.
+        let _ = std::fs::remove_file(paths.socket());
+        let _ = std::fs::remove_file(paths.address());
+        info!("daemon stopped");
+        drop(lock);
+        if ended == Ended::Overdue { Err(DaemonError::Deadline) } else { Ok(None) }
+    }
+}
+
+/// The loop of the supervisor: everything that happens, one thing after the other.
+async fn run(
+    mut supervisor: Supervisor,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut inputs: mpsc::UnboundedReceiver<Input>,
+) -> Ended {
+    let mut children = signal(SignalKind::child()).ok();
+    loop {
+        let tick = supervisor.next_tick();
+        tokio::select! {
+            biased;
+            Some(input) = inputs.recv() => supervisor.input(input),
+            Some(command) = commands.recv() => supervisor.command(command),
+            () = heard_one(&mut children) => supervisor.reap(),
+            () = sleep_until(tick) => supervisor.tick(tokio::time::Instant::now()),
+        }
+        if let Some(ended) = supervisor.ended() {
+            return ended;
+        }
+    }
+}
+
+async fn heard_one(children: &mut Option<tokio::signal::unix::Signal>) {
+    match children {
+        Some(children) => drop(children.recv().await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Accepts connections of this user, on whatever listener is the present one.
+async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: Handle, peers: Peers) {
+    let router = server::routes(handle);
+    loop {
+        let std_listener = listeners.borrow_and_update().clone();
+        let listener = std_listener.try_clone().and_then(|l| {
+            l.set_nonblocking(true)?;
+            tokio::net::UnixListener::from_std(l)
+        });
+        let Ok(listener) = listener else {
+            warn!("failed to listen");
+            return;
+        };
+        loop {
+            tokio::select! {
+                changed = listeners.changed() => match changed {
+                    Ok(()) => break,
+                    Err(_) => return,
+                },
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => connection(stream, router.clone(), &peers),
+                    // Out of descriptors, mostly: others end before long.
+                    Err(error) => {
+                        warn!(%error, "failed to accept a connection");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+fn connection(stream: tokio::net::UnixStream, router: axum::Router, peers: &Peers) {
+    let own = spawn::own_uid();
+    let Ok((pid, uid)) = socket::peer(&stream) else { return };
+    if uid != own && uid != 0 {
+        info!("refused connection uid={uid} pid={pid}: another user");
+        return;
+    }
+    let guest = peers.welcome(pid);
+    tokio::spawn(async move {
+        let service = hyper_util::service::TowerToHyperService::new(router);
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
+        // A client that goes away in the middle is its own affair.
+        let _ = http.serve_connection(TokioIo::new(stream), service).await;
+        drop(guest);
+    });
+}
+
+/// Signals: TERM and INT end the daemon, a second one at once; HUP reads the config again; USR1 makes a lost socket anew.
+async fn hear(paths: Paths, handle: Handle, rebind: watch::Sender<Arc<UnixListener>>, deadline: Duration) {
+    let heard = |kind| signal(kind).ok();
+    let (mut term, mut int) = (heard(SignalKind::terminate()), heard(SignalKind::interrupt()));
+    let (mut hup, mut usr1) = (heard(SignalKind::hangup()), heard(SignalKind::user_defined1()));
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            () = heard_one(&mut term) => stop(&handle, std::mem::replace(&mut stopping, true), deadline),
+            () = heard_one(&mut int) => stop(&handle, std::mem::replace(&mut stopping, true), deadline),
+            () = heard_one(&mut hup) => {
+                // The log says how it went.
+                let _ = handle.ask(|reply| Command::Reload { reply }).await;
+            }
+            () = heard_one(&mut usr1) => match bind(&paths) {
+                Ok(listener) => {
+                    info!("the socket was made anew");
+                    // Nobody listens any more: we are ending.
+                    let _ = rebind.send(Arc::new(listener));
+                }
+                Err(error) => warn!(%error, "failed to make the socket anew"),
+            },
+        }
+    }
+}
+
+fn stop(handle: &Handle, already: bool, deadline: Duration) {
+    if already {
+        info!("a second signal: ending at once");
+        // Ending is all that is left to do.
+        let _ = handle.commands.send(Command::End);
+        return;
+    }
+    let handle = handle.clone();
+    tokio::spawn(async move {
+        let closed = handle.ask(|reply| Command::Shutdown { keep: None, reply });
+        if tokio::time::timeout(deadline, closed).await.is_err() {
+            warn!("{}", DaemonError::Deadline);
+            let _ = handle.commands.send(Command::Overdue);
+        }
+        let _ = handle.commands.send(Command::End);
+    });
+}
+
+fn take_lock(paths: &Paths, options: &Options) -> Result<Lock, DaemonError> {
+    let path = paths.lock();
+    let failed = |source| DaemonError::File { what: "lock", path: path.clone(), source };
+    if let Some((lock, _)) = options.inherited {
+        return Lock::inherit(lock).map_err(failed);
+    }
+    let own = process::own_identity()?;
+    Lock::take(&path, own).map_err(failed)?.ok_or_else(|| DaemonError::Running(paths.state.clone()))
+}
+
+fn listen(paths: &Paths, options: &Options) -> Result<UnixListener, DaemonError> {
+    match options.inherited {
+        Some((_, listener)) => Ok(UnixListener::from(fds::inherited(listener)?)),
+        None => bind(paths),
+    }
+}
+
+/// Binds the socket and writes down where it is.
+fn bind(paths: &Paths) -> Result<UnixListener, DaemonError> {
+    dirs::ensure_private(&paths.runtime)?;
+    dirs::ensure_private(&paths.keepers())?;
+    let path = paths.socket();
+    let failed = |what, path: &Path| {
+        let path = path.to_path_buf();
+        move |source| DaemonError::File { what, path, source }
+    };
+    let listener = socket::bind(&path).map_err(failed("listen on", &path))?;
+    let address = paths.address();
+    dirs::write_whole(&address, path.as_os_str().as_encoded_bytes()).map_err(failed("write", &address))?;
+    Ok(listener)
+}
+
+/// The random name of this instance, made once.
+fn instance(path: &Path) -> Result<String, DaemonError> {
+    if let Ok(text) = std::fs::read_to_string(path)
+        && !text.trim().is_empty()
+    {
+        return Ok(text.trim().to_string());
+    }
+    let word = dirs::random_word(8)?;
+    dirs::write_whole(path, word.as_bytes()).map_err(|source| DaemonError::File {
+        what: "write",
+        path: path.into(),
+        source,
+    })?;
+    Ok(word)
+}
+
+fn setting(paths: &Paths, config: Config, instance: String, peers: Peers, options: &Options) -> Setting {
+    let cgroups = if config.sys.cgroup { cgroup::Home::find(&instance) } else { None };
+    Setting {
+        cradle: Cradle { paths: paths.clone(), cgroups },
+        paths: paths.clone(),
+        base_env: base_environment(),
+        config,
+        instance,
+        peers,
+        auto: options.auto,
+        embedded: options.embedded,
+    }
+}
+
+/// What sessions without an environment of their own get: the daemon's, less what is beadle's and the terminal's.
+fn base_environment() -> Vec<String> {
+    let ours = |name: &str| name.starts_with("BEADLE_") || name.starts_with("TMUX") || name == "STY";
+    let text = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    text.filter(|(k, _)| !ours(k)).map(|(k, v)| format!("{k}={v}")).collect()
+}

@@ -1,0 +1,366 @@
+//! HTTP over the Unix socket: routes to commands, refusals to statuses.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::handle::{Command, Handle};
+use super::sampler;
+use crate::api::record;
+use crate::api::refusal::{Code, Refusal};
+use crate::api::types::{
+    Act, ActRequest, CloseAllRequest, ErrorBody, ErrorText, KillRequest, LogChunk, RestartRequest, Screen, SendRequest,
+    StartRequest, StopRequest,
+};
+use crate::api::wire::Request;
+use crate::model::keys;
+use crate::model::session::ExitBy;
+use crate::sys::table::Tags;
+
+/// Longest body, in bytes: an environment and a command line fit many times.
+const MAX_BODY: usize = 8 << 20;
+/// How long a long poll waits.
+const POLL: Duration = Duration::from_secs(30);
+/// How long a keeper may take to answer.
+const KEEPER: Duration = Duration::from_secs(2);
+
+/// Who is connected: pids by connection.
+#[derive(Debug, Clone, Default)]
+pub struct Peers {
+    next: Arc<AtomicU64>,
+    connected: Arc<Mutex<HashMap<u64, i32>>>,
+}
+
+impl Peers {
+    /// Notes a connection until the guard is dropped.
+    pub fn welcome(&self, pid: i32) -> Guest {
+        let key = self.next.fetch_add(1, Ordering::Relaxed);
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner).insert(key, pid);
+        Guest { peers: self.clone(), key }
+    }
+
+    pub fn pids(&self) -> Vec<i32> {
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+    }
+}
+
+#[derive(Debug)]
+pub struct Guest {
+    peers: Peers,
+    key: u64,
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.peers.connected.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+    }
+}
+
+type Answer = Result<Response<Body>, Refused>;
+
+/// A refusal on its way out.
+struct Refused(Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response<Body> {
+        let Refusal { code, message } = self.0;
+        let body = ErrorBody { error: ErrorText { code: code.as_str().into(), message } };
+        json(StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &body)
+    }
+}
+
+fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response<Body> {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => (status, [("content-type", "application/json")], bytes).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+fn ok<T: serde::Serialize>(body: &T) -> Answer {
+    Ok(json(StatusCode::OK, body))
+}
+
+/// A body, or all defaults when there is none.
+fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Refused> {
+    if body.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    need(body)
+}
+
+fn need<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+    serde_json::from_slice(body)
+        .map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the request: {e}")).into())
+}
+
+pub fn routes(handle: Handle) -> Router {
+    Router::new()
+        .route("/api/sessions", get(sessions))
+        .route("/api/active-sessions", get(health))
+        .route("/api/sessions/{id}", get(session))
+        .route("/api/sessions/{id}/screen", get(screen))
+        .route("/api/sessions/{id}/log", get(log))
+        .route("/api/session/start", post(start))
+        .route("/api/sessions/{id}/{verb}", post(verb))
+        .route("/api/kill", post(kill))
+        .route("/api/act", post(act))
+        .route("/api/close-all-sessions", post(close_all))
+        .route("/api/heartbeat", post(heartbeat))
+        .route("/api/daemon", get(status))
+        .route("/api/daemon/stop", post(stop))
+        .route("/api/daemon/restart", post(again))
+        .route("/api/config/reload", post(reload))
+        .fallback(unknown)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .with_state(handle)
+}
+
+async fn unknown(uri: axum::http::Uri) -> Refused {
+    Refusal::new(Code::NotFound, format!("there is nothing at {}", uri.path())).into()
+}
+
+async fn not_allowed(method: axum::http::Method, uri: axum::http::Uri) -> Response<Body> {
+    let message = format!("{method} is not for {}", uri.path());
+    json(StatusCode::METHOD_NOT_ALLOWED, &ErrorBody { error: ErrorText { code: "method-not-allowed".into(), message } })
+}
+
+#[derive(Deserialize)]
+struct Look {
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    sample: bool,
+    newer_than: Option<u64>,
+}
+
+async fn sessions(State(handle): State<Handle>, Query(look): Query<Look>) -> Answer {
+    if let Some(known) = look.newer_than {
+        // A daemon that has ended answers below.
+        let _ = handle.commands.send(Command::Watch);
+        let mut generation = handle.generation.clone();
+        let newer = generation.wait_for(|g| *g > known);
+        // In time or not: the present table is the answer.
+        let _ = tokio::time::timeout(POLL, newer).await;
+        let _ = handle.commands.send(Command::Watch);
+    } else if look.sample {
+        handle.ask(|reply| Command::Sample { reply }).await?;
+    }
+    ok(&handle.ask(|reply| Command::Table { all: look.all, reply }).await?)
+}
+
+async fn health(State(handle): State<Handle>) -> Answer {
+    handle.ask(|reply| Command::Sample { reply }).await?;
+    ok(&handle.ask(|reply| Command::Health { reply }).await?)
+}
+
+async fn session(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
+    handle.ask(|reply| Command::Sample { reply }).await?;
+    let (mut detail, ask, ground) = handle.ask(|reply| Command::Detail { word, reply }).await?;
+    let tree = tokio::task::spawn_blocking(move || sampler::tree(&ask, &ground, &Mutex::new(Tags::default())));
+    // Reading a command line can block on a hung process: without an answer the tree is empty.
+    if let Ok(Ok(Ok(tree))) = tokio::time::timeout(KEEPER, tree).await {
+        detail.tree = tree;
+    }
+    ok(&detail)
+}
+
+async fn screen(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
+    let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
+    let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
+    let asked = link.ask(|seq| Request::Screen { seq }).map_err(|_| gone())?;
+    let answer = tokio::time::timeout(KEEPER, asked).await.map_err(|_| gone())?.map_err(|_| gone())?;
+    let s = answer.screen.ok_or_else(gone)?;
+    ok(&Screen { cols: s.cols, rows: s.rows, title: s.title, text: s.text, ansi: s.ansi, cursor: s.cursor })
+}
+
+#[derive(Deserialize)]
+struct Since {
+    #[serde(default)]
+    from: u64,
+    #[serde(default)]
+    wait: bool,
+}
+
+async fn log(State(handle): State<Handle>, Path(word): Path<String>, Query(since): Query<Since>) -> Answer {
+    let end = tokio::time::Instant::now() + POLL;
+    loop {
+        let word = word.clone();
+        let files = handle.ask(|reply| Command::Files { word, reply }).await?;
+        let read = tokio::task::spawn_blocking(move || record::since(&files.dir, since.from)).await;
+        let failed = |e: String| Refusal::new(Code::Internal, format!("failed to read the recording: {e}"));
+        let mut chunk = read.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
+        chunk.ended = files.ended;
+        let anything = chunk.next > since.from || chunk.ended;
+        if anything || !since.wait || tokio::time::Instant::now() >= end {
+            return Ok(log_response(chunk));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn log_response(chunk: LogChunk) -> Response<Body> {
+    let headers = [
+        ("content-type", "application/octet-stream".to_string()),
+        ("x-beadle-next", chunk.next.to_string()),
+        ("x-beadle-missing", chunk.missing.to_string()),
+        ("x-beadle-ended", u8::from(chunk.ended).to_string()),
+    ];
+    (headers, chunk.bytes).into_response()
+}
+
+async fn start(State(handle): State<Handle>, body: Bytes) -> Answer {
+    let request = Box::new(read::<StartRequest>(&body)?);
+    let started = handle.ask(|reply| Command::Start { request, reply }).await?;
+    Ok(json(StatusCode::CREATED, &started))
+}
+
+async fn kill(State(handle): State<Handle>, body: Bytes) -> Answer {
+    let request: KillRequest = read(&body)?;
+    ok(&handle.ask(|reply| Command::Kill { request, by: ExitBy::User, reply }).await?)
+}
+
+async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
+    let ActRequest { verb, targets } = need(&body)?;
+    ok(&handle.ask(|reply| Command::Act { verb, targets, reply }).await?)
+}
+
+async fn close_all(State(handle): State<Handle>, body: Bytes) -> Answer {
+    let request: CloseAllRequest = read(&body)?;
+    ok(&handle.ask(|reply| Command::CloseAll { request, by: ExitBy::User, reply }).await?)
+}
+
+#[derive(Deserialize)]
+struct Wait {
+    wait: Option<bool>,
+}
+
+/// `POST /api/sessions/{id}/{verb}`.
+async fn verb(
+    State(handle): State<Handle>,
+    Path((word, verb)): Path<(String, String)>,
+    Query(wait): Query<Wait>,
+    body: Bytes,
+) -> Answer {
+    match verb.as_str() {
+        "kill" => kill_one(&handle, word, wait.wait.unwrap_or(true), &body).await,
+        "pause" => act_one(&handle, Act::Pause, word).await,
+        "unpause" => act_one(&handle, Act::Unpause, word).await,
+        "pin" => act_one(&handle, Act::Pin, word).await,
+        "unpin" => act_one(&handle, Act::Unpin, word).await,
+        "rm" => act_one(&handle, Act::Rm, word).await,
+        "send" => send(&handle, word, &body).await,
+        "rename" => {
+            let Name { name } = need(&body)?;
+            ok(&handle.ask(|reply| Command::Rename { word, name, reply }).await?)
+        }
+        "restart" => {
+            let request = Box::new(read::<RestartRequest>(&body)?);
+            ok(&handle.ask(|reply| Command::Restart { word, request, reply }).await?)
+        }
+        other => Err(Refusal::new(Code::NotFound, format!("there is no verb {other:?}")).into()),
+    }
+}
+
+#[derive(Deserialize)]
+struct Name {
+    name: String,
+}
+
+async fn kill_one(handle: &Handle, word: String, wait: bool, body: &Bytes) -> Answer {
+    let mut request: KillRequest = read(body)?;
+    // The path names it; a glob in a path is a name like any other.
+    let (detail, _, _) = handle.ask(|reply| Command::Detail { word, reply }).await?;
+    request.targets = vec![detail.session.id.clone()];
+    let ask = handle.ask(|reply| Command::Kill { request, by: ExitBy::User, reply });
+    if wait {
+        return ok(&ask.await?);
+    }
+    // Accepted as soon as the supervisor has taken the command: it refuses or begins at once.
+    tokio::select! {
+        biased;
+        done = ask => ok(&done?),
+        () = tokio::time::sleep(Duration::from_millis(1)) => Ok(json(StatusCode::ACCEPTED, &serde_json::json!({ "accepted": true, "session_id": detail.session.id }))),
+    }
+}
+
+async fn act_one(handle: &Handle, verb: Act, word: String) -> Answer {
+    ok(&handle.ask(|reply| Command::Act { verb, targets: vec![word], reply }).await?)
+}
+
+async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
+    let request: SendRequest = need(body)?;
+    let bytes = typed(&request)?;
+    let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
+    let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
+    let asked = link.ask(|seq| Request::Type { seq, bytes }).map_err(|_| gone())?;
+    tokio::time::timeout(KEEPER, asked).await.map_err(|_| gone())?.map_err(|_| gone())?;
+    ok(&row)
+}
+
+fn typed(request: &SendRequest) -> Result<Vec<u8>, Refused> {
+    let mut bytes = request.text.clone().unwrap_or_default().into_bytes();
+    if let Some(key) = &request.key {
+        let unknown = || {
+            Refusal::new(Code::BadRequest, format!("{key:?} is no key: write C-c, M-x, Enter, Escape, Tab, Up, F5, …"))
+        };
+        bytes.extend(keys::bytes(key).ok_or_else(unknown)?);
+    }
+    if request.enter {
+        bytes.push(b'\r');
+    }
+    if bytes.is_empty() {
+        return Err(Refusal::new(Code::BadRequest, "nothing to send: give text, a key, or enter").into());
+    }
+    Ok(bytes)
+}
+
+#[derive(Deserialize)]
+struct Beat {
+    session_id: Option<String>,
+}
+
+async fn heartbeat(State(handle): State<Handle>, Query(beat): Query<Beat>) -> Answer {
+    let word = beat
+        .session_id
+        .ok_or_else(|| Refusal::new(Code::BadRequest, "session_id is missing: POST /api/heartbeat?session_id=ID"))?;
+    ok(&handle.ask(|reply| Command::Heartbeat { word, reply }).await?)
+}
+
+async fn status(State(handle): State<Handle>) -> Answer {
+    ok(&handle.ask(|reply| Command::Status { reply }).await?)
+}
+
+async fn stop(State(handle): State<Handle>, body: Bytes) -> Answer {
+    let request: StopRequest = read(&body)?;
+    let report = handle.ask(|reply| Command::Shutdown { keep: request.keep, reply }).await?;
+    // Nobody is asked whether it may end any more.
+    let _ = handle.commands.send(Command::End);
+    ok(&report)
+}
+
+async fn again(State(handle): State<Handle>) -> Answer {
+    handle.ask(|reply| Command::Again { reply }).await?;
+    ok(&serde_json::json!({ "restarting": true }))
+}
+
+async fn reload(State(handle): State<Handle>) -> Answer {
+    let message = handle.ask(|reply| Command::Reload { reply }).await?;
+    ok(&serde_json::json!({ "message": message }))
+}

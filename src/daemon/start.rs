@@ -1,0 +1,353 @@
+//! Starting and restarting sessions: what is asked for, checked and named; the birth itself is beside
+//! ([`super::birth`]).
+
+use std::path::Path;
+
+use tracing::info;
+
+use super::birth::{self, Born, Wanted};
+use super::entry::Entry;
+use super::handle::{Input, Reply};
+use super::link::Link;
+use super::supervisor::{Supervisor, answer, silent};
+use crate::api::kept::{Described, Identity};
+use crate::api::refusal::{Code, Refusal};
+use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
+use crate::api::wire::Request;
+use crate::model::lifecycle::{Event, Life};
+use crate::model::session::{Cause, ExitBy, State};
+use crate::model::{agent, text};
+use crate::sys::{clock, dirs, spawn};
+
+/// Who waits for a birth.
+pub struct Waiting {
+    name: String,
+    reply: Asker,
+}
+
+enum Asker {
+    Start(Reply<Started>),
+    Restart(Reply<Session>),
+}
+
+/// Fresh session ids.
+pub struct Ids;
+
+impl Ids {
+    fn fresh(&self, taken: impl Fn(&str) -> bool) -> std::io::Result<String> {
+        loop {
+            let id = dirs::random_word(6)?;
+            // All digits would read as a number, and be a prefix of nothing.
+            if !taken(&id) && !id.bytes().all(|b| b.is_ascii_digit()) {
+                return Ok(id);
+            }
+        }
+    }
+}
+
+impl Supervisor {
+    pub(super) fn start(&mut self, request: StartRequest, reply: Reply<Started>) {
+        match self.described(&request) {
+            Ok(session) => {
+                let env = self.environment(request.env_whole, request.env, &session);
+                let wanted = Wanted {
+                    env,
+                    umask: request.umask,
+                    limits: request.limits,
+                    record_bytes: self.set.config.record.per_session,
+                    session,
+                };
+                self.bear(wanted, Asker::Start(reply));
+            }
+            Err(refusal) => {
+                info!("refused start {:?}: {refusal}", request.command.first());
+                answer(reply, Err(refusal));
+            }
+        }
+    }
+
+    fn environment(
+        &self,
+        whole: bool,
+        own: std::collections::BTreeMap<String, String>,
+        session: &Described,
+    ) -> Vec<String> {
+        let added = own.into_iter().map(|(k, v)| format!("{k}={v}"));
+        let base: Vec<String> = if whole {
+            added.collect()
+        } else {
+            let added: Vec<String> = added.collect();
+            let overridden = |v: &&String| !added.iter().any(|a| a.split('=').next() == v.split('=').next());
+            let kept: Vec<String> = self.set.base_env.iter().filter(overridden).cloned().collect();
+            kept.into_iter().chain(added).collect()
+        };
+        birth::environment(base, session, &self.set.instance, &self.set.paths.socket())
+    }
+
+    fn bear(&mut self, wanted: Wanted, asker: Asker) {
+        let id = wanted.session.id.clone();
+        self.births.insert(id.clone(), Waiting { name: wanted.session.name.clone(), reply: asker });
+        let (cradle, inputs) = (self.set.cradle.clone(), self.inputs.clone());
+        tokio::task::spawn_blocking(move || {
+            let born = cradle.birth(wanted).map(Box::new).map_err(|e| refusal(&e));
+            // A supervisor that has ended: the keeper sees its birth connection close.
+            let _ = inputs.send(Input::Born { id, born });
+        });
+    }
+
+    fn described(&self, request: &StartRequest) -> Result<Described, Refusal> {
+        if self.closing_down {
+            return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
+        }
+        let cap = self.set.config.cleanup.max_sessions;
+        if self.live().count() + self.births.len() >= cap {
+            let message = format!("there are already {cap} sessions (cleanup.max_sessions): close some first");
+            return Err(Refusal::new(Code::AtCap, message));
+        }
+        let command = self.command_of(request)?;
+        let agent = request.agent.clone().unwrap_or_else(|| agent::recognise(&command).into());
+        let workspace = self.workspace_of(request)?;
+        let id = self.rng.fresh(|id| self.entries.contains_key(id) || self.births.contains_key(id));
+        let id = id.map_err(|e| Refusal::new(Code::Internal, format!("failed to make an id: {e}")))?;
+        Ok(Described {
+            name: self.name_of(request, &agent, &command)?,
+            id,
+            agent: text::printable_within(&agent, 40),
+            project: request.project.as_deref().map(|p| text::printable_within(p, 100)),
+            workspace,
+            command,
+            pipe: request.pipe,
+            size: size_of(request)?,
+            restart: request.restart,
+            timeout_seconds: request.timeout_seconds,
+            max_idle_seconds: request.max_idle_seconds,
+            cgroup: None,
+        })
+    }
+
+    fn command_of(&self, request: &StartRequest) -> Result<Vec<String>, Refusal> {
+        if !request.command.is_empty() {
+            return Ok(request.command.clone());
+        }
+        let wanted = request.agent.clone().or_else(|| self.set.config.agents.default.clone());
+        if let Some(agent) = wanted {
+            return Ok(vec![agent]);
+        }
+        let path = self.set.base_env.iter().find_map(|v| v.strip_prefix("PATH="));
+        let found = agent::STARTABLE.iter().find(|a| spawn::find_program(a, path, Path::new("/")).is_ok());
+        found.map(|a| vec![(*a).to_string()]).ok_or_else(|| {
+            let known = agent::STARTABLE.join(", ");
+            Refusal::new(Code::Unprocessable, format!("no command was given and no agent is on PATH (looked for {known}): name a command, or set agents.default"))
+        })
+    }
+
+    fn workspace_of(&self, request: &StartRequest) -> Result<String, Refusal> {
+        let home = || self.set.base_env.iter().find_map(|v| v.strip_prefix("HOME=")).map(String::from);
+        let configured = || self.set.config.agents.workspace.as_ref().map(|p| p.display().to_string());
+        let workspace = request.workspace.clone().or_else(configured).or_else(home).unwrap_or_else(|| "/".into());
+        let path = Path::new(&workspace);
+        if !path.is_absolute() {
+            return Err(Refusal::new(
+                Code::BadRequest,
+                format!("the workspace must be an absolute path, not {workspace:?}"),
+            ));
+        }
+        match std::fs::metadata(path) {
+            Ok(meta) if meta.is_dir() => Ok(workspace),
+            Ok(_) => Err(Refusal::new(Code::CannotExecute, format!("{workspace:?} is not a directory"))),
+            Err(e) => Err(Refusal::new(Code::CannotExecute, format!("failed to enter {workspace:?}: {e}"))),
+        }
+    }
+
+    fn name_of(&self, request: &StartRequest, agent: &str, command: &[String]) -> Result<String, Refusal> {
+        if let Some(name) = &request.name {
+            if let Some(why) = text::name_refusal(name) {
+                return Err(Refusal::new(Code::BadRequest, why));
+            }
+            self.free_name(name, None)?;
+            return Ok(name.clone());
+        }
+        let program = command.first().and_then(|c| c.rsplit('/').next()).unwrap_or("session");
+        let base = text::name_from(if agent == "other" || agent == "shell" { program } else { agent });
+        let free = |name: &String| self.free_name(name, None).is_ok();
+        let numbered = (2..).map(|n| format!("{base}-{n}"));
+        Ok(std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base))
+    }
+
+    /// A name a live session has is refused to another.
+    fn free_name(&self, name: &str, except: Option<&str>) -> Result<(), Refusal> {
+        let is_other = |id: &str| Some(id) != except;
+        let live = self.live().any(|e| e.name() == name && is_other(e.id()));
+        let unborn = self.births.iter().any(|(id, w)| w.name == name && is_other(id));
+        if live || unborn {
+            return Err(Refusal::new(
+                Code::NameTaken,
+                format!("a live session is already called {name:?}: choose another name"),
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_born(&mut self, id: &str, born: Result<Box<Born>, Refusal>) {
+        let Some(Waiting { name, reply }) = self.births.remove(id) else { return };
+        match born {
+            Err(refusal) => {
+                info!("refused start session={id} name={name:?}: {refusal}");
+                match reply {
+                    Asker::Start(reply) => answer(reply, Err(refusal)),
+                    Asker::Restart(reply) => answer(reply, Err(refusal)),
+                }
+            }
+            Ok(born) => {
+                let leader = born.leader;
+                self.enter(id, *born);
+                info!("started session={id} name={name:?} pid={}", leader.pid);
+                match reply {
+                    Asker::Start(reply) => {
+                        answer(
+                            reply,
+                            Ok(Started { session_id: id.into(), name, leader_pid: leader.pid, notes: Vec::new() }),
+                        );
+                    }
+                    Asker::Restart(reply) => {
+                        answer(reply, self.find(id).map(|e| e.row(clock::monotonic())));
+                    }
+                }
+            }
+        }
+        self.bump();
+    }
+
+    fn enter(&mut self, id: &str, born: Born) {
+        let Born { dir, session, shaken, leader } = born;
+        let now = clock::monotonic();
+        let identity = dir.identity().unwrap_or_else(|| Identity {
+            socket: self.set.paths.keepers().join(format!("{id}.sock")),
+            session,
+            boot_id: clock::boot_id(),
+            keeper: shaken.hello.keeper,
+            leader,
+            started_at: clock::wall(),
+            started_monotonic_seconds: now.as_secs_f64(),
+        });
+        let mut life = Life::new();
+        life.apply(Event::Started);
+        let mut entry = Entry::kept(identity, dir, life);
+        entry.members = [leader].into();
+        entry.exit = None;
+        self.entries.insert(id.into(), entry);
+        self.connect(id, shaken);
+    }
+
+    // ---- again
+
+    pub(super) fn restart(&mut self, word: &str, request: RestartRequest, reply: Reply<Session>) {
+        let entry = match self.find(word) {
+            Ok(entry) => entry,
+            Err(refusal) => return answer(reply, Err(refusal)),
+        };
+        let id = entry.id().to_string();
+        match (entry.life.state(), entry.link.clone()) {
+            (State::Ended, _) => self.restart_ended(&id, request, reply),
+            (State::Running | State::Paused | State::Lingering, Some(link)) => self.restart_live(&id, &link, reply),
+            (state, _) => {
+                let why = format!("{} is {state} and cannot be restarted now", entry.name());
+                answer(reply, Err(Refusal::new(Code::WrongState, why)));
+            }
+        }
+    }
+
+    /// Its keeper holds the environment: told to stay, then the tree is closed, then it starts again.
+    fn restart_live(&mut self, id: &str, link: &Link, reply: Reply<Session>) {
+        let name = self.entries.get(id).map_or_else(String::new, |e| e.name().to_string());
+        if let Err(error) = link.order(&Request::Stay { on: true }) {
+            return answer(reply, Err(silent(&name, &error)));
+        }
+        let (unheard, _) = tokio::sync::oneshot::channel();
+        let cause = Cause { by: ExitBy::User, reason: "restart".into() };
+        self.close_and_answer(vec![id.to_string()], false, cause, unheard);
+        if let Some(close) = self.entries.get_mut(id).and_then(|e| e.close.as_mut()) {
+            close.then = Some(reply);
+        }
+    }
+
+    /// The tree is closed; the keeper stays.
+    pub(super) fn start_again(&mut self, id: &str, outcome: Outcome, reply: Reply<Session>) {
+        let Some((row, link)) = self.entries.get(id).and_then(|e| Some((e.row(clock::monotonic()), e.link.clone()?)))
+        else {
+            return answer(reply, Err(Refusal::new(Code::KeeperSilent, "its keeper went away during the restart")));
+        };
+        if outcome == Outcome::Survivors {
+            // The keeper that does not hear this is gone.
+            let _ = link.order(&Request::Stay { on: false });
+            let why = format!("{} has survivors and was not started again", row.name);
+            return answer(reply, Err(Refusal::new(Code::WrongState, why)));
+        }
+        let asked = link.ask(|seq| Request::Restart { seq });
+        tokio::spawn(async move {
+            let result = match asked {
+                Ok(asked) => match asked.await {
+                    Ok(done) if done.ok => Ok(Session { state: State::Running, ..row }),
+                    Ok(done) => Err(Refusal::new(Code::CannotExecute, done.message)),
+                    Err(_) => Err(Refusal::new(Code::KeeperSilent, format!("the keeper of {} went away", row.name))),
+                },
+                Err(error) => Err(silent(&row.name, &error)),
+            };
+            answer(reply, result);
+        });
+    }
+
+    /// A new keeper under the old id and name; the environment is the caller's or the daemon's base.
+    fn restart_ended(&mut self, id: &str, request: RestartRequest, reply: Reply<Session>) {
+        let Some(entry) = self.entries.get(id) else { return };
+        let mut session = entry.session.clone();
+        session.name = entry.name().to_string();
+        if let Err(refusal) = self.free_name(&session.name, Some(id)) {
+            return answer(reply, Err(refusal));
+        }
+        // What stands in the directory belongs to the run before.
+        for file in ["exit.json", "meta.json", "members", "out.0", "out.1", "identity.json"] {
+            // Most are there; what is not, is not in the way.
+            let _ = std::fs::remove_file(entry.dir.path().join(file));
+        }
+        session.cgroup = None;
+        let env = self.environment(request.env_whole, request.env, &session);
+        let record_bytes = self.set.config.record.per_session;
+        self.entries.remove(id);
+        self.bear(
+            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, session },
+            Asker::Restart(reply),
+        );
+    }
+
+    pub(super) fn rename(&mut self, word: &str, name: &str) -> Result<Session, Refusal> {
+        if let Some(why) = text::name_refusal(name) {
+            return Err(Refusal::new(Code::BadRequest, why));
+        }
+        let id = self.find(word)?.id().to_string();
+        self.free_name(name, Some(&id))?;
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.meta.name = Some(name.into());
+        }
+        self.keep_meta(&id);
+        self.bump();
+        self.find(&id).map(|e| e.row(clock::monotonic()))
+    }
+}
+
+fn size_of(request: &StartRequest) -> Result<(u16, u16), Refusal> {
+    let (cols, rows) = request.size.unwrap_or((80, 24));
+    if !(1..=1000).contains(&cols) || !(1..=500).contains(&rows) {
+        let message = format!("a size is 1x1 to 1000x500 (columns x rows), not {cols}x{rows}");
+        return Err(Refusal::new(Code::BadRequest, message));
+    }
+    Ok((cols, rows))
+}
+
+fn refusal(error: &birth::BirthError) -> Refusal {
+    let code = match error {
+        birth::BirthError::Command(_) => Code::CannotExecute,
+        birth::BirthError::Directory(_) | birth::BirthError::Keeper(_) | birth::BirthError::Silent(_) => Code::Internal,
+    };
+    Refusal::new(code, error.to_string())
+}
