@@ -2,12 +2,14 @@
 //!
 //! - [`types`]: what travels as JSON, on the socket and behind `--json`.
 //! - [`refusal`]: every refusal, with its HTTP status and its exit status, in one place.
-//! - [`client`]: HTTP over the Unix socket.
+//! - [`client`]: HTTP over the Unix socket; [`launch`]: the daemon behind it, found or started.
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
-//! - [`record`]: the shape of a recording on disk.
+//! - [`text`]: recorded bytes as plain text.
 
 pub mod attach;
 pub mod client;
+pub mod launch;
 pub mod refusal;
+pub mod text;
 pub mod types;
 pub mod wire;
