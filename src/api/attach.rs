@@ -90,7 +90,7 @@ pub async fn attach(socket: &Path, options: &Options) -> Result<Left, AttachErro
     let view = View { size: term::size(), read_only: options.read_only };
     let left = tokio::select! {
         left = async { Bridge::open(stream, terminal, keys, view).await?.run().await } => left,
-        error = tell(&mut heard, &sender, &taken) => Err(error),
+        error = tell(&mut heard, &sender) => Err(error),
     };
     listener.abort();
     // In this order: nothing of ours reads, nothing of ours writes, then the terminal is given back.
@@ -101,12 +101,12 @@ pub async fn attach(socket: &Path, options: &Options) -> Result<Left, AttachErro
 }
 
 /// Brings the terminal's signals to the bridge; returns only when one of them cannot be served.
-async fn tell(heard: &mut mpsc::Receiver<TermSignal>, events: &mpsc::Sender<Event>, taken: &Taken) -> AttachError {
+async fn tell(heard: &mut mpsc::Receiver<TermSignal>, events: &mpsc::Sender<Event>) -> AttachError {
     loop {
         let event = match heard.recv().await {
             Some(TermSignal::Resized) => resized(),
             Some(TermSignal::Resumed) => {
-                if let Err(e) = taken.again() {
+                if let Err(e) = Taken::again() {
                     return AttachError::Terminal(e);
                 }
                 // The bridge ends before this channel closes.

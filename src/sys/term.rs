@@ -181,7 +181,7 @@ fn write_all(out: &mut File, mut bytes: &[u8]) -> io::Result<()> {
             Ok(n) => bytes = &bytes[n..],
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                is_ready(out.as_fd(), PollFlags::POLLOUT, Duration::from_secs(60));
+                is_ready(out.as_fd(), PollFlags::POLLOUT, Duration::from_mins(1));
             }
             Err(e) => return Err(e),
         }

@@ -98,21 +98,21 @@ impl Filter {
 
     /// A whole `CSI ? … final` is held.
     fn finish(&mut self, passed: &mut Passed) {
-        let held = std::mem::take(&mut self.held);
-        let Some((last, head)) = held.split_last() else { return };
+        let whole = std::mem::take(&mut self.held);
+        let Some((last, head)) = whole.split_last() else { return };
         if head.len() >= LONGEST {
             return;
         }
         // Set, reset, and restore what was saved (XTRESTORE).
         if !matches!(last, b'h' | b'l' | b'r') {
-            passed.bytes.extend_from_slice(&held);
+            passed.bytes.extend_from_slice(&whole);
             return;
         }
         let (introducer, params) = head.split_at(3);
         let fields: Vec<&[u8]> = params.split(|b| *b == b';').collect();
         let kept: Vec<&[u8]> = fields.iter().copied().filter(|field| !is_screen_mode(field)).collect();
         if kept.len() == fields.len() {
-            passed.bytes.extend_from_slice(&held);
+            passed.bytes.extend_from_slice(&whole);
             return;
         }
         passed.redraw = true;

@@ -278,7 +278,7 @@ mod tests {
     fn control_backslash_and_d_detach_and_anything_else_passes_both() {
         assert_eq!(settled(b"a\x1cd"), ("a".into(), true));
         assert_eq!(settled(b"\x1b[92;5ud"), (String::new(), true));
-        assert_eq!(settled(b"\x1b[92;5u\x1b[92;5:3u\x1b[100u").1, true);
+        assert!(settled(b"\x1b[92;5u\x1b[92;5:3u\x1b[100u").1);
         assert_eq!(settled(b"\x1cx"), ("\x1cx".into(), false));
         assert_eq!(settled(b"\x1c"), ("\x1c".into(), false));
         assert_eq!(settled(b"\x1c\x1c"), ("\x1c\x1c".into(), false));
@@ -306,7 +306,7 @@ mod tests {
     #[test]
     fn a_paste_is_text_and_a_mouse_no_key() {
         assert_eq!(settled(b"\x1b[200~a\x1db\x1cd\x1b[201~"), ("\x1b[200~a\x1db\x1cd\x1b[201~".into(), false));
-        assert_eq!(settled(b"\x1b[200~x\x1b[201~\x1d").1, true);
+        assert!(settled(b"\x1b[200~x\x1b[201~\x1d").1);
         assert_eq!(settled(b"\x1c\x1b[<35;10;5Md"), ("\x1b[<35;10;5M".into(), true));
         assert_eq!(settled(b"\x1c\x1b[Mddd\x1b[I\x1b[Od"), ("\x1b[Mddd\x1b[I\x1b[O".into(), true));
     }

@@ -50,8 +50,8 @@ impl Taken {
         Ok(taken)
     }
 
-    /// The shell had the terminal while we were stopped: take it again.
-    pub fn again(&self) -> io::Result<()> {
+    /// The shell had the terminal while we were stopped: takes it again for the [`Taken`] there is.
+    pub fn again() -> io::Result<()> {
         term::enter_raw()?;
         term::write_now(ENTER.as_bytes());
         Ok(())
