@@ -1,6 +1,8 @@
 //! The command line where it needs no daemon: help, wrong use, exit statuses. Every command runs in private
 //! directories.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::{Command, Output, Stdio};
 
 struct Home(tempfile::TempDir);

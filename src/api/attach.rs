@@ -1,8 +1,8 @@
 //! A terminal connected to a keeper: raw bytes both ways, detach key, size, and the terminal as it was
 //! afterwards.
 //!
-//! - [`keys`]: what is typed, and which of it detaches; [`filter`]: what is shown, and which of it is not.
-//! - [`terminal`]: the terminal taken and given back; [`bridge`]: the loop in the middle.
+//! - `keys`: what is typed, and which of it detaches; `filter`: what is shown, and which of it is not.
+//! - `terminal`: the terminal taken and given back; `bridge`: the loop in the middle.
 //!
 //! Prints no words of its own: who calls it says what happened.
 
@@ -22,6 +22,9 @@ use self::terminal::Taken;
 use super::wire::FrameError;
 use crate::model::session::Exit;
 use crate::sys::term::{self, TermSignal};
+
+/// How long a terminal may take for what it was still to show.
+const SLOWEST: Duration = Duration::from_secs(5);
 
 /// The detach key of a config that names none.
 pub const DETACH_KEY: &str = "C-]";
@@ -95,7 +98,7 @@ pub async fn attach(socket: &Path, options: &Options) -> Result<Left, AttachErro
     listener.abort();
     // In this order: nothing of ours reads, nothing of ours writes, then the terminal is given back.
     drop(input);
-    output.finish(Duration::from_secs(1)).await;
+    output.finish(SLOWEST).await;
     drop(taken);
     left
 }

@@ -142,8 +142,10 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
-const HOST: &str = "Where the daemon listens, if not here: unix:///path/to/beadle.sock [env: BEADLE_HOST].";
-const JSON: &str = "Print JSON.";
+const HOST: &str = "Where the daemon listens, if not here: unix:///path/to/beadle.sock [env: BEADLE_HOST]";
+const ID: &str = "Its id, the beginning of it, or its name";
+const IDS: &str = "Ids, the beginnings of them, names, or globs";
+const JSON: &str = "Print JSON";
 
 #[derive(Debug, Args)]
 pub struct Ls {
@@ -171,6 +173,7 @@ pub struct Ls {
 
 #[derive(Debug, Args)]
 pub struct One {
+    #[arg(help = ID)]
     pub id: String,
     #[arg(long, help = JSON)]
     pub json: bool,
@@ -188,6 +191,7 @@ pub struct HealthArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Ctrl-] detaches; twice, and the agent gets one. Ctrl-\\ d detaches too.")]
 pub struct Attach {
+    #[arg(help = ID)]
     pub id: String,
     /// Look, and type nothing.
     #[arg(long, short)]
@@ -196,6 +200,7 @@ pub struct Attach {
 
 #[derive(Debug, Args)]
 pub struct Peek {
+    #[arg(help = ID)]
     pub id: String,
     /// With its colours.
     #[arg(long)]
@@ -206,6 +211,7 @@ pub struct Peek {
 
 #[derive(Debug, Args)]
 pub struct Logs {
+    #[arg(help = ID)]
     pub id: String,
     /// Go on until the session ends.
     #[arg(long, short)]
@@ -218,6 +224,7 @@ pub struct Logs {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  beadle send docs 'run the tests' --enter\n  beadle send docs --key C-c")]
 pub struct Send {
+    #[arg(help = ID)]
     pub id: String,
     /// Typed as it is.
     #[arg(allow_hyphen_values = true, required_unless_present_any = ["key", "enter"])]
@@ -235,7 +242,7 @@ pub struct Send {
     after_help = "Exits with the status of the agent if there is one ID; 124 after the timeout, 125 on an error."
 )]
 pub struct Wait {
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", help = ID)]
     pub ids: Vec<String>,
     /// Wait no longer than this.
     #[arg(long, short, value_name = "DURATION", value_parser = duration)]
@@ -244,7 +251,7 @@ pub struct Wait {
 
 #[derive(Debug, Args)]
 pub struct Kill {
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", help = IDS)]
     pub ids: Vec<String>,
     /// By force at once, without the grace.
     #[arg(long)]
@@ -282,7 +289,7 @@ pub struct CloseAll {
 
 #[derive(Debug, Args)]
 pub struct Several {
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required = true, value_name = "ID", help = IDS)]
     pub ids: Vec<String>,
     #[arg(long, help = JSON)]
     pub json: bool,
@@ -290,7 +297,9 @@ pub struct Several {
 
 #[derive(Debug, Args)]
 pub struct Rename {
+    #[arg(help = ID)]
     pub id: String,
+    /// What it is to be called.
     pub name: String,
     #[arg(long, help = JSON)]
     pub json: bool,
@@ -380,6 +389,7 @@ pub struct ConfigShow {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  beadle completions bash > ~/.local/share/bash-completion/completions/beadle")]
 pub struct Completions {
+    /// Which one.
     pub shell: clap_complete::Shell,
 }
 
@@ -438,6 +448,18 @@ mod tests {
         assert_eq!(run("beadle run -- claude --json").command.join(" "), "claude --json");
         assert!(Beadle::try_parse_from(["beadle", "run", "--nam", "x", "claude"]).is_err());
         assert!(Beadle::try_parse_from(["beadle", "run"]).is_err());
+    }
+
+    #[test]
+    fn text_to_send_may_begin_with_a_dash_and_flags_are_still_flags() {
+        let send =
+            |args: &[&str]| match Beadle::try_parse_from(["beadle", "send", "a"].iter().chain(args)).unwrap().verb {
+                Some(Verb::Send(send)) => (send.text, send.enter, send.key),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(send(&["-x", "--enter"]), (Some("-x".into()), true, None));
+        assert_eq!(send(&["--enter"]), (None, true, None));
+        assert_eq!(send(&["--key", "C-c"]), (None, false, Some("C-c".into())));
     }
 
     #[test]

@@ -69,3 +69,37 @@ fn farewell(session: &Session, left: &Left) -> String {
         Left::Lost => format!("[the keeper of {name} went away; `beadle show {name}` says what is left]"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+    use crate::model::session::{Exit, ExitBy};
+
+    #[test]
+    fn a_session_is_attached_through_its_keeper_but_not_inside_itself() {
+        let detail = sample::detail();
+        assert_eq!(attachable(&detail, None).unwrap(), "/run/k");
+        assert_eq!(attachable(&detail, Some("other")).unwrap(), "/run/k");
+        assert_eq!(attachable(&detail, Some("k3f9q2")).unwrap_err().status(), 5);
+    }
+
+    #[test]
+    fn what_has_no_terminal_says_what_to_do_instead() {
+        let mut detail = sample::detail();
+        detail.keeper_socket = None;
+        assert!(attachable(&detail, None).unwrap_err().to_string().contains("beadle kill front"));
+        detail.session.state = State::Ended;
+        assert!(attachable(&detail, None).unwrap_err().to_string().contains("beadle restart front"));
+        detail.session.origin = Origin::Tmux;
+        assert!(attachable(&detail, None).unwrap_err().to_string().contains("origin tmux"));
+    }
+
+    #[test]
+    fn the_last_line_says_how_it_ended() {
+        let session = sample::session("k3f9q2", "front");
+        let exit = Exit { code: Some(3), signal: None, at: String::new(), by: ExitBy::Itself, reason: String::new() };
+        assert_eq!(farewell(&session, &Left::Ended(Some(exit))), "[front ended: exit status 3, by itself]");
+        assert!(farewell(&session, &Left::Detached).contains("`beadle attach front`"));
+    }
+}

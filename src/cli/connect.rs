@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::args::Globals;
 use super::exit::Failure;
@@ -23,6 +24,15 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
     }
     let client = Client::new(launch::ensure_daemon(&paths()?).await?);
     compare_versions(&client).await;
+    Ok(client)
+}
+
+/// The daemon after its connection broke: it may be renewed or killed while somebody waits; the sessions do
+/// not mind, and the next one knows them.
+pub async fn again(globals: &Globals) -> Result<Client, Failure> {
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let client = client(globals).await?;
+    client.until_up(Duration::from_secs(10)).await?;
     Ok(client)
 }
 

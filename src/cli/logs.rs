@@ -14,15 +14,15 @@ pub async fn run(globals: &Globals, args: &Logs) -> Ended {
     loop {
         let chunk = match client.log(&args.id, from, args.follow).await {
             // A daemon that is being renewed: the recording goes on, and so does this.
-            Err(ClientError::Broken { .. }) if args.follow => {
-                client = connect::client(globals).await?;
+            Err(ClientError::Broken { .. } | ClientError::Connect { .. }) if args.follow => {
+                client = connect::again(globals).await?;
                 continue;
             }
             chunk => chunk?,
         };
         let text = told(&chunk, &mut stripper);
         show(&text, &chunk, args.json)?;
-        let is_last = if args.follow { chunk.ended } else { chunk.next == from };
+        let is_last = chunk.ended || (!args.follow && chunk.next == from);
         if is_last {
             break;
         }

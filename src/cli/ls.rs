@@ -85,3 +85,45 @@ fn health(session: &Session) -> Cell {
     };
     Cell::new(session.health.as_str()).styled(style)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    #[test]
+    fn what_was_not_asked_for_is_left_out() {
+        let mut session = sample::session("a", "a");
+        assert!(is_wanted(&session, &none()));
+        assert!(!is_wanted(&session, &Ls { health: Some(Health::Healthy), ..none() }));
+        let shop = Some("shop".to_string());
+        let every = Ls { project: shop.clone(), ..none() };
+        assert!(!is_wanted(&session, &every));
+        session.project = shop;
+        assert!(is_wanted(&session, &every));
+    }
+
+    #[test]
+    fn plain_shells_in_panes_are_shown_only_when_asked_for() {
+        let mut session = sample::session("a", "a");
+        session.agent = "shell".into();
+        assert!(is_wanted(&session, &none()));
+        session.origin = Origin::Tmux;
+        assert!(!is_wanted(&session, &none()));
+        assert!(is_wanted(&session, &Ls { shells: true, ..none() }));
+    }
+
+    fn none() -> Ls {
+        Ls { all: false, health: None, project: None, agent: None, origin: None, shells: false, json: false }
+    }
+
+    #[test]
+    fn at_80_columns_name_state_and_reason_are_there() {
+        let mut table = Table::new(COLUMNS);
+        table.push(row(&sample::session("k3f9q2", "frontend-CreateLoginForm")));
+        let text = table.render(Some(80), false);
+        for word in ["NAME", "STATE", "HEALTH", "REASON", "frontend-CreateL", "stuck"] {
+            assert!(text.contains(word), "{text}");
+        }
+    }
+}

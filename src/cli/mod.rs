@@ -1,8 +1,8 @@
 //! The command line: words in, one verb done, words and an exit status out. The only room that prints.
 //!
-//! - [`args`]: what may be typed. One file per verb does it; small verbs of one shape share [`act`].
-//! - [`exit`]: every way a verb ends. [`print`] and [`table`]: what a person reads.
-//! - [`connect`]: the way to a daemon. [`caller`]: what a caller hands down to a session.
+//! - `args`: what may be typed. One file per verb does it; small verbs of one shape share `act`.
+//! - `exit`: every way a verb ends. `print` and `table`: what a person reads.
+//! - `connect`: the way to a daemon. `caller`: what a caller hands down to a session.
 
 mod act;
 mod args;
@@ -22,6 +22,8 @@ mod paper;
 mod peek;
 mod print;
 mod run;
+#[cfg(test)]
+mod sample;
 mod select;
 mod send;
 mod show;

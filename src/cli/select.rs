@@ -30,3 +30,28 @@ fn is_live(session: &Session) -> bool {
 fn moment(session: &Session) -> &str {
     session.exit.as_ref().map_or(&session.started_at, |exit| &exit.at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    #[test]
+    fn a_name_means_the_live_session_else_the_one_that_ended_last() {
+        let ended = |id: &str, at: &str| {
+            let exit = crate::model::session::Exit {
+                code: Some(0),
+                signal: None,
+                at: at.into(),
+                by: crate::model::session::ExitBy::Itself,
+                reason: String::new(),
+            };
+            Session { state: State::Ended, exit: Some(exit), ..sample::session(id, "front") }
+        };
+        let mut all = vec![ended("aaa", "2026-01-01T00:00:00Z"), ended("bbb", "2026-01-02T00:00:00Z")];
+        assert_eq!(ids(&["front".into()], &all).unwrap(), ["bbb"]);
+        all.push(sample::session("ccc", "front"));
+        assert_eq!(ids(&["front".into(), "aa".into()], &all).unwrap(), ["ccc", "aaa"]);
+        assert!(sessions(&["none".into()], &all).is_empty());
+    }
+}

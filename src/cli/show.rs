@@ -129,7 +129,7 @@ fn tree(processes: &[Process], width: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::session::{Attention, ExitBy, Health, Origin, State};
+    use crate::model::session::ExitBy;
 
     fn exit(code: Option<i32>, signal: Option<i32>, by: ExitBy, reason: &str) -> Exit {
         Exit { code, signal, at: "2026-11-20T10:00:00Z".into(), by, reason: reason.into() }
@@ -147,47 +147,6 @@ mod tests {
 
     #[test]
     fn a_session_is_shown_with_its_evidence_and_its_tree() {
-        let process = |pid, depth, command: &str| Process {
-            pid,
-            parent_pid: 1,
-            start_time: 1,
-            command: command.into(),
-            state: "S".into(),
-            cpu_percent: None,
-            memory_bytes: 1 << 20,
-            depth,
-        };
-        let detail = Detail {
-            session: Session {
-                id: "k3f9q2".into(),
-                name: "front".into(),
-                agent: "claude".into(),
-                project: None,
-                workspace: "/srv/app".into(),
-                origin: Origin::Managed,
-                state: State::Running,
-                health: Health::Stuck,
-                attention: Attention::Unknown,
-                reason: "stopped\x1b[2J".into(),
-                pinned: true,
-                leader_pid: Some(10),
-                processes: Some(2),
-                cpu_percent: None,
-                memory_bytes: Some(2 << 20),
-                messages: None,
-                started_at: "2026-11-20T10:00:00Z".into(),
-                last_activity_at: None,
-                idle_seconds: None,
-                age_seconds: 900.0,
-                exit: None,
-                attached: 1,
-                command: vec!["claude".into()],
-            },
-            evidence: vec![Evidence { kind: "state".into(), text: "stopped by a signal".into(), at: None }],
-            tree: vec![process(10, 0, "claude"), process(11, 1, "sh -c x")],
-            keeper_socket: None,
-            keeper_pid: Some(9),
-        };
         let expected = "\
 Session     front (k3f9q2)
 Agent       claude
@@ -209,6 +168,6 @@ PID  S  CPU   MEM  COMMAND
  10  S    –  1.0M  claude
  11  S    –  1.0M    sh -c x
 ";
-        assert_eq!(text(&detail, None), expected);
+        assert_eq!(text(&super::super::sample::detail(), None), expected);
     }
 }

@@ -1,16 +1,11 @@
 //! `wait`: until sessions have ended. Statuses as timeout(1) has them.
 
-use std::time::Duration;
-
 use super::args::{Globals, Wait};
 use super::exit::{self, DONE, Ended, FAILED, Failure, TOO_LATE, WAIT_FAILED};
 use super::{connect, print};
-use crate::api::client::{Client, ClientError};
+use crate::api::client::ClientError;
 use crate::api::types::{Session, Table};
 use crate::model::session::{Exit, State};
-
-/// Between attempts to reach a daemon that is being renewed.
-const AGAIN: Duration = Duration::from_millis(200);
 
 pub async fn run(globals: &Globals, args: &Wait) -> Ended {
     let waited = until_ended(globals, &args.ids);
@@ -38,20 +33,12 @@ async fn until_ended(globals: &Globals, words: &[String]) -> Result<Vec<Option<E
         }
         table = match client.sessions_newer_than(table.generation, true).await {
             Err(ClientError::Broken { .. } | ClientError::Connect { .. }) => {
-                client = reconnect(globals).await?;
+                client = connect::again(globals).await?;
                 client.sessions(true, false).await?
             }
             table => table?,
         };
     }
-}
-
-/// A daemon may be renewed or killed while we wait; the sessions do not mind, and the next one knows them.
-async fn reconnect(globals: &Globals) -> Result<Client, Failure> {
-    tokio::time::sleep(AGAIN).await;
-    let client = connect::client(globals).await?;
-    client.until_up(Duration::from_secs(10)).await?;
-    Ok(client)
 }
 
 /// `None` while one of them still runs. A forgotten session has ended, nobody knows how.
@@ -85,10 +72,23 @@ fn code(exit: Option<&Exit>) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::sample;
     use crate::model::session::ExitBy;
 
     fn ended(code: Option<i32>, signal: Option<i32>) -> Exit {
         Exit { code, signal, at: String::new(), by: ExitBy::Itself, reason: String::new() }
+    }
+
+    #[test]
+    fn it_is_over_when_every_leader_has_gone() {
+        let (mut a, b) = (sample::session("a", "a"), sample::session("b", "b"));
+        a.exit = Some(ended(Some(3), None));
+        a.state = State::Lingering;
+        let table = Table { generation: 1, sessions: vec![a, b] };
+        let over = |ids: &[&str]| exits_of(&ids.iter().map(ToString::to_string).collect::<Vec<_>>(), &table);
+        assert_eq!(over(&["a"]), Some(vec![Some(ended(Some(3), None))]));
+        assert_eq!(over(&["a", "b"]), None);
+        assert_eq!(over(&["forgotten"]), Some(vec![None]));
     }
 
     #[test]

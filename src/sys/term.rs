@@ -67,10 +67,10 @@ pub fn leave_raw() {
     let _ = termios::tcflush(&stdin, FlushArg::TCIFLUSH);
 }
 
-/// Writes to the terminal now, waiting at most a second for one that takes nothing.
-pub fn write_now(bytes: &[u8]) {
+/// Writes to the terminal now, waiting at most `patience` for one that takes nothing.
+pub fn write_now(bytes: &[u8], patience: Duration) {
     let stdout = io::stdout();
-    if is_ready(stdout.as_fd(), PollFlags::POLLOUT, Duration::from_secs(1)) {
+    if is_ready(stdout.as_fd(), PollFlags::POLLOUT, patience) {
         let mut stdout = stdout.lock();
         // A terminal that is gone needs nothing from us.
         let _ = stdout.write_all(bytes).and_then(|()| stdout.flush());

@@ -4,11 +4,17 @@
 use std::io;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::sys::term;
 
-/// Keeps the title, enters the alternate screen, shows it empty.
-const ENTER: &str = "\x1b[22;0t\x1b[?1049h\x1b[m\x1b[H\x1b[2J";
+/// Puts the title aside; [`RESTORE`] brings it back.
+const KEEP_TITLE: &str = "\x1b[22;0t";
+/// Enters the alternate screen and shows it empty.
+const ENTER: &str = "\x1b[?1049h\x1b[m\x1b[H\x1b[2J";
+
+/// A terminal that takes nothing for so long is left as it is.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Everything an agent may have switched on, off again. The order matters: what makes the terminal send
 /// input goes first, the screen goes last.
@@ -46,14 +52,14 @@ impl Taken {
         term::enter_raw()?;
         TAKEN.store(true, Ordering::SeqCst);
         let taken = Self(());
-        term::write_now(ENTER.as_bytes());
+        term::write_now([KEEP_TITLE, ENTER].concat().as_bytes(), PATIENCE);
         Ok(taken)
     }
 
     /// The shell had the terminal while we were stopped: takes it again for the [`Taken`] there is.
     pub fn again() -> io::Result<()> {
         term::enter_raw()?;
-        term::write_now(ENTER.as_bytes());
+        term::write_now(ENTER.as_bytes(), PATIENCE);
         Ok(())
     }
 }
@@ -66,7 +72,7 @@ impl Drop for Taken {
 
 fn give_back() {
     if TAKEN.swap(false, Ordering::SeqCst) {
-        term::write_now(RESTORE.as_bytes());
+        term::write_now(RESTORE.as_bytes(), PATIENCE);
         term::leave_raw();
     }
 }
