@@ -173,6 +173,25 @@ fn the_config_path_is_where_the_environment_says() {
 }
 
 #[test]
+fn the_settings_are_shown_and_checked_without_the_token() {
+    let home = Home::new();
+    let file = home.0.path().join("config.toml");
+    let run = |args: &[&str]| home.command(args).env("BEADLE_CONFIG", &file).output().unwrap();
+    let secret = "0123456789abcdef0123456789abcdef";
+    std::fs::write(&file, format!("[cleanup]\nmax_idle = \"10m\"\n[server]\ntoken = \"{secret}\"\n")).unwrap();
+    for args in [&["config", "show"][..], &["config", "show", "--json"], &["config"]] {
+        let output = run(args);
+        assert_eq!(status(&output), 0, "{}", err(&output));
+        assert!(out(&output).contains("10m") && !out(&output).contains(secret), "{args:?}");
+    }
+    assert_eq!(status(&run(&["config", "check"])), 0);
+    std::fs::write(&file, "[cleanup]\nmax_idel = \"10m\"\n").unwrap();
+    let output = run(&["config", "check"]);
+    assert_eq!(status(&output), 1);
+    assert!(err(&output).contains("line 2") && err(&output).contains("max_idle"), "{}", err(&output));
+}
+
+#[test]
 fn the_daemons_notes_are_read_without_it() {
     let home = Home::new();
     let output = home.run(&["daemon", "logs"]);

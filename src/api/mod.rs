@@ -4,11 +4,14 @@
 //! - [`refusal`]: every refusal, with its HTTP status and its exit status, in one place.
 //! - [`client`]: HTTP over the Unix socket; [`launch`]: the daemon behind it, found or started.
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
-//! - [`text`]: recorded bytes as plain text.
+//! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording; [`text`]: recorded bytes as
+//!   plain text.
 
 pub mod attach;
 pub mod client;
+pub mod kept;
 pub mod launch;
+pub mod record;
 pub mod refusal;
 pub mod text;
 pub mod types;

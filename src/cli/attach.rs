@@ -22,15 +22,16 @@ pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
     let detail = client.session(id).await?;
     let socket = attachable(&detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
     let name = detail.session.name.clone();
-    let options = Options { read_only, detach_key: detach_key(), name };
+    let options = Options { read_only, detach_key: detach_key()?, name };
     let left = attach::attach(Path::new(socket), &options).await?;
     print::line(&farewell(&detail.session, &left))?;
     Ok(DONE)
 }
 
-/// JOIN: `attach.detach_key` of the config.
-fn detach_key() -> String {
-    attach::DETACH_KEY.into()
+/// As the config has it. A wrong config is the daemon's to refuse; one may still look at a session.
+fn detach_key() -> Result<String, Failure> {
+    let config = crate::config::load(&connect::paths()?, &crate::config::process_env());
+    Ok(config.map_or_else(|_| attach::DETACH_KEY.into(), |config| config.attach.detach_key.to_string()))
 }
 
 /// The keeper's socket, or why there is nothing to attach to. `inside` is the session this command runs in.

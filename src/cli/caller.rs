@@ -50,7 +50,7 @@ pub fn add(env: &mut BTreeMap<String, String>, words: &[String]) -> Result<(), F
 /// An absolute path of an existing directory: `dir`, or the current one.
 pub fn directory(dir: Option<&Path>) -> Result<String, Failure> {
     let shown = dir.unwrap_or(Path::new("."));
-    let wrong = |what: &str| Failure::Config(format!("failed to use the directory {}: {what}", shown.display()));
+    let wrong = |what: &str| Failure::Local(format!("failed to use the directory {}: {what}", shown.display()));
     let here = || std::env::current_dir().map_err(|e| wrong(&e.to_string()));
     let path = match dir {
         Some(dir) if dir.is_absolute() => dir.to_path_buf(),

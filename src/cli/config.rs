@@ -3,6 +3,7 @@
 use super::args::{ConfigShow, ConfigVerb, Globals};
 use super::exit::{DONE, Ended, Failure};
 use super::{connect, print};
+use crate::config::Config;
 use crate::config::paths::Paths;
 
 pub async fn run(globals: &Globals, verb: &ConfigVerb) -> Ended {
@@ -23,9 +24,9 @@ fn check() -> Ended {
 }
 
 fn show(args: &ConfigShow) -> Ended {
-    let text = load(&connect::paths()?)?;
+    let text = shown(&load(&connect::paths()?)?);
     if args.json {
-        let value: toml::Value = toml::from_str(&text).map_err(|e| Failure::Config(e.to_string()))?;
+        let value: toml::Value = toml::from_str(&text).map_err(|e| Failure::Local(e.to_string()))?;
         print::json(&value)?;
     } else {
         print::raw(&text)?;
@@ -46,8 +47,16 @@ async fn reload(globals: &Globals) -> Ended {
     Ok(DONE)
 }
 
-/// JOIN: the settings in force as TOML, every secret left out:
-/// `config::to_toml(&config::load(paths, &vars)?)` with the error's own words in [`Failure::Config`].
-fn load(_paths: &Paths) -> Result<String, Failure> {
-    Err(Failure::Missing("reading the config"))
+fn load(paths: &Paths) -> Result<Config, Failure> {
+    Ok(crate::config::load(paths, &crate::config::process_env())?)
+}
+
+/// The settings in force, the token only said to be there.
+fn shown(config: &Config) -> String {
+    let hide = |line: &str| {
+        let is_secret = line.starts_with("token = ") && line != "token = \"\"";
+        if is_secret { "token = \"(set, not shown)\"\n".into() } else { format!("{line}\n") }
+    };
+    let lines: Vec<String> = crate::config::to_toml(config).lines().map(hide).collect();
+    lines.concat()
 }

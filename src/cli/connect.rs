@@ -10,11 +10,11 @@ use super::print;
 use crate::api::client::Client;
 use crate::api::launch;
 use crate::config::paths::Paths;
-use crate::sys::inherit;
+use crate::sys::dirs;
 
 /// The directories this command works with.
 pub fn paths() -> Result<Paths, Failure> {
-    Ok(Paths::resolve(|name| std::env::var(name).ok(), inherit::is_own_dir)?)
+    Ok(Paths::resolve(|name| std::env::var(name).ok(), dirs::is_usable)?)
 }
 
 /// A daemon; started when there is none.

@@ -11,6 +11,7 @@ use crate::api::attach::AttachError;
 use crate::api::client::ClientError;
 use crate::api::launch::LaunchError;
 use crate::api::refusal::{Code, Refusal};
+use crate::config::ConfigError;
 use crate::config::paths::PathsError;
 
 pub const DONE: u8 = 0;
@@ -46,8 +47,11 @@ pub enum Failure {
     Read { path: PathBuf, source: io::Error },
     #[error("failed to write: {0}")]
     Output(io::Error),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something on this side, in words.
     #[error("{0}")]
-    Config(String),
+    Local(String),
     #[error("{0}")]
     Wait(Box<Failure>),
     #[error("{0} is not in this build yet")]
@@ -73,6 +77,7 @@ impl Failure {
             | Self::Read { .. }
             | Self::Output(_)
             | Self::Config(_)
+            | Self::Local(_)
             | Self::Missing(_) => FAILED,
         }
     }

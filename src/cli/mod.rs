@@ -40,6 +40,16 @@ use crate::api::types::Act;
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    // A keeper is born often and stays small: it never meets the parser.
+    if args.next().is_some_and(|verb| verb == "keep") {
+        let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+        return crate::keeper::main(&rest);
+    }
+    from_words()
+}
+
+fn from_words() -> ExitCode {
     let beadle = match Beadle::try_parse() {
         Ok(beadle) => beadle,
         Err(e) => {

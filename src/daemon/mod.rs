@@ -1,6 +1,13 @@
-//! (daemon)
+//! The daemon.
 
 use crate::config::paths::Paths;
+
+pub mod birth;
+pub mod close;
+pub mod entry;
+pub mod link;
+pub mod sampler;
+pub mod tmux;
 
 /// How a daemon was started. A stub.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,40 @@
-//! (keeper)
+//! The keeper: the small process that holds one session.
+//!
+//! ```text
+//!   daemon ──birth connection (stdin)──► keeper ──held child──► agent
+//!                                          │  ▲
+//!      daemon, attach clients ──socket──►  │  │ PTY or pipes
+//!                                          ▼  │
+//!                     recording · screen · exit.json · pulse
+//! ```
+//!
+//! It is a single-threaded loop over epoll, leader of its own session and a child subreaper: whatever the agent
+//! starts, however it detaches, stays below it, and when `waitpid` says `ECHILD` the whole tree is gone. (The recorder is a
+//! thread of its own, born with the first output: a disk that hangs must not stop the draining of the terminal.)
+//!
+//! The happy path: read the [`Spec`](crate::api::kept::Spec) · bind the socket · say hello · hold a child · write
+//! `identity.json` · release it · drain, record, serve · the leader ends: write `exit.json`, tell · the tree is
+//! empty: tell, end.
+//!
+//! It knows nothing of other sessions, of policy, of the daemon's state; it never signals anybody. There
+//! are no timers while nothing happens.
 
-/// What `beadle keep …` runs, with the arguments after `keep`. A stub.
-pub fn main(_args: &[String]) -> std::process::ExitCode {
-    std::process::ExitCode::FAILURE
+mod agent;
+mod clients;
+mod hold;
+mod recorder;
+mod screen;
+
+use std::process::ExitCode;
+
+/// `beadle keep ID`, with the birth connection as standard input.
+pub fn main(args: &[String]) -> ExitCode {
+    if args.is_empty() {
+        return ExitCode::from(2);
+    }
+    match hold::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody reads a keeper's standard error; who started it sees the connection end.
+        Err(_) => ExitCode::FAILURE,
+    }
 }

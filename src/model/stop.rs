@@ -1,1 +1,426 @@
-//! (stop)
+//! How a session is taken away: soft, hard, verify. Pure: the plan is shown who is alive, and says what to do next.
+//!
+//! ```text
+//!            set empty ─────────────────────────────► Done (clean)
+//!               ▲
+//!   Soft ───────┤ TERM CONT HUP to each, once; newcomers too
+//!     │ grace over, or hurried
+//!     ▼
+//!   Freeze ── STOP each newcomer; until a pass adds nothing and each is seen stopped or in D
+//!     │ or half a second has passed
+//!     ▼
+//!   Kill ──── KILL each; set empty ─────────────────► Done (forced)
+//!     │  newcomers: back to Freeze (a round)
+//!     └ 20 rounds or 2 s of force ──────────────────► Done (survivors)
+//! ```
+//!
+//! Nothing loops on what cannot die: a process in `D`, or of another owner, is a survivor.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::session::ProcId;
+
+/// Signals a plan may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Signal {
+    Term,
+    Cont,
+    Hup,
+    Stop,
+    Kill,
+}
+
+impl Signal {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Term => "TERM",
+            Self::Cont => "CONT",
+            Self::Hup => "HUP",
+            Self::Stop => "STOP",
+            Self::Kill => "KILL",
+        }
+    }
+}
+
+/// Longest time that freezing may take before force is used all the same.
+const FREEZE: Duration = Duration::from_millis(500);
+/// Longest time of force, and most rounds of it.
+const FORCE: Duration = Duration::from_secs(2);
+const ROUNDS: u32 = 20;
+
+/// A live member as a pass over the process table showed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    pub id: ProcId,
+    /// The state letter.
+    pub state: u8,
+}
+
+impl Seen {
+    fn is_still(self) -> bool {
+        matches!(self.state, b'T' | b't' | b'D')
+    }
+}
+
+/// How a session is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Time to end by itself; zero goes straight to force.
+    pub grace: Duration,
+    /// Has a terminal: hang it up as well.
+    pub terminal: bool,
+    /// Has a cgroup of its own that holds nobody protected.
+    pub cgroup: bool,
+}
+
+/// What to do, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Close the standard input of the agent.
+    CloseInput,
+    Signal(ProcId, Signal),
+    /// Write `cgroup.kill`.
+    KillCgroup,
+}
+
+/// When to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// When everything signalled so far has ended, and at this time at the latest.
+    AllGoneOr(Duration),
+    /// After this time.
+    After(Duration),
+    Done(Ending),
+}
+
+/// How it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    AlreadyGone,
+    Clean,
+    Forced,
+    Survivors,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Soft,
+    Freeze { since: Duration, round: u32 },
+    Kill { round: u32 },
+    Done(Ending),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    softly: bool,
+    to_stop: bool,
+    to_die: bool,
+    /// Signals to it are refused (another owner's, protected, outside the fence).
+    refused: bool,
+}
+
+/// The plan of one close. Times are durations since it began.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    manner: Manner,
+    phase: Phase,
+    /// When force began.
+    forced_at: Option<Duration>,
+    told: BTreeMap<ProcId, Told>,
+    hurried: bool,
+}
+
+impl Plan {
+    pub fn new(manner: Manner) -> Self {
+        Self { manner, phase: Phase::Soft, forced_at: None, told: BTreeMap::new(), hurried: false }
+    }
+
+    /// The grace is over now.
+    pub fn hurry(&mut self) {
+        self.hurried = true;
+    }
+
+    /// How many different processes it has seen.
+    pub fn processes(&self) -> usize {
+        self.told.len()
+    }
+
+    pub fn ending(&self) -> Option<Ending> {
+        match self.phase {
+            Phase::Done(ending) => Some(ending),
+            Phase::Soft | Phase::Freeze { .. } | Phase::Kill { .. } => None,
+        }
+    }
+
+    /// A signal to this process was refused: waiting for it is of no use.
+    pub fn refused(&mut self, id: ProcId) {
+        self.told.entry(id).or_default().refused = true;
+    }
+
+    /// `seen` is every live member at `now`.
+    pub fn step(&mut self, now: Duration, seen: &[Seen]) -> (Vec<Order>, Next) {
+        let mut orders = Vec::new();
+        let next = loop {
+            match self.phase {
+                Phase::Done(ending) => break Next::Done(ending),
+                _ if seen.is_empty() => self.phase = Phase::Done(self.ending_when_empty()),
+                _ if self.only_refused(seen) => self.phase = Phase::Done(Ending::Survivors),
+                Phase::Soft if self.hurried || now >= self.manner.grace => {
+                    self.forced_at = Some(now);
+                    self.phase = Phase::Freeze { since: now, round: 0 };
+                }
+                Phase::Soft => {
+                    self.ask(seen, &mut orders);
+                    break Next::AllGoneOr(self.manner.grace);
+                }
+                Phase::Freeze { since, round } => {
+                    if !self.freeze(now.saturating_sub(since), round, seen, &mut orders) {
+                        break Next::After(Duration::from_millis(1));
+                    }
+                    self.phase = Phase::Kill { round };
+                }
+                Phase::Kill { round } => {
+                    if let Some(next) = self.kill(now, round, seen, &mut orders) {
+                        break next;
+                    }
+                }
+            }
+        };
+        (orders, next)
+    }
+
+    fn ending_when_empty(&self) -> Ending {
+        if self.told.is_empty() {
+            Ending::AlreadyGone
+        } else if self.told.values().any(|t| t.to_die) {
+            Ending::Forced
+        } else {
+            Ending::Clean
+        }
+    }
+
+    fn only_refused(&self, seen: &[Seen]) -> bool {
+        seen.iter().all(|s| self.told.get(&s.id).is_some_and(|t| t.refused))
+    }
+
+    fn ask(&mut self, seen: &[Seen], orders: &mut Vec<Order>) {
+        if self.told.is_empty() && !self.manner.terminal {
+            orders.push(Order::CloseInput);
+        }
+        for s in seen {
+            let told = self.told.entry(s.id).or_default();
+            if !std::mem::replace(&mut told.softly, true) {
+                orders.push(Order::Signal(s.id, Signal::Term));
+                orders.push(Order::Signal(s.id, Signal::Cont));
+                if self.manner.terminal {
+                    orders.push(Order::Signal(s.id, Signal::Hup));
+                }
+            }
+        }
+    }
+
+    /// True when everything holds still (or has had time to).
+    fn freeze(&mut self, for_long: Duration, round: u32, seen: &[Seen], orders: &mut Vec<Order>) -> bool {
+        if self.manner.cgroup && round == 0 {
+            // cgroup.kill is safe against fork (Linux 5.14): nothing inside needs to be stopped first.
+            orders.push(Order::KillCgroup);
+            for s in seen {
+                self.told.entry(s.id).or_default();
+            }
+            return true;
+        }
+        let mut still = true;
+        for s in seen {
+            let told = self.told.entry(s.id).or_default();
+            if !std::mem::replace(&mut told.to_stop, true) {
+                orders.push(Order::Signal(s.id, Signal::Stop));
+                still = false;
+            }
+            still &= s.is_still() || told.refused;
+        }
+        still || for_long >= FREEZE
+    }
+
+    /// `None` when the phase changed.
+    fn kill(&mut self, now: Duration, round: u32, seen: &[Seen], orders: &mut Vec<Order>) -> Option<Next> {
+        let for_long = now.saturating_sub(self.forced_at.unwrap_or(now));
+        if round >= ROUNDS || for_long >= FORCE {
+            self.phase = Phase::Done(Ending::Survivors);
+            return None;
+        }
+        let any_killed = self.told.values().any(|t| t.to_die);
+        let is_new = |told: Option<&Told>| told.is_none_or(|t| !t.to_stop && !t.to_die);
+        if any_killed && seen.iter().any(|s| is_new(self.told.get(&s.id))) {
+            self.phase = Phase::Freeze { since: now, round: round + 1 };
+            return None;
+        }
+        for s in seen {
+            let told = self.told.entry(s.id).or_default();
+            if !std::mem::replace(&mut told.to_die, true) {
+                orders.push(Order::Signal(s.id, Signal::Kill));
+            }
+        }
+        Some(Next::AllGoneOr(now + (FORCE - for_long).min(Duration::from_millis(20))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+    const MANNER: Manner = Manner { grace: Duration::from_secs(5), terminal: true, cgroup: false };
+
+    fn seen(pid: i32, state: u8) -> Seen {
+        Seen { id: ProcId { pid, start: 1 }, state }
+    }
+
+    fn signals(orders: &[Order]) -> Vec<(i32, Signal)> {
+        orders.iter().filter_map(|o| if let Order::Signal(id, s) = o { Some((id.pid, *s)) } else { None }).collect()
+    }
+
+    #[test]
+    fn an_empty_set_was_already_gone() {
+        assert_eq!(Plan::new(MANNER).step(MS(0), &[]), (vec![], Next::Done(Ending::AlreadyGone)));
+    }
+
+    #[test]
+    fn who_ends_when_asked_ends_clean_and_the_grace_is_over_at_once() {
+        let mut plan = Plan::new(MANNER);
+        let (orders, next) = plan.step(MS(0), &[seen(9, b'S')]);
+        assert_eq!(signals(&orders), [(9, Signal::Term), (9, Signal::Cont), (9, Signal::Hup)]);
+        assert_eq!(next, Next::AllGoneOr(MANNER.grace));
+        assert_eq!(plan.step(MS(3), &[]), (vec![], Next::Done(Ending::Clean)));
+    }
+
+    #[test]
+    fn a_newcomer_is_asked_too_and_nobody_twice() {
+        let mut plan = Plan::new(MANNER);
+        plan.step(MS(0), &[seen(9, b'S')]);
+        let (orders, _) = plan.step(MS(5), &[seen(9, b'S'), seen(10, b'S')]);
+        assert_eq!(signals(&orders).iter().map(|(p, _)| *p).collect::<Vec<_>>(), [10, 10, 10]);
+    }
+
+    #[test]
+    fn the_deaf_are_stopped_first_then_killed() {
+        let mut plan = Plan::new(MANNER);
+        plan.step(MS(0), &[seen(9, b'S')]);
+        let (orders, next) = plan.step(MS(5000), &[seen(9, b'S'), seen(10, b'R')]);
+        assert_eq!(signals(&orders), [(9, Signal::Stop), (10, Signal::Stop)]);
+        assert_eq!(next, Next::After(MS(1)));
+        let (orders, _) = plan.step(MS(5001), &[seen(9, b'T'), seen(10, b'T')]);
+        assert_eq!(signals(&orders), [(9, Signal::Kill), (10, Signal::Kill)]);
+        assert_eq!(plan.step(MS(5002), &[]).1, Next::Done(Ending::Forced));
+    }
+
+    #[test]
+    fn a_newcomer_after_the_kill_goes_back_to_freeze() {
+        let mut plan = Plan::new(Manner { grace: Duration::ZERO, ..MANNER });
+        plan.step(MS(0), &[seen(9, b'S')]);
+        plan.step(MS(1), &[seen(9, b'T')]);
+        let (orders, _) = plan.step(MS(2), &[seen(11, b'S')]);
+        assert_eq!(signals(&orders), [(11, Signal::Stop)]);
+        let (orders, _) = plan.step(MS(3), &[seen(11, b'T')]);
+        assert_eq!(signals(&orders), [(11, Signal::Kill)]);
+    }
+
+    #[test]
+    fn what_cannot_die_is_a_survivor_after_two_seconds() {
+        let mut plan = Plan::new(Manner { grace: Duration::ZERO, ..MANNER });
+        let mut now = MS(0);
+        loop {
+            match plan.step(now, &[seen(9, b'D')]).1 {
+                Next::Done(ending) => break assert_eq!(ending, Ending::Survivors),
+                Next::AllGoneOr(at) => now = at,
+                Next::After(wait) => now += wait,
+            }
+            assert!(now <= MS(3000));
+        }
+    }
+
+    #[test]
+    fn another_owners_process_is_not_waited_for() {
+        let mut plan = Plan::new(MANNER);
+        plan.step(MS(0), &[seen(9, b'S')]);
+        plan.refused(ProcId { pid: 9, start: 1 });
+        assert_eq!(plan.step(MS(1), &[seen(9, b'S')]).1, Next::Done(Ending::Survivors));
+    }
+
+    #[test]
+    fn a_cgroup_of_its_own_is_killed_whole() {
+        let mut plan = Plan::new(Manner { grace: Duration::ZERO, cgroup: true, ..MANNER });
+        let (orders, _) = plan.step(MS(0), &[seen(9, b'S')]);
+        assert_eq!(orders, [Order::KillCgroup, Order::Signal(ProcId { pid: 9, start: 1 }, Signal::Kill)]);
+        assert_eq!(plan.step(MS(1), &[]).1, Next::Done(Ending::Forced));
+    }
+
+    /// A process in a small world: hears TERM or not, can be killed or not, forks or not.
+    #[derive(Debug, Clone)]
+    struct Actor {
+        deaf: bool,
+        immortal: bool,
+        refuses: bool,
+        forks_until: u64,
+        state: u8,
+        id: i32,
+    }
+
+    fn an_actor() -> impl Strategy<Value = (bool, bool, bool, u64)> {
+        (
+            any::<bool>(),
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.1),
+            prop_oneof![3 => Just(0u64), 1 => 0u64..4000],
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn every_close_ends_in_time_and_tells_the_truth(
+            cast in prop::collection::vec(an_actor(), 0..6), grace in 0u64..3000, terminal: bool, cgroup: bool
+        ) {
+            let mut next_id = 10;
+            let mut world: Vec<Actor> = cast.iter().map(|(deaf, immortal, refuses, forks_until)| {
+                next_id += 1;
+                Actor { deaf: *deaf, immortal: *immortal, refuses: *refuses, forks_until: *forks_until, state: b'S', id: next_id }
+            }).collect();
+            let mut plan = Plan::new(Manner { grace: MS(grace), terminal, cgroup });
+            let mut now = 0u64;
+            let ending = loop {
+                let seen: Vec<Seen> = world.iter().map(|a| seen(a.id, a.state)).collect();
+                let (orders, next) = plan.step(MS(now), &seen);
+                for order in orders {
+                    let Order::Signal(id, signal) = order else { continue };
+                    let Some(actor) = world.iter_mut().find(|a| a.id == id.pid) else { continue };
+                    if actor.refuses { plan.refused(id); continue }
+                    match signal {
+                        Signal::Term | Signal::Hup if !actor.deaf => actor.state = b'Z',
+                        Signal::Stop => actor.state = b'T',
+                        Signal::Kill if actor.immortal => actor.state = b'D',
+                        Signal::Kill => actor.state = b'Z',
+                        _ => {}
+                    }
+                }
+                world.retain(|a| a.state != b'Z');
+                let born: Vec<Actor> = world.iter().filter(|a| a.state == b'S' && now < a.forks_until).map(|a| {
+                    next_id += 1;
+                    Actor { id: next_id, forks_until: 0, immortal: false, refuses: false, ..a.clone() }
+                }).take(3).collect();
+                world.extend(born);
+                match next {
+                    Next::Done(ending) => break ending,
+                    Next::AllGoneOr(at) => now = u64::try_from(at.as_millis()).unwrap().min(now + 50).max(now + 1),
+                    Next::After(wait) => now += u64::try_from(wait.as_millis()).unwrap().max(1),
+                }
+                prop_assert!(now < grace + 10_000, "does not end");
+            };
+            match ending {
+                Ending::Survivors => prop_assert!(world.iter().any(|a| a.immortal || a.refuses)),
+                Ending::AlreadyGone => prop_assert!(cast.is_empty()),
+                Ending::Clean | Ending::Forced => prop_assert!(world.is_empty()),
+            }
+        }
+    }
+}

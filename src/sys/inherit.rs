@@ -1,7 +1,4 @@
-//! What a caller hands down to what it starts: umask, resource limits, and whether a directory is its own.
-
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+//! What a caller hands down to what it starts: umask and resource limits.
 
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::Mode;
@@ -46,11 +43,6 @@ fn umask_line(status: &str) -> Option<u32> {
 pub fn limits() -> Vec<(u32, u64, u64)> {
     let one = |resource: &Resource| getrlimit(*resource).ok().map(|(soft, hard)| (*resource as u32, soft, hard));
     RESOURCES.iter().filter_map(one).collect()
-}
-
-/// True when `path` is a directory that belongs to this user.
-pub fn is_own_dir(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|m| m.is_dir() && m.uid() == nix::unistd::geteuid().as_raw())
 }
 
 #[cfg(test)]

@@ -1,5 +1,24 @@
 //! The machine. The only room that says nix, rustix, sysinfo, `/proc`, cgroup or `unsafe`.
+//!
+//! - [`process`], [`table`]: who lives; [`signal`]: the one function that sends signals.
+//! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
+//! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
+//! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
+pub mod cgroup;
+pub mod child;
+pub mod clock;
+pub mod dirs;
+pub mod fds;
 pub mod inherit;
+pub mod lock;
+pub mod peers;
+pub mod poll;
+pub mod process;
+pub mod pty;
+pub mod pulse;
+pub mod signal;
 pub mod socket;
+pub mod spawn;
+pub mod table;
 pub mod term;

@@ -139,6 +139,7 @@ impl Keys {
             [ESC, b'[', .., last] if (0x20..0x40).contains(last) && self.held.len() < LONGEST => None,
             [ESC, b'[', body @ ..] => Some(sequence(body)),
             [byte @ (1..=26 | 0x1c..=0x1f)] => Some(Token::Ctrl(ctrl_code(*byte))),
+            [0] => Some(Token::Ctrl('@' as u32)),
             [byte] => Some(Token::Plain(u32::from(*byte))),
             _ => Some(Token::Other),
         }
@@ -187,7 +188,7 @@ fn code_of(spec: &str) -> Option<u32> {
     let mut rest = spec.strip_prefix("C-")?.chars();
     let (key, None) = (rest.next()?.to_ascii_lowercase(), rest.next()) else { return None };
     // Ctrl-[ is Escape, Ctrl-m Enter, Ctrl-i Tab: as bytes they cannot be told apart.
-    let usable = (key.is_ascii_lowercase() && key != 'm' && key != 'i') || "\\]^_".contains(key);
+    let usable = (key.is_ascii_lowercase() && key != 'm' && key != 'i') || "\\]^_@".contains(key);
     usable.then_some(key as u32)
 }
 

@@ -1,0 +1,136 @@
+//! Starting a session: its directory, its cgroup, its keeper.
+//!
+//! Runs beside the supervisor, in a thread that may block. Until the keeper says that the command executes, everything
+//! made here is unmade on any failure.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::link::{self, LinkError, Shaken};
+use crate::api::kept::{Described, Dir, KeptCgroup, Spec};
+use crate::api::types::Limit;
+use crate::api::wire::{self, Fact};
+use crate::config::paths::Paths;
+use crate::model::session::ProcId;
+use crate::sys::cgroup::Home;
+use crate::sys::dirs::{self, DirError};
+use crate::sys::spawn;
+
+/// How long a keeper may take until the command executes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a session is started with.
+pub struct Wanted {
+    pub session: Described,
+    pub env: Vec<String>,
+    pub umask: Option<u32>,
+    pub limits: Vec<Limit>,
+    pub record_bytes: u64,
+}
+
+pub struct Born {
+    pub dir: Dir,
+    pub session: Described,
+    pub shaken: Shaken,
+    pub leader: ProcId,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum BirthError {
+    #[error(transparent)]
+    Directory(#[from] DirError),
+    #[error("failed to start a keeper: {0}")]
+    Keeper(io::Error),
+    #[error("the keeper did not come up: {0}")]
+    Silent(#[from] LinkError),
+    /// The command's own fault.
+    #[error("{0}")]
+    Command(String),
+}
+
+/// Where sessions are born.
+#[derive(Debug, Clone)]
+pub struct Cradle {
+    pub paths: Paths,
+    pub cgroups: Option<Home>,
+}
+
+impl Cradle {
+    pub fn birth(&self, mut wanted: Wanted) -> Result<Born, BirthError> {
+        let id = wanted.session.id.clone();
+        let dir = Dir::new(self.paths.sessions().join(&id));
+        dirs::ensure_private(dir.path())?;
+        let cgroup = self.cgroups.as_ref().and_then(|home| home.create(&id).ok());
+        wanted.session.cgroup = cgroup.as_ref().map(|c| KeptCgroup { dir: c.dir.clone(), inode: c.inode });
+        let socket = self.paths.keepers().join(format!("{id}.sock"));
+        let born = start_keeper(&dir, socket, wanted);
+        if born.is_err() {
+            // What cannot be removed now is an empty directory, swept at the next start.
+            let _ = std::fs::remove_dir_all(dir.path());
+            cgroup.map(|c| c.remove());
+        }
+        born
+    }
+}
+
+fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted) -> Result<Born, BirthError> {
+    let Wanted { session, env, umask, limits, record_bytes } = wanted;
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(BirthError::Keeper)?;
+    spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?;
+    let spec = Spec { session: session.clone(), env, umask, limits, dir: dir.path().into(), socket, record_bytes };
+    ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
+    ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
+    let mut shaken = link::shake(ours, PATIENCE)?;
+    match shaken.next_fact(PATIENCE)? {
+        Fact::Started { leader } => Ok(Born { dir: dir.clone(), session, shaken, leader }),
+        Fact::NotStarted { message } => Err(BirthError::Command(message)),
+        _ => Err(LinkError::Stranger.into()),
+    }
+}
+
+/// The environment of a session: what was asked for, with what names the session on top.
+pub fn environment(base: Vec<String>, session: &Described, instance: &str, socket: &Path) -> Vec<String> {
+    let ours = ["BEADLE_SESSION", "BEADLE_SESSION_ID", "BEADLE_SESSION_NAME", "BEADLE_SOCKET"];
+    let named = |v: &String| ours.iter().any(|name| v.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')));
+    let mut env: Vec<String> = base.into_iter().filter(|v| !named(v)).collect();
+    if !session.pipe && !env.iter().any(|v| v.starts_with("TERM=") && v != "TERM=dumb" && v != "TERM=") {
+        env.retain(|v| !v.starts_with("TERM="));
+        env.push("TERM=xterm-256color".into());
+    }
+    env.push(format!("BEADLE_SESSION={}@{instance}", session.id));
+    env.push(format!("BEADLE_SESSION_ID={}", session.id));
+    env.push(format!("BEADLE_SESSION_NAME={}", session.name));
+    env.push(format!("BEADLE_SOCKET={}", socket.display()));
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_inside_a_session_gets_its_own_tag() {
+        let session = Described {
+            id: "new".into(),
+            name: "n".into(),
+            agent: "other".into(),
+            project: None,
+            workspace: "/".into(),
+            command: vec!["true".into()],
+            pipe: false,
+            size: (80, 24),
+            restart: crate::model::session::Restart::Never,
+            timeout_seconds: None,
+            max_idle_seconds: None,
+            cgroup: None,
+        };
+        let base = vec!["A=1".into(), "BEADLE_SESSION=old@i".into(), "TERM=dumb".into()];
+        let env = environment(base, &session, "i", Path::new("/s"));
+        assert_eq!(
+            env.iter().filter(|v| v.starts_with("BEADLE_SESSION=")).collect::<Vec<_>>(),
+            ["BEADLE_SESSION=new@i"]
+        );
+        assert!(env.contains(&"TERM=xterm-256color".to_string()) && env.contains(&"A=1".to_string()));
+    }
+}

@@ -1,0 +1,476 @@
+//! Closing sessions: the kill of [`crate::model::stop`], carried out for several at once.
+//!
+//! Runs in a thread that may block. One pass over the process table serves all sessions of the close; ends of
+//! processes come from pidfds, so nothing is polled for while everybody ends in time.
+
+use std::collections::{HashMap, HashSet};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::link::Link;
+use super::tmux;
+use crate::api::types::{Closed, Outcome, Survivor};
+use crate::api::wire::Request;
+use crate::model::process::{Boundary, Claim, Table, members};
+use crate::model::session::{Cause, ProcId};
+use crate::model::stop::{Ending, Manner, Next, Order, Plan, Seen, Signal};
+use crate::sys::cgroup::Cgroup;
+use crate::sys::poll::{self, Event, Poller, Waker};
+use crate::sys::process::{self, Pin};
+use crate::sys::signal::{Guard, Sent};
+use crate::sys::table::{self, Tags};
+
+/// How long the environment of processes is asked for.
+const TAGS: Duration = Duration::from_millis(500);
+const WAKE: u64 = u64::MAX;
+
+/// A session to close.
+pub struct Target {
+    pub id: String,
+    pub name: String,
+    pub claim: Claim,
+    pub cgroup: Option<Cgroup>,
+    pub grace: Duration,
+    pub terminal: bool,
+    pub link: Option<Link>,
+    pub cause: Cause,
+    /// Set by a second request that does not want to wait for the grace.
+    pub hurry: Arc<AtomicBool>,
+}
+
+/// What all closes of this daemon share.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub instance: String,
+    pub fence: Option<String>,
+    /// Pids of clients that are connected now.
+    pub clients: Vec<i32>,
+    /// Living keepers, of all sessions.
+    pub keepers: HashSet<i32>,
+    /// Members of all sessions as remembered: a client among them is no outsider.
+    pub remembered: HashSet<i32>,
+    pub tags: Arc<Mutex<Tags>>,
+    /// Interrupts a wait.
+    pub waker: Arc<Waker>,
+}
+
+/// A finished close.
+pub struct Report {
+    pub closed: Closed,
+    /// Members seen alive at the end.
+    pub survivors: Vec<ProcId>,
+}
+
+/// Closes all targets side by side; `done` is called for each as soon as it is over.
+pub fn close(targets: Vec<Target>, around: &Surroundings, mut done: impl FnMut(Report)) {
+    let begun = Instant::now();
+    let mut work = match Work::new(around, begun) {
+        Ok(work) => work,
+        Err(error) => return targets.into_iter().for_each(|t| done(not_done(&t, &error))),
+    };
+    let mut open: Vec<Closing> = targets.into_iter().map(Closing::new).collect();
+    while !open.is_empty() {
+        if let Err(error) = work.look(&mut open) {
+            return open.into_iter().for_each(|c| done(not_done(&c.target, &error)));
+        }
+        let (over, rest) = open.into_iter().partition(|c: &Closing| c.plan.ending().is_some());
+        open = rest;
+        for closing in over {
+            done(work.report(closing));
+        }
+        if !open.is_empty() {
+            work.wait(&mut open);
+        }
+    }
+}
+
+/// What a close would take now, without any signal.
+pub fn preview(targets: Vec<Target>, around: &Surroundings) -> Vec<(Target, Vec<ProcId>)> {
+    let Ok(mut work) = Work::new(around, Instant::now()) else { return Vec::new() };
+    let mut closings: Vec<Closing> = targets.into_iter().map(Closing::new).collect();
+    if work.scan(&mut closings).is_err() {
+        return Vec::new();
+    }
+    closings.into_iter().map(|c| (c.target, c.seen.into_iter().map(|s| s.id).collect())).collect()
+}
+
+/// Stops (or continues) everything of a session, newcomers too, until a pass finds nobody new.
+pub fn signal_tree(target: Target, around: &Surroundings, signal: Signal) -> std::io::Result<usize> {
+    let mut work = Work::new(around, Instant::now())?;
+    let mut closings = vec![Closing::new(target)];
+    let mut told = HashSet::new();
+    for _ in 0..20 {
+        work.scan(&mut closings)?;
+        let Some(closing) = closings.first_mut() else { break };
+        let fresh: Vec<ProcId> = closing.seen.iter().map(|s| s.id).filter(|id| told.insert(*id)).collect();
+        if fresh.is_empty() {
+            break;
+        }
+        fresh.into_iter().for_each(|id| work.signal(closing, id, signal));
+    }
+    Ok(told.len())
+}
+
+struct Closing {
+    target: Target,
+    plan: Plan,
+    seen: Vec<Seen>,
+    /// Members in whose case only tag or kinship by group speaks: the fence applies to them.
+    doubtful: HashSet<ProcId>,
+    pins: HashMap<ProcId, Pin>,
+    /// Pinned and not yet seen to end.
+    waiting: HashSet<ProcId>,
+    signals: Vec<&'static str>,
+    denied: HashMap<ProcId, &'static str>,
+    spared: Vec<String>,
+    due: Due,
+}
+
+#[derive(Clone, Copy)]
+enum Due {
+    Now,
+    AllGoneOr(Duration),
+    After(Duration),
+}
+
+impl Closing {
+    fn new(target: Target) -> Self {
+        let cgroup = target.cgroup.as_ref().is_some_and(Cgroup::can_kill);
+        let manner = Manner { grace: target.grace, terminal: target.terminal, cgroup };
+        Self {
+            plan: Plan::new(manner),
+            target,
+            seen: Vec::new(),
+            doubtful: HashSet::new(),
+            pins: HashMap::new(),
+            waiting: HashSet::new(),
+            signals: Vec::new(),
+            denied: HashMap::new(),
+            spared: Vec::new(),
+            due: Due::Now,
+        }
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        match self.due {
+            Due::Now => true,
+            Due::AllGoneOr(at) => self.waiting.is_empty() || now >= at || self.is_hurried(),
+            Due::After(at) => now >= at,
+        }
+    }
+
+    fn is_hurried(&self) -> bool {
+        self.target.hurry.load(Ordering::Relaxed)
+    }
+
+    fn deadline(&self) -> Duration {
+        match self.due {
+            Due::Now => Duration::ZERO,
+            Due::AllGoneOr(at) | Due::After(at) => at,
+        }
+    }
+}
+
+struct Work<'a> {
+    around: &'a Surroundings,
+    begun: Instant,
+    guard: Guard,
+    boundary: Boundary,
+    poller: Poller,
+    events: Vec<Event>,
+    /// Watched processes, by the number of their pidfd.
+    watched: HashMap<u64, ProcId>,
+    scan_took: Duration,
+    looked_for_tmux: bool,
+}
+
+impl<'a> Work<'a> {
+    fn new(around: &'a Surroundings, begun: Instant) -> std::io::Result<Self> {
+        let poller = Poller::new()?;
+        poller.add(around.waker.as_fd(), WAKE, poll::READ)?;
+        Ok(Self {
+            around,
+            begun,
+            guard: Guard::default(),
+            boundary: Boundary::default(),
+            poller,
+            events: Vec::new(),
+            watched: HashMap::new(),
+            scan_took: Duration::ZERO,
+            looked_for_tmux: false,
+        })
+    }
+
+    /// One pass: who lives, what the plans want, and doing it.
+    fn look(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
+        self.scan(open)?;
+        let now = self.begun.elapsed();
+        for closing in open.iter_mut() {
+            if closing.is_hurried() {
+                closing.plan.hurry();
+            }
+            let seen = std::mem::take(&mut closing.seen);
+            let (orders, next) = closing.plan.step(now, &seen);
+            closing.seen = seen;
+            orders.into_iter().for_each(|order| self.carry_out(closing, order));
+            closing.due = match next {
+                // Nobody could be watched (no descriptors left, or all ended between pass and pin).
+                Next::AllGoneOr(at) if closing.waiting.is_empty() => Due::After(at.min(now + Duration::from_millis(1))),
+                Next::AllGoneOr(at) => Due::AllGoneOr(at),
+                Next::After(wait) => Due::After(self.begun.elapsed() + wait),
+                Next::Done(_) => Due::Now,
+            };
+        }
+        Ok(())
+    }
+
+    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
+        let started = Instant::now();
+        let table = table::read()?;
+        self.draw_boundary(&table);
+        let carriers = self.carriers(&table, open);
+        for closing in open.iter_mut() {
+            let claim = &mut closing.target.claim;
+            let tag = format!("{}@{}", closing.target.id, self.around.instance);
+            claim.tagged = carriers.iter().filter(|(_, t)| *t == tag).map(|(pid, _)| *pid).collect();
+            claim.cgroup = closing.target.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
+        }
+        if !std::mem::replace(&mut self.looked_for_tmux, true) {
+            self.spare_tmux(&table, open);
+        }
+        for closing in open.iter_mut() {
+            self.count(&table, closing);
+        }
+        self.scan_took = started.elapsed();
+        Ok(())
+    }
+
+    /// Everybody that must live, from this very table.
+    fn draw_boundary(&mut self, table: &Table) {
+        let own = table.lineage(i32::try_from(std::process::id()).unwrap_or(0));
+        let is_inside = |pid: i32| {
+            table.lineage(pid).iter().any(|up| self.around.keepers.contains(up) || self.around.remembered.contains(up))
+        };
+        let outsiders = self.around.clients.iter().filter(|pid| !is_inside(**pid));
+        let mut protected: HashSet<i32> = own.into_iter().collect();
+        protected.extend(outsiders.flat_map(|pid| table.lineage(*pid)));
+        for keeper in &self.around.keepers {
+            protected.extend(table.lineage(*keeper));
+        }
+        self.guard = Guard::new(protected.clone(), self.around.fence.as_deref());
+        self.boundary.keepers.clone_from(&self.around.keepers);
+        self.boundary.protected = protected;
+    }
+
+    /// Tags are asked only of those no living keeper accounts for.
+    fn carriers(&self, table: &Table, open: &[Closing]) -> Vec<(i32, String)> {
+        let mut below: HashSet<i32> = HashSet::new();
+        let mut queue: Vec<i32> =
+            open.iter().filter_map(|c| c.target.claim.keeper).filter(|k| table.is_alive(*k)).map(|k| k.pid).collect();
+        while let Some(pid) = queue.pop() {
+            if below.insert(pid) {
+                queue.extend(table.children(pid));
+            }
+        }
+        let wanted = table.iter().filter(|p| !below.contains(&p.id.pid)).copied();
+        self.around.tags.lock().unwrap_or_else(PoisonError::into_inner).of(table, wanted, TAGS)
+    }
+
+    /// A tmux server born inside that somebody outside is attached to is left, with its panes.
+    fn spare_tmux(&mut self, table: &Table, open: &mut [Closing]) {
+        for closing in open {
+            let found = members(table, &closing.target.claim, &self.boundary);
+            let inside: HashSet<i32> = found.iter().map(|id| id.pid).collect();
+            for server in found.iter().filter(|id| table.get(**id).is_some_and(|p| p.comm_is(b"tmux: server"))) {
+                if let Some(client) = tmux::outside_client(server.pid, &inside) {
+                    self.boundary.spared.insert(server.pid);
+                    closing.spared.push(format!(
+                        "tmux server {} with its panes: client {client} from outside is attached",
+                        server.pid
+                    ));
+                }
+            }
+        }
+    }
+
+    fn count(&self, table: &Table, closing: &mut Closing) {
+        let found = members(table, &closing.target.claim, &self.boundary);
+        let claim = &closing.target.claim;
+        closing.doubtful.clear();
+        for id in &found {
+            let own = claim.remembered.contains(id)
+                || claim.cgroup.contains(&id.pid)
+                || claim.leader == Some(*id)
+                || claim.keeper.is_some_and(|k| table.is_alive(k) && table.lineage(id.pid).contains(&k.pid));
+            if !own {
+                closing.doubtful.insert(*id);
+            }
+        }
+        let state = |id: &ProcId| table.get(*id).map(|p| Seen { id: *id, state: p.state });
+        closing.seen = found.iter().filter_map(state).collect();
+        closing.waiting.retain(|id| table.is_alive(*id));
+    }
+
+    fn carry_out(&mut self, closing: &mut Closing, order: Order) {
+        match order {
+            Order::Signal(id, signal) => {
+                self.signal(closing, id, signal);
+            }
+            Order::KillCgroup => {
+                let killed = closing.target.cgroup.as_ref().is_some_and(|c| c.kill().is_ok());
+                if killed {
+                    note(&mut closing.signals, "KILL");
+                }
+            }
+            Order::CloseInput => {
+                // Without a keeper there is no pipe to close.
+                let _ = closing.target.link.as_ref().map(|l| l.order(&Request::CloseInput));
+            }
+        }
+    }
+
+    fn signal(&mut self, closing: &mut Closing, id: ProcId, signal: Signal) {
+        if !closing.pins.contains_key(&id) && !self.pin(closing, id) {
+            return;
+        }
+        let Some(pin) = closing.pins.get(&id) else { return };
+        let own = !closing.doubtful.contains(&id);
+        match self.guard.send(pin, signal.into(), own) {
+            Sent::Sent => note(&mut closing.signals, signal.as_str()),
+            Sent::Gone => {}
+            Sent::Denied => {
+                closing.denied.insert(id, "it belongs to another user");
+                closing.plan.refused(id);
+            }
+            Sent::Refused(why) => {
+                closing.denied.insert(id, why);
+                closing.plan.refused(id);
+            }
+        }
+    }
+
+    fn pin(&mut self, closing: &mut Closing, id: ProcId) -> bool {
+        let Ok(Some(pin)) = Pin::new(id) else { return false };
+        // Not watched: its end is seen by the next pass instead.
+        if self.poller.add(&pin, poll::token(&pin), poll::READ).is_ok() {
+            closing.waiting.insert(id);
+            self.watched.insert(poll::token(&pin), id);
+        }
+        closing.pins.insert(id, pin);
+        true
+    }
+
+    /// Until a session is due; then a little longer, so that one pass serves those that end at the same time.
+    fn wait(&mut self, open: &mut [Closing]) {
+        let mut first_due: Option<Instant> = None;
+        loop {
+            let now = self.begun.elapsed();
+            let due = open.iter().filter(|c| c.is_due(now)).count();
+            if due == open.len() || first_due.is_some_and(|at| at.elapsed() >= self.scan_took) {
+                return;
+            }
+            if due > 0 {
+                first_due.get_or_insert_with(Instant::now);
+            }
+            let next = open.iter().map(Closing::deadline).filter(|at| *at > now).min().unwrap_or(now);
+            let timeout = match first_due {
+                Some(at) => self.scan_took.saturating_sub(at.elapsed()),
+                None => next.saturating_sub(now),
+            };
+            let mut events = std::mem::take(&mut self.events);
+            if self.poller.wait(&mut events, Some(timeout)).is_err() {
+                return;
+            }
+            for event in &events {
+                self.on_end(open, event.token);
+            }
+            self.events = events;
+        }
+    }
+
+    fn on_end(&mut self, open: &mut [Closing], token: u64) {
+        if token == WAKE {
+            return self.around.waker.rest();
+        }
+        let Some(id) = self.watched.remove(&token) else { return };
+        for closing in open {
+            if closing.waiting.remove(&id) {
+                // Its descriptor must not be reported again.
+                closing.pins.get(&id).map(|pin| self.poller.remove(pin));
+            }
+        }
+    }
+
+    fn report(&mut self, closing: Closing) -> Report {
+        for pin in closing.pins.values() {
+            self.watched.remove(&poll::token(pin));
+        }
+        let ending = closing.plan.ending().unwrap_or(Ending::Survivors);
+        let survivors: Vec<ProcId> =
+            if ending == Ending::Survivors { closing.seen.iter().map(|s| s.id).collect() } else { Vec::new() };
+        let outcome = match ending {
+            Ending::AlreadyGone => Outcome::AlreadyGone,
+            Ending::Clean => Outcome::Clean,
+            Ending::Forced => Outcome::Forced,
+            Ending::Survivors => Outcome::Survivors,
+        };
+        let described = survivors.iter().map(|id| survivor(*id, closing.denied.get(id).copied())).collect();
+        let closed = Closed {
+            id: closing.target.id,
+            name: closing.target.name,
+            outcome,
+            signals: closing.signals.iter().map(ToString::to_string).collect(),
+            processes: closing.plan.processes(),
+            survivors: described,
+            seconds: self.begun.elapsed().as_secs_f64(),
+            reason: closing.target.cause.reason,
+            resume: None,
+            spared: closing.spared,
+        };
+        Report { closed, survivors }
+    }
+}
+
+fn note(signals: &mut Vec<&'static str>, name: &'static str) {
+    if !signals.contains(&name) {
+        signals.push(name);
+    }
+}
+
+/// What a person is told about a process that could not be taken.
+fn survivor(id: ProcId, denied: Option<&str>) -> Survivor {
+    let state = process::stat(id.pid).filter(|p| p.id == id).map_or(b'?', |p| p.state);
+    let why = match (denied, process::wait_channel(id.pid)) {
+        (Some(why), _) => why.to_string(),
+        (None, Some(channel)) if state == b'D' => format!("uninterruptible sleep in {channel}"),
+        (None, _) if state == b'D' => "uninterruptible sleep".into(),
+        (None, _) => "it did not end within two seconds of KILL".into(),
+    };
+    Survivor {
+        pid: id.pid,
+        command: process::command(id.pid),
+        state: char::from(state).to_string(),
+        owner: process::owner(id.pid),
+        why,
+    }
+}
+
+fn not_done(target: &Target, error: &std::io::Error) -> Report {
+    let why = format!("failed to read the process table: {error}");
+    let nobody = Survivor { pid: 0, command: String::new(), state: "?".into(), owner: String::new(), why };
+    let closed = Closed {
+        id: target.id.clone(),
+        name: target.name.clone(),
+        outcome: Outcome::Survivors,
+        signals: Vec::new(),
+        processes: 0,
+        survivors: vec![nobody],
+        seconds: 0.0,
+        reason: target.cause.reason.clone(),
+        resume: None,
+        spared: Vec::new(),
+    };
+    Report { closed, survivors: Vec::new() }
+}

@@ -1,0 +1,143 @@
+//! What sessions use: one pass over the process table for all of them.
+//!
+//! Processor time is counted between two passes, so the first one knows none. Memory is resident memory from the same line
+//! of `stat`. The host's own figures come from sysinfo.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::api::types::Process;
+use crate::model::process::{Boundary, Claim, Proc, Table, members};
+use crate::model::session::ProcId;
+use crate::sys::cgroup::Cgroup;
+use crate::sys::table::{self, Tags};
+use crate::sys::{clock, process};
+
+/// How long the environment of processes is asked for.
+const TAGS: Duration = Duration::from_millis(500);
+
+/// A session to be measured.
+#[derive(Clone)]
+pub struct Ask {
+    pub id: String,
+    pub claim: Claim,
+    pub cgroup: Option<Cgroup>,
+}
+
+/// What was found of one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    pub id: String,
+    pub members: Vec<ProcId>,
+    pub cpu_percent: Option<f64>,
+    pub memory_bytes: u64,
+    pub leader_lives: bool,
+    pub leader_stopped: bool,
+    pub keeper_lives: bool,
+}
+
+/// What all passes need to know.
+#[derive(Clone, Default)]
+pub struct Ground {
+    pub instance: String,
+    pub keepers: HashSet<i32>,
+}
+
+#[derive(Default)]
+pub struct Sampler {
+    ticks: HashMap<ProcId, u64>,
+    last: Option<Instant>,
+}
+
+impl Sampler {
+    pub fn sample(&mut self, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Sample>> {
+        let table = table::read()?;
+        let claims = claimed(&table, asks, ground, tags);
+        let boundary = boundary(&table, ground);
+        let now = Instant::now();
+        let since = self.last.replace(now).map(|last| now.duration_since(last));
+        let before = std::mem::take(&mut self.ticks);
+        let mut samples = Vec::with_capacity(asks.len());
+        for (ask, claim) in asks.iter().zip(&claims) {
+            let found = members(&table, claim, &boundary);
+            let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();
+            self.ticks.extend(procs.iter().map(|p| (p.id, p.cpu_ticks)));
+            samples.push(Sample {
+                id: ask.id.clone(),
+                cpu_percent: since.and_then(|span| percent(&procs, &before, span)),
+                memory_bytes: procs.iter().map(|p| p.rss_pages).sum::<u64>() * clock::page_bytes(),
+                leader_lives: claim.leader.is_some_and(|l| table.is_alive(l)),
+                leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
+                keeper_lives: claim.keeper.is_some_and(|k| table.is_alive(k)),
+                members: found,
+            });
+        }
+        Ok(samples)
+    }
+}
+
+fn boundary(table: &Table, ground: &Ground) -> Boundary {
+    let own = i32::try_from(std::process::id()).unwrap_or(0);
+    Boundary {
+        keepers: ground.keepers.clone(),
+        protected: table.lineage(own).into_iter().collect(),
+        ..Boundary::default()
+    }
+}
+
+/// Claims with what only this table knows. Tags are asked for only when a keeper has gone: below a living one nothing
+/// needs them.
+fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> Vec<Claim> {
+    let is_gone = |a: &&Ask| a.claim.keeper.is_none_or(|k| !table.is_alive(k));
+    let gone: HashSet<&str> = asks.iter().filter(is_gone).map(|a| a.id.as_str()).collect();
+    let carriers = if gone.is_empty() {
+        Vec::new()
+    } else {
+        tags.lock().unwrap_or_else(PoisonError::into_inner).of(table, table.iter().copied(), TAGS)
+    };
+    let one = |ask: &Ask| {
+        let mut claim = ask.claim.clone();
+        if gone.contains(ask.id.as_str()) {
+            let tag = format!("{}@{}", ask.id, ground.instance);
+            claim.tagged = carriers.iter().filter(|(_, t)| *t == tag).map(|(pid, _)| *pid).collect();
+            claim.cgroup = ask.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
+        }
+        claim
+    };
+    asks.iter().map(one).collect()
+}
+
+/// Of one core. What was not there before is counted whole.
+fn percent(procs: &[&Proc], before: &HashMap<ProcId, u64>, span: Duration) -> Option<f64> {
+    if span < Duration::from_millis(50) {
+        return None;
+    }
+    let used: u64 = procs.iter().map(|p| p.cpu_ticks.saturating_sub(before.get(&p.id).copied().unwrap_or(0))).sum();
+    #[expect(clippy::cast_precision_loss, reason = "ticks between two passes are few")]
+    let seconds = used as f64 / clock::ticks_per_second() as f64;
+    let percent = seconds / span.as_secs_f64() * 100.0;
+    Some((percent * 10.0).round() / 10.0)
+}
+
+/// The process tree of one session, parents before children.
+pub fn tree(ask: &Ask, ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Process>> {
+    let table = table::read()?;
+    let claims = claimed(&table, std::slice::from_ref(ask), ground, tags);
+    let Some(claim) = claims.first() else { return Ok(Vec::new()) };
+    let found = members(&table, claim, &boundary(&table, ground));
+    let pids: HashSet<i32> = found.iter().map(|id| id.pid).collect();
+    let depth = |pid: i32| table.lineage(pid).iter().skip(1).filter(|up| pids.contains(up)).count();
+    let one = |p: &Proc| Process {
+        pid: p.id.pid,
+        parent_pid: p.ppid,
+        start_time: p.id.start,
+        command: process::command(p.id.pid),
+        state: char::from(p.state).to_string(),
+        cpu_percent: None,
+        memory_bytes: p.rss_pages * clock::page_bytes(),
+        depth: u32::try_from(depth(p.id.pid)).unwrap_or(u32::MAX),
+    };
+    Ok(found.iter().filter_map(|id| table.get(*id)).map(one).collect())
+}

@@ -1,0 +1,146 @@
+//! The screen of a session: what a terminal would show now, and the answers a terminal would give.
+
+use std::num::NonZeroU16;
+
+use crate::api::wire::ScreenFact;
+use crate::model::text;
+
+/// Sizes beyond these are cut: a screen costs 32 bytes a cell.
+pub const MAX_COLS: u16 = 1000;
+pub const MAX_ROWS: u16 = 500;
+
+/// What the terminal emulator noticed besides the picture.
+#[derive(Debug, Default)]
+struct Noticed {
+    title: String,
+    /// What the agent asked and a terminal would have answered.
+    answers: Vec<u8>,
+}
+
+impl vt100::Callbacks for Noticed {
+    fn set_window_title(&mut self, _: &mut vt100::Screen, title: &[u8]) {
+        self.title = text::printable_within(&String::from_utf8_lossy(title), 200);
+    }
+
+    fn unhandled_csi(&mut self, screen: &mut vt100::Screen, i1: Option<u8>, _: Option<u8>, params: &[&[u16]], c: char) {
+        let first = params.first().and_then(|p| p.first()).copied().unwrap_or(0);
+        let (row, col) = screen.cursor_position();
+        let answer = match (i1, c, first) {
+            // Primary device attributes: a VT100 with advanced video, as tmux answers.
+            (None, 'c', 0) => "\x1b[?1;2c".to_string(),
+            (None, 'n', 5) => "\x1b[0n".to_string(),
+            (None, 'n', 6) => format!("\x1b[{};{}R", row + 1, col + 1),
+            (Some(b'?'), 'n', 6) => format!("\x1b[?{};{}R", row + 1, col + 1),
+            _ => return,
+        };
+        self.answers.extend_from_slice(answer.as_bytes());
+    }
+}
+
+pub struct Screen {
+    parser: vt100::Parser<Noticed>,
+}
+
+impl Screen {
+    pub fn new(cols: u16, rows: u16) -> Self {
+        let (cols, rows) = within(cols, rows);
+        Self { parser: vt100::Parser::new_with_callbacks(rows, cols, 0, Noticed::default()) }
+    }
+
+    /// Shows what the agent wrote, and returns what a terminal would answer.
+    pub fn show(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.parser.process(bytes);
+        std::mem::take(&mut self.parser.callbacks_mut().answers)
+    }
+
+    pub fn resize(&mut self, cols: u16, rows: u16) {
+        let (cols, rows) = within(cols, rows);
+        self.parser.set_size(rows, cols);
+    }
+
+    /// (columns, rows)
+    pub fn size(&self) -> (u16, u16) {
+        let (rows, cols) = self.parser.screen().size();
+        (cols.get(), rows.get())
+    }
+
+    /// Everything needed to make a terminal show this screen, with its input modes.
+    pub fn replay(&self) -> Vec<u8> {
+        let mut out = String::from("\x1b[m\x1b[r\x1b[2J\x1b[H");
+        let title = &self.parser.callbacks().title;
+        if !title.is_empty() {
+            out.push_str("\x1b]2;");
+            out.push_str(title);
+            out.push('\x07');
+        }
+        out.push_str(&self.parser.screen().state_formatted());
+        out.into_bytes()
+    }
+
+    pub fn fact(&self) -> ScreenFact {
+        let screen = self.parser.screen();
+        let (cols, rows) = self.size();
+        let lines: Vec<String> = screen.rows(0, cols).map(|r| r.trim_end().to_string()).collect();
+        let used = lines.iter().rposition(|l| !l.is_empty()).map_or(0, |last| last + 1);
+        let (row, col) = screen.cursor_position();
+        ScreenFact {
+            cols,
+            rows,
+            title: self.parser.callbacks().title.clone(),
+            text: lines[..used].join("\n"),
+            ansi: screen.rows_formatted(0, cols).collect::<Vec<_>>().join("\x1b[m\r\n") + "\x1b[m",
+            cursor: (!screen.hide_cursor()).then_some((col, row)),
+        }
+    }
+}
+
+fn within(cols: u16, rows: u16) -> (NonZeroU16, NonZeroU16) {
+    let clamp = |n: u16, max: u16| NonZeroU16::new(n.clamp(1, max)).unwrap_or(NonZeroU16::MIN);
+    (clamp(cols, MAX_COLS), clamp(rows, MAX_ROWS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_questions_agents_ask_are_answered() {
+        let mut screen = Screen::new(80, 24);
+        assert_eq!(screen.show(b"ab\x1b[6n"), b"\x1b[1;3R");
+        assert_eq!(screen.show(b"\x1b[c\x1b[5n"), b"\x1b[?1;2c\x1b[0n");
+        assert_eq!(screen.show(b"\x1b[?6n"), b"\x1b[?1;3R");
+        assert_eq!(screen.show(b"\x1b[>0q plain"), b"");
+    }
+
+    #[test]
+    fn a_replay_shows_the_same_screen() {
+        let mut one = Screen::new(40, 10);
+        one.show("\x1b[2J\x1b[3;4H\x1b[31mred\x1b[m ünï \x1b[?2004h\x1b[?1h\x1b]0;t\x1b[2Jx\x07".as_bytes());
+        let mut two = Screen::new(40, 10);
+        two.show(&one.replay());
+        assert_eq!(one.fact().text, two.fact().text);
+        assert_eq!(one.fact().ansi, two.fact().ansi);
+        assert!(two.parser.screen().bracketed_paste() && two.parser.screen().application_cursor());
+    }
+
+    #[test]
+    fn absurd_sizes_are_cut() {
+        assert_eq!(Screen::new(0, 0).size(), (1, 1));
+        let mut screen = Screen::new(u16::MAX, u16::MAX);
+        assert_eq!(screen.size(), (MAX_COLS, MAX_ROWS));
+        screen.resize(0, 7);
+        assert_eq!(screen.size(), (1, 7));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_an_agent_writes_the_text_shown_has_no_control_characters(bytes in prop::collection::vec(any::<u8>(), 0..300), cols in 1u16..30, rows in 1u16..10) {
+            let mut screen = Screen::new(cols, rows);
+            screen.show(&bytes);
+            let fact = screen.fact();
+            prop_assert!(!fact.text.chars().any(|c| c.is_control() && c != '\n'));
+            prop_assert!(!fact.title.chars().any(char::is_control));
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Clocks: the monotonic one that stops while the machine sleeps, the wall, and which boot this is.
+
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+/// `CLOCK_MONOTONIC`: the same for every process of one boot; does not run during suspend
+/// (clock_gettime(2)).
+pub fn monotonic() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
+}
+
+/// Wall time now, RFC 3339 in UTC with milliseconds.
+pub fn wall() -> String {
+    format_wall(jiff::Timestamp::now())
+}
+
+/// The wall time of a moment of the monotonic clock.
+pub fn wall_at(moment: Duration) -> String {
+    let ago = monotonic().saturating_sub(moment);
+    let back = jiff::SignedDuration::try_from(ago).unwrap_or(jiff::SignedDuration::ZERO);
+    format_wall(jiff::Timestamp::now().checked_sub(back).unwrap_or_else(|_| jiff::Timestamp::now()))
+}
+
+fn format_wall(at: jiff::Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+/// The random id of this boot; empty where there is none.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|s| s.trim().to_string()).unwrap_or_default()
+}
+
+/// Clock ticks a second, the unit of process times (sysconf(3), `_SC_CLK_TCK`).
+pub fn ticks_per_second() -> u64 {
+    nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)
+        .ok()
+        .flatten()
+        .and_then(|t| u64::try_from(t).ok())
+        .unwrap_or(100)
+}
+
+/// Bytes in a page of memory.
+pub fn page_bytes() -> u64 {
+    u64::try_from(rustix::param::page_size()).unwrap_or(4096)
+}

@@ -1,0 +1,172 @@
+//! Processes one at a time: identity, pin, and what a person wants to know about one.
+
+use std::fmt::Write as _;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags};
+
+use crate::model::process::Proc;
+use crate::model::session::ProcId;
+
+/// Reads `/proc/PID/stat`.
+pub fn stat(pid: i32) -> Option<Proc> {
+    let mut path = String::with_capacity(24);
+    // Writing to a String cannot fail.
+    let _ = write!(path, "/proc/{pid}/stat");
+    let fd = rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut buffer = [0; 1024];
+    let n = rustix::io::read(&fd, &mut buffer).ok()?;
+    Proc::parse(&buffer[..n])
+}
+
+/// The identity behind a pid now.
+pub fn identity(pid: i32) -> Option<ProcId> {
+    stat(pid).map(|p| p.id)
+}
+
+/// The identity of this process.
+pub fn own_identity() -> io::Result<ProcId> {
+    let pid = rustix::process::getpid().as_raw_nonzero().get();
+    identity(pid).ok_or_else(|| io::Error::other("/proc/self/stat cannot be read: is /proc mounted?"))
+}
+
+pub fn is_alive(id: ProcId) -> bool {
+    stat(id.pid).is_some_and(|p| p.id == id && !p.is_dead())
+}
+
+/// One process held by a pidfd: whatever happens to the pid, a signal through this reaches it or nobody.
+#[derive(Debug)]
+pub struct Pin {
+    fd: OwnedFd,
+    id: ProcId,
+}
+
+impl Pin {
+    /// Opens a pidfd (pidfd_open(2), Linux 5.3), then reads the identity again: `None` when that process has
+    /// gone, so that the descriptor never belongs to somebody else.
+    pub fn new(id: ProcId) -> io::Result<Option<Self>> {
+        let Some(pid) = Pid::from_raw(id.pid.max(0)) else { return Ok(None) };
+        let fd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => fd,
+            Err(rustix::io::Errno::SRCH) => return Ok(None),
+            Err(e) => return Err(e.into()),
+        };
+        Ok((identity(id.pid) == Some(id)).then_some(Self { fd, id }))
+    }
+
+    pub fn id(&self) -> ProcId {
+        self.id
+    }
+}
+
+impl AsFd for Pin {
+    /// Readable once the process has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The command line with spaces between the arguments; in brackets the name when there is none (a zombie).
+/// Untrusted text.
+pub fn command(pid: i32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line =
+        bytes.split(|b| *b == 0).filter(|a| !a.is_empty()).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
+    if line.is_empty() { stat(pid).map_or_else(String::new, |p| format!("[{}]", p.comm())) } else { line }
+}
+
+/// The arguments of a process.
+pub fn arguments(pid: i32) -> Vec<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let trimmed = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
+    trimmed.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect()
+}
+
+/// Who owns a process, by name where there is one.
+pub fn owner(pid: i32) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(meta) = std::fs::metadata(format!("/proc/{pid}")) else { return "unknown".into() };
+    user_name(meta.uid())
+}
+
+pub fn owner_uid(pid: i32) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(format!("/proc/{pid}")).ok().map(|m| m.uid())
+}
+
+fn user_name(uid: u32) -> String {
+    match nix::unistd::User::from_uid(uid.into()) {
+        Ok(Some(user)) => user.name,
+        _ => uid.to_string(),
+    }
+}
+
+/// Where in the kernel it waits (`/proc/PID/wchan`), when the kernel tells.
+pub fn wait_channel(pid: i32) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/wchan")).ok()?;
+    (!text.is_empty() && text != "0").then_some(text)
+}
+
+/// True when one of this process's ancestors is a keeper (of any instance): below one no daemon is
+/// started, and nothing attaches to itself.
+pub fn below_keeper() -> bool {
+    let mut pid = rustix::process::getppid().map_or(0, |p| p.as_raw_nonzero().get());
+    for _ in 0..256 {
+        let Some(p) = stat(pid) else { return false };
+        if is_keeper(&arguments(pid)) {
+            return true;
+        }
+        if p.ppid <= 1 {
+            return false;
+        }
+        pid = p.ppid;
+    }
+    false
+}
+
+/// `beadle keep …`, by whatever path beadle was started.
+pub fn is_keeper(arguments: &[String]) -> bool {
+    let beadle = arguments.first().is_some_and(|a| a.rsplit('/').next().is_some_and(|base| base == "beadle"));
+    beadle && arguments.get(1).is_some_and(|verb| verb == "keep")
+}
+
+/// One variable from the environment a process was started with; `None` too when it cannot be read.
+pub fn environment_variable(pid: i32, name: &str) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    find_variable(&bytes, name).map(<[u8]>::to_vec)
+}
+
+/// `NAME=` in a block of NUL-separated variables.
+pub fn find_variable<'a>(block: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    block.split(|b| *b == 0).find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+/// Reads and writes of a process in bytes (`/proc/PID/io`: `rchar` and `wchar`), when allowed.
+pub fn io_bytes(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+    let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse::<u64>().ok());
+    Some(field("rchar:")? + field("wchar:")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_with_another_start_time_is_not_pinned() {
+        let own = own_identity().unwrap();
+        assert!(Pin::new(own).unwrap().is_some());
+        assert!(Pin::new(ProcId { start: own.start + 1, ..own }).unwrap().is_none());
+        assert!(Pin::new(ProcId { pid: 0, start: 0 }).unwrap().is_none());
+        assert!(Pin::new(ProcId { pid: -1, start: 0 }).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_variable_is_found_whole() {
+        let block = b"XBEADLE_SESSION=no\0BEADLE_SESSION_ID=b\0BEADLE_SESSION=a@i\0";
+        assert_eq!(find_variable(block, "BEADLE_SESSION"), Some(&b"a@i"[..]));
+        assert_eq!(find_variable(block, "BEADLE"), None);
+    }
+}

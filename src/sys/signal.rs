@@ -1,0 +1,157 @@
+//! The one function that sends signals to other processes. Whatever a plan says, what is protected or outside the
+//! fence is refused here.
+
+use std::collections::HashSet;
+
+use rustix::io::Errno;
+use rustix::process::Signal as Raw;
+
+use super::process::{self, Pin};
+
+/// The signals beadle sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Signal {
+    Term,
+    Cont,
+    Hup,
+    Int,
+    Stop,
+    Kill,
+    Usr1,
+}
+
+impl Signal {
+    const fn raw(self) -> Raw {
+        match self {
+            Self::Term => Raw::TERM,
+            Self::Cont => Raw::CONT,
+            Self::Hup => Raw::HUP,
+            Self::Int => Raw::INT,
+            Self::Stop => Raw::STOP,
+            Self::Kill => Raw::KILL,
+            Self::Usr1 => Raw::USR1,
+        }
+    }
+}
+
+impl From<crate::model::stop::Signal> for Signal {
+    fn from(planned: crate::model::stop::Signal) -> Self {
+        use crate::model::stop::Signal as Planned;
+        match planned {
+            Planned::Term => Self::Term,
+            Planned::Cont => Self::Cont,
+            Planned::Hup => Self::Hup,
+            Planned::Stop => Self::Stop,
+            Planned::Kill => Self::Kill,
+        }
+    }
+}
+
+/// What became of a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sent {
+    Sent,
+    /// The process had ended.
+    Gone,
+    /// The kernel does not let us (EPERM): another user's process.
+    Denied,
+    /// We do not let us.
+    Refused(&'static str),
+}
+
+/// Who is never signalled, and the fence.
+#[derive(Debug, Clone, Default)]
+pub struct Guard {
+    protected: HashSet<i32>,
+    fence: Option<(String, Vec<u8>)>,
+}
+
+impl Guard {
+    /// `protected` are pids with all that must live: beadle's own processes, clients outside every session, and
+    /// their ancestors. `fence` is `NAME=VALUE`: then only processes started with it may be signalled.
+    pub fn new(protected: HashSet<i32>, fence: Option<&str>) -> Self {
+        let fence =
+            fence.and_then(|f| f.split_once('=')).map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+        Self { protected, fence }
+    }
+
+    pub fn protects(&self, pid: i32) -> bool {
+        self.protected.contains(&pid)
+    }
+
+    pub fn protected(&self) -> &HashSet<i32> {
+        &self.protected
+    }
+
+    /// Sends through the pin. `own` is true for what is ours beyond doubt (below a living keeper, in a cgroup we
+    /// made, remembered by identity): the fence is for everything else.
+    pub fn send(&self, pin: &Pin, signal: Signal, own: bool) -> Sent {
+        if let Some(why) = self.refusal(pin.id().pid, own) {
+            return Sent::Refused(why);
+        }
+        match rustix::process::pidfd_send_signal(pin, signal.raw()) {
+            Ok(()) => Sent::Sent,
+            Err(Errno::PERM) => Sent::Denied,
+            // Anything else says that there is nobody to hear it (pidfd_send_signal(2): ESRCH).
+            Err(_) => Sent::Gone,
+        }
+    }
+
+    fn refusal(&self, pid: i32, own: bool) -> Option<&'static str> {
+        if pid <= 1 {
+            return Some("the first process is never signalled");
+        }
+        if pid == rustix::process::getpid().as_raw_nonzero().get() || self.protected.contains(&pid) {
+            return Some("protected");
+        }
+        match &self.fence {
+            Some((name, value)) if !own && process::environment_variable(pid, name).as_ref() != Some(value) => {
+                Some("outside the fence")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Wakes one of beadle's own processes (`SIGUSR1`: make your socket anew), after its identity was read again.
+pub fn wake(id: crate::model::session::ProcId) -> bool {
+    let ours = process::arguments(id.pid).first().is_some_and(|a| a.rsplit('/').next() == Some("beadle"));
+    match Pin::new(id) {
+        Ok(Some(pin)) if ours => rustix::process::pidfd_send_signal(&pin, Raw::USR1).is_ok(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeper(var: &str) -> (std::process::Child, Pin) {
+        let child = std::process::Command::new("sleep").arg("60").env("FENCE", var).spawn().unwrap();
+        let id = process::identity(i32::try_from(child.id()).unwrap()).unwrap();
+        while process::environment_variable(id.pid, "FENCE").as_deref() != Some(var.as_bytes()) {
+            std::thread::yield_now();
+        }
+        (child, Pin::new(id).unwrap().unwrap())
+    }
+
+    #[test]
+    fn nothing_protected_or_outside_the_fence_is_signalled() {
+        let (mut child, pin) = sleeper("a");
+        let protecting = Guard::new([pin.id().pid].into(), None);
+        assert_eq!(protecting.send(&pin, Signal::Kill, true), Sent::Refused("protected"));
+        let fenced = Guard::new(HashSet::new(), Some("FENCE=b"));
+        assert_eq!(fenced.send(&pin, Signal::Kill, false), Sent::Refused("outside the fence"));
+        assert!(child.try_wait().unwrap().is_none());
+        let inside = Guard::new(HashSet::new(), Some("FENCE=a"));
+        assert_eq!(inside.send(&pin, Signal::Kill, false), Sent::Sent);
+        child.wait().unwrap();
+        assert_eq!(inside.send(&pin, Signal::Kill, true), Sent::Gone);
+    }
+
+    #[test]
+    fn this_process_is_never_signalled() {
+        let own = Pin::new(process::own_identity().unwrap()).unwrap().unwrap();
+        assert_eq!(Guard::default().send(&own, Signal::Kill, true), Sent::Refused("protected"));
+    }
+}

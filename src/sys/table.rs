@@ -1,0 +1,145 @@
+//! One pass over `/proc`: `stat` only. What can block on a process (its environment) is read once per
+//! identity, with a deadline.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::CStr;
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags, RawDir};
+
+use super::process;
+use crate::model::process::{Proc, Table};
+use crate::model::session::ProcId;
+
+/// Reads every process there is. Costs about 3 µs for each (Linux 6.18).
+pub fn read() -> io::Result<Table> {
+    let proc_dir = rustix::fs::open("/proc", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut listing = [MaybeUninit::<u8>::uninit(); 16 << 10];
+    let mut entries = RawDir::new(&proc_dir, &mut listing);
+    let mut procs = Vec::with_capacity(512);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name.to_bytes().first().is_some_and(u8::is_ascii_digit) {
+            // What ended since the listing is simply not there.
+            procs.extend(stat_at(&proc_dir, name));
+        }
+    }
+    Ok(Table::new(procs))
+}
+
+fn stat_at(proc_dir: &impl std::os::fd::AsFd, name: &CStr) -> Option<Proc> {
+    let digits = name.to_bytes();
+    let mut path = [0u8; 32];
+    path.get_mut(..digits.len())?.copy_from_slice(digits);
+    path.get_mut(digits.len()..digits.len() + 6)?.copy_from_slice(b"/stat\0");
+    let path = CStr::from_bytes_until_nul(&path).ok()?;
+    let fd = rustix::fs::openat(proc_dir, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut buffer = [0; 1024];
+    let n = rustix::io::read(&fd, &mut buffer).ok()?;
+    Proc::parse(&buffer[..n])
+}
+
+/// The session tag (`BEADLE_SESSION`) of processes, asked once per identity.
+///
+/// A child has its parent's environment from the moment of fork, so a process born in a session has
+/// the tag from birth, whatever it executes later: an answer once read stays true. An empty environment is
+/// one in the middle of execve(2), and is asked again.
+#[derive(Debug, Default)]
+pub struct Tags {
+    known: HashMap<ProcId, Option<String>>,
+    /// Did not answer within a deadline; not asked again, so that one hung process costs one thread.
+    hung: HashSet<ProcId>,
+}
+
+impl Tags {
+    /// (pid, tag) of every process among `wanted` that carries one. Processes of other users and other PID
+    /// namespaces never count. At most `deadline` is spent: what did not answer by then is left out.
+    pub fn of(&mut self, table: &Table, wanted: impl Iterator<Item = Proc>, deadline: Duration) -> Vec<(i32, String)> {
+        self.known.retain(|id, _| table.get(*id).is_some());
+        self.hung.retain(|id| table.get(*id).is_some());
+        let wanted: Vec<ProcId> = wanted.filter(|p| !p.kernel && !p.is_dead()).map(|p| p.id).collect();
+        let is_unknown = |id: &&ProcId| !self.known.contains_key(id) && !self.hung.contains(id);
+        let unknown: Vec<ProcId> = wanted.iter().filter(is_unknown).copied().collect();
+        self.ask(unknown, deadline);
+        let carried = |id: &ProcId| Some((id.pid, self.known.get(id)?.clone()?));
+        wanted.iter().filter_map(carried).collect()
+    }
+
+    fn ask(&mut self, unknown: Vec<ProcId>, deadline: Duration) {
+        if unknown.is_empty() {
+            return;
+        }
+        let (send, receive) = mpsc::channel();
+        let until = Instant::now() + deadline;
+        let order = unknown.clone();
+        let asked = std::thread::Builder::new().name("tags".into()).stack_size(64 << 10).spawn(move || {
+            let own = namespace("self");
+            for id in unknown {
+                let answer = read_tag(id, own.as_deref());
+                if send.send((id, answer)).is_err() {
+                    return;
+                }
+            }
+        });
+        if asked.is_err() {
+            return;
+        }
+        for next in order {
+            let Ok((id, answer)) = receive.recv_timeout(until.saturating_duration_since(Instant::now())) else {
+                self.hung.insert(next);
+                return;
+            };
+            if let Some(tag) = answer {
+                self.known.insert(id, tag);
+            }
+        }
+    }
+}
+
+/// `None`: cannot be known now. `Some(None)`: carries no tag.
+fn read_tag(id: ProcId, own_namespace: Option<&str>) -> Option<Option<String>> {
+    let block = std::fs::read(format!("/proc/{}/environ", id.pid)).ok()?;
+    if block.is_empty() {
+        return None;
+    }
+    let Some(value) = process::find_variable(&block, "BEADLE_SESSION") else { return Some(None) };
+    let same_user = process::owner_uid(id.pid) == Some(rustix::process::geteuid().as_raw());
+    let same_namespace = namespace(&id.pid.to_string()).as_deref() == own_namespace;
+    let ours = same_user && same_namespace;
+    Some(ours.then(|| String::from_utf8_lossy(value).into_owned()))
+}
+
+fn namespace(pid: &str) -> Option<String> {
+    std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok().map(|p| p.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_holds_this_process_and_its_child() {
+        let own = process::own_identity().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").env("BEADLE_SESSION", "t@i").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let table = read().unwrap();
+        assert!(table.is_alive(own));
+        assert_eq!(table.pid(pid).unwrap().ppid, own.pid);
+        let mut tags = Tags::default();
+        let carriers = loop {
+            let carriers = tags.of(&table, table.iter().copied(), Duration::from_secs(5));
+            if carriers.iter().any(|(p, _)| *p == pid) {
+                break carriers;
+            }
+            // Between fork and execve the environment is the parent's or empty.
+            tags = Tags::default();
+        };
+        assert!(carriers.contains(&(pid, "t@i".to_string())));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
