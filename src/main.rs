@@ -1,3 +1,5 @@
 //! Runs the verb and turns its result into an exit status.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    beadle::cli::run()
+}

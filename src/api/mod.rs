@@ -4,7 +4,8 @@
 //! - [`refusal`]: every refusal, with its HTTP status and its exit status, in one place.
 //! - [`client`]: HTTP over the Unix socket; [`launch`]: finding the daemon, or starting one.
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
-//! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording.
+//! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording; [`text`]: recorded bytes as
+//!   plain text.
 
 pub mod attach;
 pub mod client;
@@ -12,5 +13,6 @@ pub mod kept;
 pub mod launch;
 pub mod record;
 pub mod refusal;
+pub mod text;
 pub mod types;
 pub mod wire;

@@ -1,1 +1,121 @@
-//! (cli)
+//! The command line: words in, one verb done, words and an exit status out. The only room that prints.
+//!
+//! - `args`: what may be typed. One file per verb does it; small verbs of one shape share `act`.
+//! - `exit`: every way a verb ends. `print` and `table`: what a person reads.
+//! - `connect`: the way to a daemon. `caller`: what a caller hands down to a session.
+
+mod act;
+mod args;
+mod attach;
+mod caller;
+mod config;
+mod connect;
+mod daemon;
+mod exit;
+mod health;
+mod interface;
+mod journal;
+mod kill;
+mod logs;
+mod ls;
+mod paper;
+mod peek;
+mod print;
+mod run;
+#[cfg(test)]
+mod sample;
+mod select;
+mod send;
+mod show;
+mod table;
+mod wait;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Beadle, Config, ConfigShow, ConfigVerb, Daemon, DaemonVerb, Globals, Verb};
+use self::exit::Ended;
+use crate::api::types::Act;
+
+/// Does what the command line says.
+pub fn run() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    // A keeper is born often and stays small: it never meets the parser.
+    if args.next().is_some_and(|verb| verb == "keep") {
+        let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+        return crate::keeper::main(&rest);
+    }
+    from_words()
+}
+
+fn from_words() -> ExitCode {
+    let beadle = match Beadle::try_parse() {
+        Ok(beadle) => beadle,
+        Err(e) => {
+            // `--help` into a pipe nobody reads is no failure.
+            let _ = e.print();
+            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(exit::WRONG_USE));
+        }
+    };
+    let globals = &beadle.globals;
+    match beadle.verb {
+        Some(Verb::Daemon(Daemon { auto, inherited, verb: None })) => {
+            daemon::foreground(auto, inherited).unwrap_or_else(|failure| exit::end(Err(failure)))
+        }
+        Some(verb) => exit::end(done(globals, verb)),
+        None => {
+            let wanted = interface::Wanted { embedded: beadle.embedded, readonly: beadle.readonly };
+            exit::end(interface::run(globals, wanted))
+        }
+    }
+}
+
+/// Verbs that talk to nobody need no runtime.
+fn done(globals: &Globals, verb: Verb) -> Ended {
+    match verb {
+        Verb::Completions(args) => paper::completions(&args),
+        Verb::Man(args) => paper::man(&args),
+        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => journal::run(&args),
+        verb => connect::block_on(spoken(globals, verb)),
+    }
+}
+
+async fn spoken(g: &Globals, verb: Verb) -> Ended {
+    match verb {
+        Verb::Run(args) => run::run(g, &args).await,
+        Verb::Ls(args) => ls::run(g, &args).await,
+        Verb::Show(args) => show::run(g, &args).await,
+        Verb::Health(args) => health::run(g, &args).await,
+        Verb::Attach(args) => attach::run(g, &args).await,
+        Verb::Peek(args) => peek::run(g, &args).await,
+        Verb::Logs(args) => logs::run(g, &args).await,
+        Verb::Send(args) => send::run(g, &args).await,
+        Verb::Wait(args) => wait::run(g, &args).await,
+        Verb::Kill(args) => kill::kill(g, &args).await,
+        Verb::CloseAll(args) => kill::close_all(g, &args).await,
+        Verb::Pause(args) => act::act(g, Act::Pause, &args).await,
+        Verb::Unpause(args) => act::act(g, Act::Unpause, &args).await,
+        Verb::Pin(args) => act::act(g, Act::Pin, &args).await,
+        Verb::Unpin(args) => act::act(g, Act::Unpin, &args).await,
+        Verb::Rm(args) => act::act(g, Act::Rm, &args).await,
+        Verb::Restart(args) => act::restart(g, &args).await,
+        Verb::Rename(args) => act::rename(g, &args).await,
+        Verb::Heartbeat(args) => act::heartbeat(g, &args).await,
+        Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
+        Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
+        // Done before there was a runtime.
+        Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
+    }
+}
+
+async fn of_daemon(g: &Globals, verb: Option<DaemonVerb>) -> Ended {
+    match verb {
+        Some(DaemonVerb::Start) => daemon::start(g).await,
+        Some(DaemonVerb::Stop(args)) => daemon::stop(g, &args).await,
+        Some(DaemonVerb::Restart) => daemon::restart(g).await,
+        Some(DaemonVerb::Status(args)) => daemon::status(g, &args).await,
+        // Done before there was a runtime.
+        Some(DaemonVerb::Logs(_)) | None => Ok(exit::DONE),
+    }
+}

@@ -2,6 +2,7 @@
 //!
 //! - [`process`], [`table`]: who lives; [`signal`]: the one function that sends signals.
 //! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
+//! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
 pub mod cgroup;
@@ -9,6 +10,7 @@ pub mod child;
 pub mod clock;
 pub mod dirs;
 pub mod fds;
+pub mod inherit;
 pub mod lock;
 pub mod peers;
 pub mod poll;
@@ -19,3 +21,4 @@ pub mod signal;
 pub mod socket;
 pub mod spawn;
 pub mod table;
+pub mod term;

@@ -1,0 +1,484 @@
+//! What may be typed: one struct per verb. Says nothing about what the verbs do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+
+use crate::model::session::{Health, Origin, Restart};
+
+const EXAMPLES: &str = "\
+Examples:
+  beadle                              the interface
+  beadle run --name docs -- claude    start an agent; it goes on when you leave
+  beadle ls                           what runs, and how it is
+  beadle attach docs                  its terminal; Ctrl-] brings you back
+  beadle kill docs                    close it, and everything it ever started
+  beadle close-all                    close every session
+
+Exit status: 0 done, 1 failed, 2 wrong use, 3 no daemon, 4 no such session, 5 refused, 6 survivors.
+A session is named by its id, the beginning of it, or its name; verbs that act take several, and globs.";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  beadle run -- claude
+  beadle run --name api --project shop --cwd ~/shop -- codex --full-auto
+  beadle run --restart on-failure --timeout 2h -- ./nightly.sh
+Everything after CMD belongs to the command.";
+
+/// Keeps order among coding agents: starts them, watches them, takes them away with all they started.
+#[derive(Debug, Parser)]
+#[command(name = "beadle", version, after_help = EXAMPLES, disable_help_subcommand = true)]
+pub struct Beadle {
+    #[command(flatten)]
+    pub globals: Globals,
+    /// Run the supervisor inside the interface instead of a daemon.
+    #[arg(long)]
+    pub embedded: bool,
+    /// Only look: the interface offers nothing that changes a session.
+    #[arg(long)]
+    pub readonly: bool,
+    #[command(subcommand)]
+    pub verb: Option<Verb>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub struct Globals {
+    #[arg(long, global = true, value_name = "URL", help_heading = "Everywhere", help = HOST)]
+    pub host: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start a command as a session; prints its id.
+    Run(Run),
+    /// List the sessions.
+    Ls(Ls),
+    /// One session: verdict, evidence, processes.
+    Show(One),
+    /// How all of them are, and what to do about it.
+    Health(HealthArgs),
+    /// Put a session's terminal on this one.
+    Attach(Attach),
+    /// A session's screen as it is now.
+    Peek(Peek),
+    /// What a session wrote, as text.
+    Logs(Logs),
+    /// Type into a session.
+    Send(Send),
+    /// Wait until sessions have ended.
+    Wait(Wait),
+    /// Close sessions, whole trees.
+    Kill(Kill),
+    /// Close every managed session, side by side.
+    CloseAll(CloseAll),
+    /// Stop the processes of sessions for a while.
+    Pause(Several),
+    /// Let paused sessions go on.
+    Unpause(Several),
+    /// Exempt sessions from the cleaner.
+    Pin(Several),
+    /// Give them back to the cleaner.
+    Unpin(Several),
+    /// Start the same command again.
+    Restart(Several),
+    /// Give a session another name.
+    Rename(Rename),
+    /// Forget ended sessions, recordings too.
+    Rm(Several),
+    /// Say "still working" for a session.
+    Heartbeat(Heartbeat),
+    /// The supervisor: in the foreground, or started, stopped, asked.
+    Daemon(Daemon),
+    /// The settings.
+    Config(Config),
+    /// Completions for a shell.
+    Completions(Completions),
+    /// The manual page.
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = RUN_EXAMPLES)]
+pub struct Run {
+    /// Name of the session; made from the command if left out.
+    #[arg(long, short)]
+    pub name: Option<String>,
+    /// Kind of agent, where the command does not tell.
+    #[arg(long)]
+    pub agent: Option<String>,
+    /// Piece of work it belongs to.
+    #[arg(long, short)]
+    pub project: Option<String>,
+    /// Directory to run in, instead of this one.
+    #[arg(long, value_name = "DIR")]
+    pub cwd: Option<PathBuf>,
+    /// Size of its terminal while nobody is attached.
+    #[arg(long, value_name = "COLSxROWS", value_parser = size)]
+    pub size: Option<(u16, u16)>,
+    /// Close it after this long (90s, 15m, 1h30m).
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Close it when idle for this long.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub max_idle: Option<Duration>,
+    /// When to start it again by itself: never, on-failure.
+    #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
+    pub restart: Restart,
+    /// Set a variable (K=V), or insist that one is set (K); the whole environment goes along anyway.
+    #[arg(long, value_name = "K=V|K")]
+    pub env: Vec<String>,
+    /// Pipes instead of a terminal.
+    #[arg(long)]
+    pub pipe: bool,
+    /// Attach at once.
+    #[arg(long, short, conflicts_with_all = ["pipe", "json"])]
+    pub attach: bool,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+    /// The command and its arguments.
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+const HOST: &str = "Where the daemon listens, if not here: unix:///path/to/beadle.sock [env: BEADLE_HOST]";
+const ID: &str = "Its id, the beginning of it, or its name";
+const IDS: &str = "Ids, the beginnings of them, names, or globs";
+const JSON: &str = "Print JSON";
+
+#[derive(Debug, Args)]
+pub struct Ls {
+    /// With the ended ones.
+    #[arg(long, short)]
+    pub all: bool,
+    /// Only of this health: healthy, stuck, orphaned.
+    #[arg(long, value_parser = words::<Health>(&["healthy", "stuck", "orphaned"]), hide_possible_values = true)]
+    pub health: Option<Health>,
+    /// Only of this project.
+    #[arg(long, short)]
+    pub project: Option<String>,
+    /// Only this kind of agent.
+    #[arg(long)]
+    pub agent: Option<String>,
+    /// Only of this origin: managed, tmux, found.
+    #[arg(long, value_parser = words::<Origin>(&["managed", "tmux", "found"]), hide_possible_values = true)]
+    pub origin: Option<Origin>,
+    /// With plain shells in tmux panes.
+    #[arg(long)]
+    pub shells: bool,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct One {
+    #[arg(help = ID)]
+    pub id: String,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Exit 1 unless all are healthy.
+    #[arg(long)]
+    pub check: bool,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Ctrl-] detaches; twice, and the agent gets one. Ctrl-\\ d detaches too.")]
+pub struct Attach {
+    #[arg(help = ID)]
+    pub id: String,
+    /// Look, and type nothing.
+    #[arg(long, short)]
+    pub read_only: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Peek {
+    #[arg(help = ID)]
+    pub id: String,
+    /// With its colours.
+    #[arg(long)]
+    pub ansi: bool,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Logs {
+    #[arg(help = ID)]
+    pub id: String,
+    /// Go on until the session ends.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  beadle send docs 'run the tests' --enter\n  beadle send docs --key C-c")]
+pub struct Send {
+    #[arg(help = ID)]
+    pub id: String,
+    /// Typed as it is.
+    #[arg(allow_hyphen_values = true, required_unless_present_any = ["key", "enter"])]
+    pub text: Option<String>,
+    /// Enter afterwards.
+    #[arg(long, short)]
+    pub enter: bool,
+    /// One key instead, by its tmux name: C-c, Enter, Escape, Up.
+    #[arg(long, short, conflicts_with = "text")]
+    pub key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exits with the status of the agent if there is one ID; 124 after the timeout, 125 on an error."
+)]
+pub struct Wait {
+    #[arg(required = true, value_name = "ID", help = ID)]
+    pub ids: Vec<String>,
+    /// Wait no longer than this.
+    #[arg(long, short, value_name = "DURATION", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+pub struct Kill {
+    #[arg(required = true, value_name = "ID", help = IDS)]
+    pub ids: Vec<String>,
+    /// By force at once, without the grace.
+    #[arg(long)]
+    pub now: bool,
+    /// Why, for the record.
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Only say what would be closed.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask about sessions beadle did not start.
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Close the tmux pane too.
+    #[arg(long)]
+    pub pane: bool,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CloseAll {
+    /// Only those of this project.
+    #[arg(long, short)]
+    pub project: Option<String>,
+    /// Why, for the record.
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// By force at once, without the grace.
+    #[arg(long)]
+    pub now: bool,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Several {
+    #[arg(required = true, value_name = "ID", help = IDS)]
+    pub ids: Vec<String>,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Rename {
+    #[arg(help = ID)]
+    pub id: String,
+    /// What it is to be called.
+    pub name: String,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Heartbeat {
+    /// The caller's own session if left out.
+    pub id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Daemon {
+    /// Started by another verb: ends when there is nothing to do.
+    #[arg(long, hide = true)]
+    pub auto: bool,
+    /// Descriptors of the lock and the listener, kept open by the daemon this one replaces.
+    #[arg(long, hide = true, value_parser = two_numbers)]
+    pub inherited: Option<(i32, i32)>,
+    #[command(subcommand)]
+    pub verb: Option<DaemonVerb>,
+}
+
+fn two_numbers(text: &str) -> Result<(i32, i32), String> {
+    let pair = text.split_once(',').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    pair.ok_or_else(|| "two numbers, like 3,4".into())
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DaemonVerb {
+    /// Start it in the background, if none runs.
+    Start,
+    /// Close the sessions and end.
+    Stop(DaemonStop),
+    /// Start the program anew; the sessions stay.
+    Restart,
+    /// Whether it runs, and where; exit 3 if not.
+    Status(DaemonStatus),
+    /// What it noted.
+    Logs(DaemonLogs),
+}
+
+#[derive(Debug, Args)]
+pub struct DaemonStop {
+    /// Leave the sessions running, to be found by the next daemon.
+    #[arg(long)]
+    pub keep: bool,
+    /// Do not ask.
+    #[arg(long, short)]
+    pub yes: bool,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DaemonStatus {
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DaemonLogs {
+    /// Go on as it writes.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// How many lines from the end.
+    #[arg(long, short = 'n', default_value_t = 100)]
+    pub lines: usize,
+}
+
+#[derive(Debug, Args)]
+pub struct Config {
+    #[command(subcommand)]
+    pub verb: Option<ConfigVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Read the file and say what is wrong in it.
+    Check,
+    /// Every setting as it is in force for a daemon started here.
+    Show(ConfigShow),
+    /// Where the file is, or would be.
+    Path,
+    /// Have the daemon read it again.
+    Reload,
+}
+
+#[derive(Debug, Default, Args)]
+pub struct ConfigShow {
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  beadle completions bash > ~/.local/share/bash-completion/completions/beadle")]
+pub struct Completions {
+    /// Which one.
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub struct Man {
+    /// The page of one verb.
+    pub verb: Option<String>,
+}
+
+/// A parser for one of our own words that completions know.
+fn words<T>(all: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: std::str::FromStr<Err = String> + Clone + std::marker::Send + Sync + 'static,
+{
+    PossibleValuesParser::new(all).try_map(|word| word.parse::<T>())
+}
+
+/// `90s`, `15m`, `1h30m`, `200ms`.
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|e| format!("{e}; write it like 90s, 15m, 1h30m or 200ms"))
+}
+
+/// `COLSxROWS`, from 1x1 to 1000x500.
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let wrong = || "a terminal has 1x1 to 1000x500 columns and rows; write it like 120x40".to_string();
+    let (cols, rows) = text.split_once(['x', 'X']).ok_or_else(wrong)?;
+    match (cols.parse(), rows.parse()) {
+        (Ok(cols @ 1..=1000), Ok(rows @ 1..=500)) => Ok((cols, rows)),
+        _ => Err(wrong()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn run(line: &str) -> Run {
+        match Beadle::try_parse_from(line.split(' ')).unwrap().verb {
+            Some(Verb::Run(run)) => run,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Beadle::command().debug_assert();
+    }
+
+    #[test]
+    fn what_follows_the_command_belongs_to_it() {
+        assert_eq!(
+            run("beadle run --name x claude --name y -p z --help -- q").command.join(" "),
+            "claude --name y -p z --help -- q"
+        );
+        assert_eq!(run("beadle run -- claude --json").command.join(" "), "claude --json");
+        assert!(Beadle::try_parse_from(["beadle", "run", "--nam", "x", "claude"]).is_err());
+        assert!(Beadle::try_parse_from(["beadle", "run"]).is_err());
+    }
+
+    #[test]
+    fn text_to_send_may_begin_with_a_dash_and_flags_are_still_flags() {
+        let send =
+            |args: &[&str]| match Beadle::try_parse_from(["beadle", "send", "a"].iter().chain(args)).unwrap().verb {
+                Some(Verb::Send(send)) => (send.text, send.enter, send.key),
+                other => panic!("{other:?}"),
+            };
+        assert_eq!(send(&["-x", "--enter"]), (Some("-x".into()), true, None));
+        assert_eq!(send(&["--enter"]), (None, true, None));
+        assert_eq!(send(&["--key", "C-c"]), (None, false, Some("C-c".into())));
+    }
+
+    #[test]
+    fn sizes_and_durations_are_checked() {
+        assert_eq!(size("120x40"), Ok((120, 40)));
+        assert_eq!(size("1000x500"), Ok((1000, 500)));
+        for bad in ["0x0", "0x10", "1001x10", "10x501", "80", "x", "-1x5", "80x24x2", "99999999x1"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert!(duration("5").is_err() && duration("-1s").is_err());
+    }
+}

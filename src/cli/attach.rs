@@ -1,0 +1,106 @@
+//! `attach`: a session's terminal on this one, and a line afterwards that says how it ended.
+
+use std::path::Path;
+
+use super::args::{Attach, Globals};
+use super::exit::{DONE, Ended, Failure};
+use super::{connect, print, show};
+use crate::api::attach::{self, Left, Options};
+use crate::api::client::Client;
+use crate::api::refusal::Code;
+use crate::api::types::{Detail, Session};
+use crate::model::session::{Origin, State};
+use crate::model::text::printable;
+
+pub async fn run(globals: &Globals, args: &Attach) -> Ended {
+    let client = connect::client(globals).await?;
+    to(&client, &args.id, args.read_only).await
+}
+
+/// Attaches to the session `id` names.
+pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
+    let detail = client.session(id).await?;
+    let socket = attachable(&detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
+    let name = detail.session.name.clone();
+    let options = Options { read_only, detach_key: detach_key()?, name };
+    let left = attach::attach(Path::new(socket), &options).await?;
+    print::line(&farewell(&detail.session, &left))?;
+    Ok(DONE)
+}
+
+/// As the config has it. A wrong config is the daemon's to refuse; one may still look at a session.
+fn detach_key() -> Result<String, Failure> {
+    let config = crate::config::load(&connect::paths()?, &crate::config::process_env());
+    Ok(config.map_or_else(|_| attach::DETACH_KEY.into(), |config| config.attach.detach_key.to_string()))
+}
+
+/// The keeper's socket, or why there is nothing to attach to. `inside` is the session this command runs in.
+fn attachable<'a>(detail: &'a Detail, inside: Option<&str>) -> Result<&'a str, Failure> {
+    let s = &detail.session;
+    let name = &s.name;
+    if inside == Some(s.id.as_str()) {
+        let why = format!("{name} cannot be attached inside itself: it would show itself showing itself");
+        return Err(Failure::refused(Code::Forbidden, why));
+    }
+    if s.origin != Origin::Managed {
+        let why =
+            format!("{name} is held by no keeper (origin {}): only sessions beadle started can be attached", s.origin);
+        return Err(Failure::refused(Code::WrongState, why));
+    }
+    if s.state == State::Ended {
+        let how = s.exit.as_ref().map(|exit| format!(" ({})", show::exit_words(exit))).unwrap_or_default();
+        let why = format!(
+            "{name} has ended{how}: `beadle logs {name}` shows its output, `beadle restart {name}` starts it again"
+        );
+        return Err(Failure::refused(Code::WrongState, why));
+    }
+    detail.keeper_socket.as_deref().ok_or_else(|| {
+        let why =
+            format!("the keeper of {name} is gone, and its terminal with it: `beadle kill {name}` takes what is left");
+        Failure::refused(Code::WrongState, why)
+    })
+}
+
+fn farewell(session: &Session, left: &Left) -> String {
+    let name = printable(&session.name);
+    match left {
+        Left::Detached => format!("[detached from {name}; `beadle attach {name}` brings it back]"),
+        Left::Ended(Some(exit)) => format!("[{name} ended: {}]", printable(&show::exit_words(exit))),
+        Left::Ended(None) => format!("[{name} ended]"),
+        Left::Lost => format!("[the keeper of {name} went away; `beadle show {name}` says what is left]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+    use crate::model::session::{Exit, ExitBy};
+
+    #[test]
+    fn a_session_is_attached_through_its_keeper_but_not_inside_itself() {
+        let detail = sample::detail();
+        assert_eq!(attachable(&detail, None).unwrap(), "/run/k");
+        assert_eq!(attachable(&detail, Some("other")).unwrap(), "/run/k");
+        assert_eq!(attachable(&detail, Some("k3f9q2")).unwrap_err().status(), 5);
+    }
+
+    #[test]
+    fn what_has_no_terminal_says_what_to_do_instead() {
+        let mut detail = sample::detail();
+        detail.keeper_socket = None;
+        assert!(attachable(&detail, None).unwrap_err().to_string().contains("beadle kill front"));
+        detail.session.state = State::Ended;
+        assert!(attachable(&detail, None).unwrap_err().to_string().contains("beadle restart front"));
+        detail.session.origin = Origin::Tmux;
+        assert!(attachable(&detail, None).unwrap_err().to_string().contains("origin tmux"));
+    }
+
+    #[test]
+    fn the_last_line_says_how_it_ended() {
+        let session = sample::session("k3f9q2", "front");
+        let exit = Exit { code: Some(3), signal: None, at: String::new(), by: ExitBy::Itself, reason: String::new() };
+        assert_eq!(farewell(&session, &Left::Ended(Some(exit))), "[front ended: exit status 3, by itself]");
+        assert!(farewell(&session, &Left::Detached).contains("`beadle attach front`"));
+    }
+}

@@ -1,0 +1,129 @@
+//! `ls`: the table of sessions.
+
+use super::args::{Globals, Ls};
+use super::exit::{DONE, Ended};
+use super::table::{Cell, Column, Table};
+use super::{connect, print};
+use crate::api::types::Session;
+use crate::model::session::{Health, Origin, State};
+use crate::sys::term;
+
+const COLUMNS: &[Column] = &[
+    Column::new("ID", 0),
+    Column::new("NAME", 0).least(16),
+    Column::new("AGENT", 3),
+    Column::new("PROJECT", 5),
+    Column::new("STATE", 0),
+    Column::new("HEALTH", 0),
+    Column::new("IDLE", 2).right(),
+    Column::new("AGE", 4).right(),
+    Column::new("CPU", 6).right(),
+    Column::new("MEM", 7).right(),
+    Column::new("PROCS", 8).right(),
+    Column::new("REASON", 1).least(12),
+];
+
+pub async fn run(globals: &Globals, args: &Ls) -> Ended {
+    let table = connect::client(globals).await?.sessions(args.all, true).await?;
+    let sessions: Vec<&Session> = table.sessions.iter().filter(|s| is_wanted(s, args)).collect();
+    if args.json {
+        print::json(&sessions)?;
+    } else if sessions.is_empty() && print::is_terminal() {
+        print::complain("no sessions (`beadle run -- claude` starts one)");
+    } else {
+        print(&sessions)?;
+    }
+    Ok(DONE)
+}
+
+fn is_wanted(session: &Session, args: &Ls) -> bool {
+    let is = |wanted: &Option<String>, value: Option<&str>| wanted.is_none() || wanted.as_deref() == value;
+    args.health.is_none_or(|health| session.health == health)
+        && args.origin.is_none_or(|origin| session.origin == origin)
+        && is(&args.agent, Some(&session.agent))
+        && is(&args.project, session.project.as_deref())
+        && (args.shells || session.agent != "shell" || session.origin == Origin::Managed)
+}
+
+/// The table as people read it; also what `health` shows.
+pub fn print(sessions: &[&Session]) -> Result<(), super::exit::Failure> {
+    let mut table = Table::new(COLUMNS);
+    for session in sessions {
+        table.push(row(session));
+    }
+    // Whoever reads through a pipe gets everything.
+    let width = print::is_terminal().then(|| usize::from(term::size().0));
+    print::raw(&table.render(width, print::is_coloured()))
+}
+
+fn row(s: &Session) -> Vec<Cell> {
+    vec![
+        Cell::new(&s.id),
+        Cell::new(&s.name),
+        Cell::new(&s.agent),
+        Cell::new(s.project.as_deref().unwrap_or_default()),
+        Cell::new(s.state.as_str()),
+        health(s),
+        Cell::new(print::or_unknown(s.idle_seconds, print::duration)),
+        Cell::new(print::duration(s.age_seconds)),
+        Cell::new(print::or_unknown(s.cpu_percent, print::percent)),
+        Cell::new(print::or_unknown(s.memory_bytes, print::size)),
+        Cell::new(print::or_unknown(s.processes, |n| n.to_string())),
+        Cell::new(&s.reason),
+    ]
+}
+
+fn health(session: &Session) -> Cell {
+    // An ended session is neither well nor ill.
+    if session.state == State::Ended {
+        return Cell::new(print::UNKNOWN);
+    }
+    let style = match session.health {
+        Health::Healthy => "32",
+        Health::Stuck => "33",
+        Health::Orphaned => "31",
+    };
+    Cell::new(session.health.as_str()).styled(style)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sample;
+
+    #[test]
+    fn what_was_not_asked_for_is_left_out() {
+        let mut session = sample::session("a", "a");
+        assert!(is_wanted(&session, &none()));
+        assert!(!is_wanted(&session, &Ls { health: Some(Health::Healthy), ..none() }));
+        let shop = Some("shop".to_string());
+        let every = Ls { project: shop.clone(), ..none() };
+        assert!(!is_wanted(&session, &every));
+        session.project = shop;
+        assert!(is_wanted(&session, &every));
+    }
+
+    #[test]
+    fn plain_shells_in_panes_are_shown_only_when_asked_for() {
+        let mut session = sample::session("a", "a");
+        session.agent = "shell".into();
+        assert!(is_wanted(&session, &none()));
+        session.origin = Origin::Tmux;
+        assert!(!is_wanted(&session, &none()));
+        assert!(is_wanted(&session, &Ls { shells: true, ..none() }));
+    }
+
+    fn none() -> Ls {
+        Ls { all: false, health: None, project: None, agent: None, origin: None, shells: false, json: false }
+    }
+
+    #[test]
+    fn at_80_columns_name_state_and_reason_are_there() {
+        let mut table = Table::new(COLUMNS);
+        table.push(row(&sample::session("k3f9q2", "frontend-CreateLoginForm")));
+        let text = table.render(Some(80), false);
+        for word in ["NAME", "STATE", "HEALTH", "REASON", "frontend-CreateL", "stuck"] {
+            assert!(text.contains(word), "{text}");
+        }
+    }
+}
