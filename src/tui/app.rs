@@ -200,16 +200,16 @@ impl App {
 
     /// Says something in place of the foot.
     pub fn say(&mut self, text: impl Into<String>) {
-        self.notify(text.into(), false, 4);
+        self.notify(&text.into(), false, 4);
     }
 
     /// Says that something did not work.
     pub fn complain(&mut self, text: impl Into<String>) {
-        self.notify(text.into(), true, 8);
+        self.notify(&text.into(), true, 8);
     }
 
-    fn notify(&mut self, text: String, is_bad: bool, seconds: u64) {
-        let text = crate::model::text::printable_within(&text, 500);
+    fn notify(&mut self, text: &str, is_bad: bool, seconds: u64) {
+        let text = crate::model::text::printable_within(text, 500);
         self.notice = Some(Notice { text, is_bad, until: self.now + Duration::from_secs(seconds) });
         self.is_dirty = true;
     }

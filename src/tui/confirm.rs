@@ -72,7 +72,8 @@ impl Confirm {
         let fresh = match self.question {
             Question::CloseAll => Self::about_all(rows),
             Question::Kill { .. } | Question::Restart => {
-                let still: Vec<&Row> = self.victims.iter().filter_map(|v| rows.iter().find(|r| r.id() == v.id)).collect();
+                let still: Vec<&Row> =
+                    self.victims.iter().filter_map(|v| rows.iter().find(|r| r.id() == v.id)).collect();
                 Self::about(self.question, &still)
             }
         };

@@ -46,16 +46,16 @@ impl Performer {
             Effect::Start { .. } => self.start(effect),
             Effect::Restart(id) => self.restart(id),
             Effect::Look(id) => spawn(send, async move { look(&client, id).await }),
+            Effect::FindKeeper { id, name } => spawn(send, async move {
+                let socket = answer(client.session(&id).await).map(|detail| detail.keeper_socket);
+                Msg::KeeperFound { name, socket }
+            }),
             Effect::Wake(after) => spawn(send, async move {
                 tokio::time::sleep(after).await;
                 Msg::Ticked
             }),
-            Effect::Close { ticket, what, now } => {
-                spawn(send, async move { close(&client, ticket, what, now).await })
-            }
-            Effect::Act(verb, ids) => {
-                spawn(send, async move { Msg::Acted(answer(client.act(verb, &ids).await)) })
-            }
+            Effect::Close { ticket, what, now } => spawn(send, async move { close(&client, ticket, what, now).await }),
+            Effect::Act(verb, ids) => spawn(send, async move { Msg::Acted(answer(client.act(verb, &ids).await)) }),
             Effect::Type { id, name, text } => spawn(send, async move {
                 let request = SendRequest { text: Some(text), key: None, enter: true };
                 Msg::Typed(answer(client.send(&id, &request).await).map(|_| name))
@@ -86,9 +86,10 @@ impl Performer {
             umask: template.umask,
             limits: template.limits.clone(),
         };
-        spawn(self.send.clone(), async move {
-            Msg::Restarted(answer(client.restart(&id, &request).await).map(Box::new))
-        })
+        spawn(
+            self.send.clone(),
+            async move { Msg::Restarted(answer(client.restart(&id, &request).await).map(Box::new)) },
+        )
     }
 }
 

@@ -58,6 +58,7 @@ impl Form {
     }
 
     /// The same again, with another name.
+    #[must_use]
     pub fn again(&self) -> Self {
         Self { name: Line::default(), field: Field::Command, error: None, is_starting: false, ..self.clone() }
     }

@@ -60,12 +60,10 @@ pub enum Group {
 }
 
 impl Group {
-    pub const ALL: [Self; 3] = [Self::Session, Self::Everything, Self::Move];
-
     pub const fn title(self) -> &'static str {
         match self {
             Self::Move => "Moving",
-            Self::Session => "The session under the cursor, or the marked ones",
+            Self::Session => "On the session, or the marked",
             Self::Everything => "Everything",
         }
     }
@@ -105,20 +103,20 @@ const MOVES: (Group, bool) = (Group::Move, false);
 pub const BINDINGS: &[Binding] = &[
     bind(&[Key::Code(KeyCode::Enter)], "Enter", Action::Attach, LOOKS, "attach: its screen, your keys"),
     bind(&[Key::Char('i')], "i", Action::TypeLine, ACTS, "type a line into it"),
-    bind(&[Key::Char('x')], "x", Action::Kill, ACTS, "kill, with all it started: asked first, then by force"),
-    bind(&[Key::Char('X')], "X", Action::KillNow, ACTS, "kill now, by force at once"),
+    bind(&[Key::Char('x')], "x", Action::Kill, ACTS, "kill it with all it started"),
+    bind(&[Key::Char('X')], "X", Action::KillNow, ACTS, "kill now, without grace"),
     bind(&[Key::Char('p')], "p", Action::Pause, ACTS, "pause, or go on"),
-    bind(&[Key::Char('P')], "P", Action::Pin, ACTS, "pin: never closed by policy; again to unpin"),
+    bind(&[Key::Char('P')], "P", Action::Pin, ACTS, "pin: policy never closes it"),
     bind(&[Key::Char('r')], "r", Action::Restart, ACTS, "restart from the beginning"),
-    bind(&[Key::Char('y')], "y", Action::Copy, LOOKS, "copy its id; after a kill, the command that resumes"),
-    bind(&[Key::Char(' ')], "Space", Action::Mark, LOOKS, "mark, and go to the next"),
+    bind(&[Key::Char('y')], "y", Action::Copy, LOOKS, "copy its id, or what resumes"),
+    bind(&[Key::Char(' ')], "Space", Action::Mark, LOOKS, "mark, then the next"),
     bind(&[Key::Char('n')], "n", Action::New, ALL_ACTS, "new session"),
     bind(&[Key::Char('C')], "C", Action::CloseAll, ALL_ACTS, "close all managed sessions"),
-    bind(&[Key::Char('/')], "/", Action::Filter, ALL, "filter by name, agent, project, reason"),
+    bind(&[Key::Char('/')], "/", Action::Filter, ALL, "filter by words of the row"),
     bind(&[Key::Char('?'), Key::Code(KeyCode::F(1))], "?", Action::Help, ALL, "this help"),
-    bind(&[Key::Code(KeyCode::Esc)], "Esc", Action::Back, ALL, "close what is on top; never the program"),
-    bind(&[Key::Char('q'), Key::Ctrl('c')], "q", Action::Quit, ALL, "quit; the sessions live on"),
-    bind(&[Key::Ctrl('z')], "Ctrl-z", Action::Suspend, ALL, "back to the shell; `fg` returns"),
+    bind(&[Key::Code(KeyCode::Esc)], "Esc", Action::Back, ALL, "close what is on top"),
+    bind(&[Key::Char('q'), Key::Ctrl('c')], "q", Action::Quit, ALL, "quit; sessions live on"),
+    bind(&[Key::Ctrl('z')], "Ctrl-z", Action::Suspend, ALL, "to the shell; fg comes back"),
     bind(&[Key::Char('j'), Key::Code(KeyCode::Down)], "j ↓", Action::Down, MOVES, "down"),
     bind(&[Key::Char('k'), Key::Code(KeyCode::Up)], "k ↑", Action::Up, MOVES, "up"),
     bind(&[Key::Char('g'), Key::Code(KeyCode::Home)], "g", Action::Top, MOVES, "to the first"),

@@ -48,13 +48,8 @@ impl Line {
         }
         match key.code {
             KeyCode::Char(c) if !key.modifiers.contains(KeyModifiers::ALT) => self.insert(c.encode_utf8(&mut [0; 4])),
-            KeyCode::Backspace if self.cursor > 0 => {
-                self.cursor -= 1;
-                self.chars.remove(self.cursor);
-            }
-            KeyCode::Backspace => {}
-            KeyCode::Delete if self.cursor < end => drop(self.chars.remove(self.cursor)),
-            KeyCode::Delete => {}
+            KeyCode::Backspace => self.cut_back_to(self.cursor.saturating_sub(1)),
+            KeyCode::Delete => drop(self.chars.drain(self.cursor..(self.cursor + 1).min(end))),
             KeyCode::Left => self.cursor = self.cursor.saturating_sub(1),
             KeyCode::Right => self.cursor = (self.cursor + 1).min(end),
             KeyCode::Home => self.cursor = 0,
@@ -71,7 +66,7 @@ impl Line {
             KeyCode::Char('u') => self.cut_back_to(0),
             KeyCode::Char('k') => self.chars.truncate(self.cursor),
             KeyCode::Char('w') => self.cut_back_to(self.word_start()),
-            KeyCode::Char('h') if self.cursor > 0 => self.cut_back_to(self.cursor - 1),
+            KeyCode::Char('h') => self.cut_back_to(self.cursor.saturating_sub(1)),
             _ => return false,
         }
         true

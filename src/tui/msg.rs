@@ -35,6 +35,11 @@ pub enum Msg {
     Acted(Answer<Done>),
     Restarted(Answer<Box<Session>>),
     Typed(Answer<String>),
+    /// Where a session's keeper listens, if it has one.
+    KeeperFound {
+        name: String,
+        socket: Answer<Option<String>>,
+    },
     /// The terminal is the interface's again after an attachment.
     AttachEnded {
         name: String,
@@ -70,8 +75,14 @@ pub enum Effect {
         name: String,
         text: String,
     },
-    Attach {
+    /// Ask where a session's keeper listens, to attach to it.
+    FindKeeper {
         id: String,
+        name: String,
+    },
+    /// Lend the terminal to the session behind this socket.
+    Attach {
+        socket: String,
         name: String,
     },
     /// Put text on the person's clipboard.

@@ -30,7 +30,6 @@ const FRAME: Duration = Duration::from_millis(16);
 /// Everything the loop owns.
 pub struct Stage {
     app: App,
-    client: Client,
     performer: Performer,
     answers: Receiver<Msg>,
     terminal: Terminal,
@@ -115,8 +114,7 @@ impl Stage {
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         Ok(Self {
             app: App::new(options.clone(), size()),
-            performer: Performer::new(client.clone(), options, send),
-            client,
+            performer: Performer::new(client, options, send),
             answers,
             terminal,
             events: Some(EventStream::new()),
@@ -137,8 +135,14 @@ impl Stage {
                 Woken::Input(event) => self.take_input(event).await?,
                 Woken::Data(msg) => self.take(msg).await?,
                 Woken::FrameDue => Flow::On,
-                Woken::StopAsked => self.suspend()?,
-                Woken::Continued => self.redo()?,
+                Woken::StopAsked => {
+                    self.suspend()?;
+                    Flow::On
+                }
+                Woken::Continued => {
+                    self.redo()?;
+                    Flow::On
+                }
             };
             if flow == Flow::End {
                 return Ok(());
@@ -197,7 +201,7 @@ impl Stage {
             for effect in update(&mut self.app, self.began.elapsed(), msg) {
                 match self.performer.perform(effect) {
                     Some(Effect::Quit) => return Ok(Flow::End),
-                    Some(Effect::Attach { id, name }) => match self.attach(&id, &name).await? {
+                    Some(Effect::Attach { socket, name }) => match self.attach(&socket, name).await? {
                         Some(msg) => waiting.push_back(msg),
                         None => return Ok(Flow::End),
                     },
@@ -205,7 +209,7 @@ impl Stage {
                         let copied = self.terminal.copy(&text).map_err(|e| format!("failed to copy: {e}"));
                         waiting.push_back(Msg::Copied(copied.map(|()| text)));
                     }
-                    Some(Effect::Suspend) => drop(self.suspend()?),
+                    Some(Effect::Suspend) => self.suspend()?,
                     Some(_) | None => {}
                 }
             }
@@ -214,52 +218,41 @@ impl Stage {
     }
 
     /// Lends the terminal to a session until it is left; `None` when a signal ended the program meanwhile.
-    async fn attach(&mut self, id: &str, name: &str) -> Result<Option<Msg>, TuiError> {
-        let left = |left| Msg::AttachEnded { name: name.to_string(), left };
-        let socket = match self.client.session(id).await {
-            Ok(detail) => detail.keeper_socket,
-            Err(error) => return Ok(Some(left(Err(error.to_string())))),
-        };
-        let Some(socket) = socket else {
-            return Ok(Some(left(Err(format!("{name} has no keeper to attach to")))));
-        };
+    async fn attach(&mut self, socket: &str, name: String) -> Result<Option<Msg>, TuiError> {
         let options = attach::Options {
             read_only: self.app.options.readonly,
             detach_key: self.app.options.detach_key.clone(),
-            name: name.to_string(),
+            name: name.clone(),
         };
         // Whoever is attached reads the keys.
         self.events = None;
         self.terminal.lend();
         let result = tokio::select! {
-            result = attach::attach(Path::new(&socket), &options) => Some(result),
+            result = attach::attach(Path::new(socket), &options) => Some(result),
             () = self.endings.ended() => None,
         };
         let Some(result) = result else { return Ok(None) };
         self.redo()?;
-        Ok(Some(left(result.map_err(|e| e.to_string()))))
+        Ok(Some(Msg::AttachEnded { name, left: result.map_err(|e| e.to_string()) }))
     }
 
     /// Gives the terminal back, stops, and takes it again when continued.
-    fn suspend(&mut self) -> Result<Flow, TuiError> {
-        if let Some(stop) = self.app.options.stop {
-            self.terminal.lend();
-            stop();
-            self.redo()?;
-        }
-        Ok(Flow::On)
+    fn suspend(&mut self) -> Result<(), TuiError> {
+        let Some(stop) = self.app.options.stop else { return Ok(()) };
+        self.terminal.lend();
+        stop();
+        self.redo()
     }
 
     /// Takes the terminal as it is now and draws everything: somebody else had it.
-    fn redo(&mut self) -> Result<Flow, TuiError> {
+    fn redo(&mut self) -> Result<(), TuiError> {
         self.terminal.lend();
         self.terminal.retake().map_err(TuiError::Setup)?;
         // The old stream must be gone before a new one is made: both want the same lock.
         self.events = None;
         self.events = Some(EventStream::new());
         self.app.size = size();
-        self.draw()?;
-        Ok(Flow::On)
+        self.draw()
     }
 
     fn draw(&mut self) -> Result<(), TuiError> {

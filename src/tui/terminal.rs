@@ -28,27 +28,24 @@ static HOOK: Once = Once::new();
 
 /// The terminal while it is the interface's. Dropping it gives it back.
 pub struct Terminal {
-    canvas: Canvas<CrosstermBackend<BufWriter<Stdout>>>,
+    canvas: Painted,
 }
+
+type Painted = Canvas<CrosstermBackend<BufWriter<Stdout>>>;
 
 impl Terminal {
     pub fn take() -> io::Result<Self> {
         give_back_on_panic();
         take()?;
-        let canvas = Canvas::new(CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout())));
-        match canvas {
-            Ok(canvas) => Ok(Self { canvas }),
-            Err(error) => {
-                give_back();
-                Err(error)
-            }
-        }
+        canvas().map(|canvas| Self { canvas }).inspect_err(|_| give_back())
     }
 
     /// Takes it again after [`Terminal::lend`]; the next frame is drawn whole.
     pub fn retake(&mut self) -> io::Result<()> {
         take()?;
-        self.canvas.clear()
+        // Not `clear()`: that asks the terminal where the cursor is, and another thread reads the answer.
+        self.canvas = canvas()?;
+        Ok(())
     }
 
     /// Gives it back for a while: somebody is attached, or the program stops.
@@ -80,6 +77,10 @@ impl Drop for Terminal {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+fn canvas() -> io::Result<Painted> {
+    Canvas::new(CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout())))
 }
 
 fn take() -> io::Result<()> {

@@ -40,7 +40,7 @@ impl Theme {
             text: Style::new(),
             dim: ink(245),
             rule: ink(239),
-            strong: Style::new().add_modifier(Modifier::BOLD),
+            strong: Style::new().fg(Color::Reset).add_modifier(Modifier::BOLD),
             accent: ink(80),
             orphaned: ink(203),
             stuck: ink(214),

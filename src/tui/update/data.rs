@@ -21,6 +21,7 @@ pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Acted(answer) => acted(app, answer),
         Msg::Restarted(answer) => restarted(app, answer),
         Msg::Typed(answer) => typed(app, answer),
+        Msg::KeeperFound { name, socket } => return keeper_found(app, name, socket),
         Msg::AttachEnded { name, left } => attach_ended(app, &name, left),
         Msg::Copied(answer) => match answer {
             Ok(text) => app.say(format!("copied: {text}")),
@@ -73,12 +74,11 @@ pub fn refilter(app: &mut App) {
 /// A question follows the table; one about nobody goes away, and says so.
 fn refresh_question(app: &mut App) {
     let Mode::Confirm(confirm) = &app.mode else { return };
-    match confirm.clone().refreshed(&app.rows) {
-        Some(confirm) => app.mode = Mode::Confirm(confirm),
-        None => {
-            app.mode = Mode::Table;
-            app.say("gone already");
-        }
+    if let Some(confirm) = confirm.clone().refreshed(&app.rows) {
+        app.mode = Mode::Confirm(confirm);
+    } else {
+        app.mode = Mode::Table;
+        app.say("gone already");
     }
 }
 
@@ -102,7 +102,8 @@ fn started(app: &mut App, answer: Answer<Started>) {
                 app.last_form = Some(form.clone());
                 app.mode = Mode::Table;
             }
-            let notes = if started.notes.is_empty() { String::new() } else { format!("; {}", started.notes.join("; ")) };
+            let notes =
+                if started.notes.is_empty() { String::new() } else { format!("; {}", started.notes.join("; ")) };
             app.say(format!("started {}{notes}", started.name));
             app.awaited = Some(started.session_id);
         }
@@ -162,6 +163,17 @@ fn typed(app: &mut App, answer: Answer<String>) {
         }
         Err(why) => app.complain(why),
     }
+}
+
+fn keeper_found(app: &mut App, name: String, socket: Answer<Option<String>>) -> Vec<Effect> {
+    match socket {
+        // Somebody who has opened something else meanwhile is not torn away from it.
+        Ok(Some(socket)) if app.mode == Mode::Table => return vec![Effect::Attach { socket, name }],
+        Ok(Some(_)) => {}
+        Ok(None) => app.complain(format!("{name} has no keeper to attach to")),
+        Err(why) => app.complain(why),
+    }
+    Vec::new()
 }
 
 fn attach_ended(app: &mut App, name: &str, left: Answer<Left>) {

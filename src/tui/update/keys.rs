@@ -70,7 +70,7 @@ fn attach(app: &mut App) -> Vec<Effect> {
         app.complain(text);
         return Vec::new();
     }
-    vec![Effect::Attach { id: row.id().into(), name: row.name.clone() }]
+    vec![Effect::FindKeeper { id: row.id().into(), name: row.name.clone() }]
 }
 
 fn type_line(app: &mut App) {

@@ -90,10 +90,9 @@ fn on_line(app: &mut App, (id, name): (String, String), mut line: Line, key: Key
 
 fn on_question(app: &mut App, mut confirm: Confirm, key: KeyEvent) -> Vec<Effect> {
     match key.code {
-        KeyCode::Char('n' | 'q') => return Vec::new(),
         KeyCode::Char('y') => return confirmed(app, &confirm),
         KeyCode::Enter if confirm.is_armed => return confirmed(app, &confirm),
-        KeyCode::Enter => return Vec::new(),
+        KeyCode::Enter | KeyCode::Char('n' | 'q') => return Vec::new(),
         KeyCode::Tab | KeyCode::BackTab => confirm.is_armed = !confirm.is_armed,
         KeyCode::Left | KeyCode::Char('h') => confirm.is_armed = false,
         KeyCode::Right | KeyCode::Char('l') => confirm.is_armed = true,

@@ -7,6 +7,12 @@ use super::super::app::App;
 use super::super::format;
 use super::super::rows::Row;
 
+/// Most names and reasons can be read whole in this.
+const NAME_ENOUGH: u16 = 24;
+const REASON_ENOUGH: u16 = 24;
+/// A reason in less says nothing.
+const REASON_LEAST: u16 = 14;
+
 /// What a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Column {
@@ -74,12 +80,17 @@ impl Column {
         }
     }
 
+    /// Shown only where names and reasons have enough.
+    const fn is_extra(self) -> bool {
+        matches!(self, Self::Processes | Self::State | Self::Project)
+    }
+
     /// Columns of air to its left.
     const fn gap(self) -> u16 {
         match self {
             Self::Name => 0,
-            Self::Age | Self::Cpu | Self::Memory | Self::Processes => 1,
-            Self::Agent | Self::Project | Self::State | Self::Idle | Self::Reason => 2,
+            Self::Idle | Self::Age | Self::Cpu | Self::Memory | Self::Processes => 1,
+            Self::Agent | Self::Project | Self::State | Self::Reason => 2,
         }
     }
 }
@@ -109,10 +120,18 @@ impl Wishes {
             // In steps, so that columns stay where they are when one name comes or goes.
             name: most(|r| &r.name).clamp(16, 40).next_multiple_of(4),
             agent: most(|r| &r.agent).clamp(6, 14),
-            project: most(|r| &r.project).min(20),
+            // As wide as its title, or not there at all.
+            project: Some(most(|r| &r.project)).filter(|w| *w > 0).map_or(0, |w| w.clamp(7, 20)),
             cpu: if app.rows.iter().any(|r| r.session.cpu_percent.is_some_and(|p| p >= 999.5)) { 6 } else { 4 },
             reason: 60,
         }
+    }
+
+    /// What names, agents and reasons want to be readable, beyond the least.
+    const fn reserve(self) -> u16 {
+        let name = if self.name > NAME_ENOUGH { NAME_ENOUGH } else { self.name };
+        let (name_least, agent_least) = (self.bounds(Column::Name).0, self.bounds(Column::Agent).0);
+        (name - name_least) + (self.agent - agent_least) + (REASON_ENOUGH - REASON_LEAST)
     }
 
     /// The least and the most a column can use.
@@ -121,11 +140,11 @@ impl Wishes {
             Column::Name => (16, self.name),
             Column::Agent => (if self.agent > 8 { 8 } else { self.agent }, self.agent),
             Column::Project => (if self.project > 12 { 12 } else { self.project }, self.project),
-            Column::State => (9, 9),
+            Column::State => (10, 10),
             Column::Cpu => (self.cpu, self.cpu),
             Column::Idle | Column::Age | Column::Memory => (4, 4),
             Column::Processes => (5, 5),
-            Column::Reason => (14, self.reason),
+            Column::Reason => (REASON_LEAST, self.reason),
         }
     }
 }
@@ -136,8 +155,7 @@ pub fn placed(width: u16, wishes: Wishes) -> Vec<Placed> {
     let mut left = width;
     for column in WORTH {
         let (least, most) = wishes.bounds(column);
-        // What is of little worth must leave the reason room to be read.
-        let reserve = if matches!(column, Column::Processes | Column::State | Column::Project) { 10 } else { 0 };
+        let reserve = if column.is_extra() { wishes.reserve() } else { 0 };
         let cost = least + column.gap();
         if most > 0 && cost + reserve <= left {
             widths[column as usize] = least;
@@ -160,8 +178,8 @@ pub fn placed(width: u16, wishes: Wishes) -> Vec<Placed> {
 
 fn grow(widths: &mut [u16; PLACES.len()], left: &mut u16, wishes: Wishes) {
     for (column, enough) in [
-        (Column::Reason, 24),
-        (Column::Name, 24),
+        (Column::Reason, REASON_ENOUGH),
+        (Column::Name, NAME_ENOUGH),
         (Column::Agent, u16::MAX),
         (Column::Reason, 28),
         (Column::Project, u16::MAX),

@@ -23,7 +23,8 @@ pub fn draw(app: &App, pane: &Pane, buffer: &mut Buffer) {
     }
     let Some(row) = app.selected_row() else { return };
     for (line, (label, value, style)) in (0..pane.body.height).zip(facts(app, row)) {
-        let area = Rect { x: pane.body.x + 1, y: pane.body.y + line, width: pane.body.width.saturating_sub(1), height: 1 };
+        let area =
+            Rect { x: pane.body.x + 1, y: pane.body.y + line, width: pane.body.width.saturating_sub(1), height: 1 };
         let value = format::cut(&value, area.width.saturating_sub(11));
         let spans = vec![Span::styled(format!("{label:<11}"), theme.dim), Span::styled(value, style)];
         paint::line(buffer, area, &Line::from(spans));
@@ -37,11 +38,11 @@ fn facts(app: &App, row: &Row) -> Vec<(&'static str, String, Style)> {
     let pid = format::known(session.leader_pid, |pid| format!("pid {pid}"));
     let memory = format::known(session.memory_bytes, format::bytes);
     let signs = [(session.pinned, "pinned"), (session.attached > 0, "attached")];
-    let signs: String = signs.iter().filter(|s| s.0).map(|s| format!(", {}", s.1)).collect();
-    let state = format!("{}, {}, {}{signs}", session.state, row.kind.word(), session.origin);
+    let mut state = vec![session.state.as_str(), row.kind.word(), session.origin.as_str()];
+    state.extend(signs.iter().filter(|s| s.0).map(|s| s.1));
     vec![
         ("reason", row.reason.clone(), theme.of(row.kind)),
-        ("state", state, theme.text),
+        ("state", state.join(", "), theme.text),
         ("command", printable_within(&command, 300), theme.text),
         ("workspace", printable_within(&session.workspace, 300), theme.text),
         ("processes", format!("{processes}, {memory}, agent {pid}"), theme.text),

@@ -19,6 +19,8 @@ use super::super::confirm::{Confirm, Question, Victim};
 use super::super::format;
 use super::paint;
 
+/// Columns that processes and memory take.
+const NUMBERS: u16 = 21;
 /// Lines around the victims: border, air, fate, air, buttons, border.
 const AROUND: u16 = 6;
 
@@ -26,8 +28,9 @@ pub fn draw(app: &App, confirm: &Confirm, frame: &mut Frame) -> Option<Position>
     let area = frame.area();
     let fate = fate(app, confirm);
     let room = usize::from(area.height.saturating_sub(AROUND).max(1));
-    let victims = victim_lines(app, &confirm.victims, room);
-    let widest = victims.iter().chain(&fate).map(paint::columns).max().unwrap_or(0).max(format::width(&confirm.title()));
+    let victims = victim_lines(app, &confirm.victims, room, area.width.saturating_sub(4));
+    let widest =
+        victims.iter().chain(&fate).map(paint::columns).max().unwrap_or(0).max(format::width(&confirm.title()));
     let height = u16::try_from(victims.len() + fate.len()).unwrap_or(u16::MAX).saturating_add(AROUND - 1);
     let inner = paint::window(frame.buffer_mut(), area, (widest.max(44) + 4, height), &confirm.title(), &app.theme);
     let mut lines = victims;
@@ -39,7 +42,7 @@ pub fn draw(app: &App, confirm: &Confirm, frame: &mut Frame) -> Option<Position>
     for (y, line) in (inner.y..).zip(lines.iter().take(above)) {
         paint::line(frame.buffer_mut(), Rect { y, height: 1, ..inner }, line);
     }
-    let buttons = buttons(app, confirm);
+    let buttons = buttons(app, confirm, inner.width);
     let width = paint::columns(&buttons).min(inner.width);
     if inner.height > 0 {
         let at = Rect { x: inner.right() - width, y: inner.bottom() - 1, width, height: 1 };
@@ -49,13 +52,14 @@ pub fn draw(app: &App, confirm: &Confirm, frame: &mut Frame) -> Option<Position>
 }
 
 /// One line each as long as they fit, then how many more.
-fn victim_lines(app: &App, victims: &[Victim], room: usize) -> Vec<Line<'static>> {
+fn victim_lines(app: &App, victims: &[Victim], room: usize, width: u16) -> Vec<Line<'static>> {
     let shown = if victims.len() <= room { victims.len() } else { room.saturating_sub(1) };
-    let widest = |text: fn(&Victim) -> &str, most: u16| {
-        let width = victims[..shown].iter().map(|v| format::width(text(v))).max();
-        width.unwrap_or(0).min(most)
-    };
-    let (name, agent) = (widest(|v| &v.name, 32), widest(|v| &v.agent, 12));
+    let widest = |text: fn(&Victim) -> &str| victims[..shown].iter().map(|v| format::width(text(v))).max().unwrap_or(0);
+    let agent = widest(|v| &v.agent).min(12);
+    let left = width.saturating_sub(NUMBERS);
+    let name = widest(|v| &v.name).min(32);
+    // Where not all fits, the kind of agent is the first to go.
+    let (name, agent) = if name + agent + 2 <= left { (name, agent) } else { (name.min(left), 0) };
     let mut lines: Vec<Line<'static>> = victims[..shown].iter().map(|v| victim_line(app, v, name, agent)).collect();
     let more = victims.len() - shown;
     if more > 0 {
@@ -74,7 +78,7 @@ fn victim_line(app: &App, victim: &Victim, name: u16, agent: u16) -> Line<'stati
     let working = if victim.is_working { "  at work" } else { "" };
     Line::from(vec![
         Span::styled(padded(&victim.name, name), theme.text),
-        Span::styled(format!("  {}", padded(&victim.agent, agent)), theme.dim),
+        Span::styled(if agent > 0 { format!("  {}", padded(&victim.agent, agent)) } else { String::new() }, theme.dim),
         Span::styled(format!(" {processes} {memory:>5}"), theme.text),
         Span::styled(working, theme.stuck),
     ])
@@ -93,7 +97,10 @@ fn fate(app: &App, confirm: &Confirm) -> Vec<Line<'static>> {
     let how = match confirm.question {
         Question::Kill { now: true } => "By force, at once.".to_string(),
         Question::Kill { now: false } | Question::CloseAll => {
-            format!("{grace} to end by {}, then by force.", if confirm.victims.len() == 1 { "itself" } else { "themselves" })
+            format!(
+                "{grace} to end by {}, then by force.",
+                if confirm.victims.len() == 1 { "itself" } else { "themselves" }
+            )
         }
         Question::Restart => format!("Closed first ({grace}, then by force), then started again."),
     };
@@ -112,7 +119,7 @@ fn fate(app: &App, confirm: &Confirm) -> Vec<Line<'static>> {
     lines
 }
 
-fn buttons(app: &App, confirm: &Confirm) -> Line<'static> {
+fn buttons(app: &App, confirm: &Confirm, width: u16) -> Line<'static> {
     let theme = &app.theme;
     let button = |text: &str, is_pressed: bool| {
         if is_pressed {
@@ -122,7 +129,7 @@ fn buttons(app: &App, confirm: &Confirm) -> Line<'static> {
         }
     };
     Line::from(vec![
-        Span::styled("y yes  Esc no      ", theme.dim),
+        Span::styled(if width < 44 { "" } else { "y yes  Esc no      " }, theme.dim),
         button("Cancel", !confirm.is_armed),
         Span::raw("  "),
         button(confirm.button(), confirm.is_armed),

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line as TextLine, Span};
 
-use super::super::app::{App, Mode};
+use super::super::app::{App, Mode, Notice};
 use super::super::format;
 use super::super::keymap::{Action, BINDINGS};
 use super::super::line::Line;
@@ -27,16 +27,20 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
         }
         Mode::Table | Mode::Confirm(_) | Mode::Form(_) | Mode::Help { .. } | Mode::Report { .. } => {
             match &app.notice {
-                Some(notice) => {
-                    let style = if notice.is_bad { app.theme.orphaned } else { app.theme.text };
-                    let text = format::cut(&notice.text, area.width.saturating_sub(1));
-                    paint::line(buffer, area, &TextLine::styled(format!(" {text}"), style));
-                }
-                None => draw_keys(app, area, buffer),
+                Some(notice) => draw_notice(app, notice, area, buffer),
+                // Keys of the table do nothing while something lies above it.
+                None if app.mode == Mode::Table => draw_keys(app, area, buffer),
+                None => {}
             }
             None
         }
     }
+}
+
+fn draw_notice(app: &App, notice: &Notice, area: Rect, buffer: &mut Buffer) {
+    let style = if notice.is_bad { app.theme.orphaned } else { app.theme.text };
+    let text = format::cut(&notice.text, area.width.saturating_sub(1));
+    paint::line(buffer, area, &TextLine::styled(format!(" {text}"), style));
 }
 
 fn draw_line(app: &App, prompt: &str, line: &Line, hint: &str, area: Rect, buffer: &mut Buffer) -> Position {
@@ -47,8 +51,8 @@ fn draw_line(app: &App, prompt: &str, line: &Line, hint: &str, area: Rect, buffe
     let has_hint = taken + 20 + hint_width < area.width;
     let room = area.width.saturating_sub(taken + 1 + if has_hint { hint_width + 1 } else { 0 });
     let (text, at) = line.window(room);
-    let right = TextLine::from(Span::styled(hint.to_string(), theme.dim));
-    paint::both_ends(buffer, area, &left, if has_hint { &right } else { &left });
+    let right = if has_hint { TextLine::from(Span::styled(hint.to_string(), theme.dim)) } else { TextLine::default() };
+    paint::both_ends(buffer, area, &left, &right);
     let field = Rect { x: (area.x + taken).min(area.right()), width: area.width.saturating_sub(taken), ..area };
     buffer.set_style(field, theme.text);
     paint::line(buffer, Rect { width: room.min(field.width), ..field }, &TextLine::from(text));
@@ -56,8 +60,10 @@ fn draw_line(app: &App, prompt: &str, line: &Line, hint: &str, area: Rect, buffe
 }
 
 fn draw_keys(app: &App, area: Rect, buffer: &mut Buffer) {
-    let right = keys(app, RIGHT, area.width);
-    let room = area.width.saturating_sub(paint::columns(&right) + 2);
+    // Where room is scarce, the row under the cursor comes first.
+    let is_tight = area.width < 60 && !app.rows.is_empty();
+    let right = keys(app, if is_tight { &[Action::Help] } else { RIGHT }, area.width);
+    let room = area.width.saturating_sub(paint::columns(&right) + 1);
     let left = keys(app, LEFT, room);
     paint::both_ends(buffer, area, &left, &right);
 }
@@ -74,7 +80,7 @@ fn keys(app: &App, actions: &[Action], room: u16) -> TextLine<'static> {
     for action in actions {
         let Some(binding) = BINDINGS.iter().find(|b| b.action == *action) else { continue };
         let Some(word) = word(app, *action).filter(|_| !(binding.mutates && app.options.readonly)) else { continue };
-        if paint::columns(&line) + format::width(binding.shown) + format::width(word) + 3 > room {
+        if paint::columns(&line) + format::width(binding.shown) + format::width(word) + 1 > room {
             break;
         }
         line.push_span(Span::styled(binding.shown, theme.accent));

@@ -31,7 +31,7 @@ pub fn draw(app: &App, form: &Form, frame: &mut Frame) -> Option<Position> {
             cursor = Some(Position::new(value.x + column, value.y));
         }
     }
-    let (said, keys) = (said(app, form), keys(app));
+    let (said, keys) = (said(app, form), keys(app, inner.width));
     for (line, text) in [(4, said), (6, keys)] {
         if line < inner.height {
             paint::line(buffer, Rect { y: inner.y + line, height: 1, ..inner }, &text);
@@ -55,12 +55,16 @@ fn said(app: &App, form: &Form) -> Line<'static> {
     match &form.error {
         Some(error) => Line::styled(format::cut(error, 66), theme.orphaned),
         None if form.is_starting => Line::styled("starting …", theme.accent),
-        None => Line::styled("No shell in between: for pipes, sh -c '…'.", theme.dim),
+        None => Line::styled("no shell: for pipes, sh -c '…'", theme.dim),
     }
 }
 
-fn keys(app: &App) -> Line<'static> {
+fn keys(app: &App, width: u16) -> Line<'static> {
     let theme = &app.theme;
-    let parts = [("Enter", " start   "), ("Tab", " next field   "), ("Esc", " leave")];
-    Line::from_iter(parts.into_iter().flat_map(|(k, w)| [Span::styled(k, theme.accent), Span::styled(w, theme.dim)]))
+    let parts: &[(&str, &str)] = if width < 44 {
+        &[("Enter", " start  "), ("Tab", " next  "), ("Esc", " leave")]
+    } else {
+        &[("Enter", " start   "), ("Tab", " next field   "), ("Esc", " leave")]
+    };
+    parts.iter().flat_map(|(k, w)| [Span::styled(*k, theme.accent), Span::styled(*w, theme.dim)]).collect()
 }

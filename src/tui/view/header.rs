@@ -15,20 +15,22 @@ use super::paint;
 use crate::model::text::printable_within;
 
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
-    let totals = totals(app);
+    let (place, totals, filter) = (place(app), totals(app), filter(app));
+    // The filter changes what is seen: it is shown before the name of the place.
+    let filter_width = if filter.is_empty() { 0 } else { format::width(&filter) + 3 };
     let mut left = Line::from(" ");
-    let place = place(app);
-    if paint::columns(&place) + paint::columns(&totals) + 5 <= area.width {
+    if paint::columns(&place) + paint::columns(&totals) + 5 + filter_width <= area.width {
         left.extend(place.spans);
         left.push_span("   ");
     }
     left.extend(totals.spans);
-    if app.totals.waiting > 0 {
+    let waiting = format!("{} waiting", app.totals.waiting);
+    if app.totals.waiting > 0 && paint::columns(&left) + 3 + format::width(&waiting) + filter_width <= area.width {
         left.push_span(Span::styled(" · ", app.theme.dim));
-        left.push_span(Span::styled(format!("{} waiting", app.totals.waiting), app.theme.waiting));
+        left.push_span(Span::styled(waiting, app.theme.waiting));
     }
-    let room = area.width.saturating_sub(paint::columns(&left) + 2);
-    paint::both_ends(buffer, area, &left, &right(app, room));
+    let room = area.width.saturating_sub(paint::columns(&left) + 3);
+    paint::both_ends(buffer, area, &left, &right(app, filter, room));
 }
 
 /// `beadle HOST`, and what is special about this interface.
@@ -59,27 +61,23 @@ fn totals(app: &App) -> Line<'static> {
     ])
 }
 
-/// The filter when there is one, and the totals that fit.
-fn right(app: &App, room: u16) -> Line<'static> {
+/// The filter and how much it lets through; empty without one.
+fn filter(app: &App) -> String {
+    if app.filter.is_empty() {
+        return String::new();
+    }
+    format!("/{}  {} of {}", printable_within(&app.filter, 30), app.shown.len(), app.rows.len())
+}
+
+/// The filter, and of what everything costs as much as fits.
+fn right(app: &App, filter: String, room: u16) -> Line<'static> {
     let theme = &app.theme;
-    let mut parts: Vec<Span<'static>> = Vec::new();
-    if !app.filter.is_empty() {
-        let text = format!("/{}  {} of {}", printable_within(&app.filter, 30), app.shown.len(), app.rows.len());
-        parts.push(Span::styled(text, theme.accent));
-    }
-    if !app.rows.is_empty() {
-        let memory = format::bytes(app.totals.memory_bytes);
-        let long = format!("cpu {}   memory {memory}", format::percent(app.totals.cpu_percent));
-        let taken: u16 = parts.iter().map(|p| format::width(&p.content) + 3).sum();
-        let fits = taken + format::width(&long) + 8 <= room;
-        parts.push(Span::styled(if fits { long } else { memory }, theme.dim));
-    }
-    let mut line = Line::default();
-    for part in parts {
-        if !line.spans.is_empty() {
-            line.push_span("   ");
-        }
-        line.push_span(part);
+    let mut line = Line::from(Span::styled(filter, theme.accent));
+    let memory = format::bytes(app.totals.memory_bytes);
+    let long = format!("   cpu {}   memory {memory}", format::percent(app.totals.cpu_percent));
+    let fitting = [long, format!("   {memory}")].into_iter().find(|t| paint::columns(&line) + format::width(t) <= room);
+    if let Some(cost) = fitting.filter(|_| !app.rows.is_empty()) {
+        line.push_span(Span::styled(cost, theme.dim));
     }
     line.push_span(" ");
     line

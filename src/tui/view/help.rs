@@ -2,6 +2,7 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::super::app::App;
@@ -10,7 +11,9 @@ use super::super::rows::Kind;
 use super::paint;
 
 /// Columns of the keys.
-const KEYS: usize = 9;
+const KEYS: usize = 8;
+/// Columns of a key and what it does, with air.
+const COLUMN: usize = 38;
 
 pub fn draw(app: &App, scroll: u16, frame: &mut Frame) -> Option<Position> {
     let area = frame.area();
@@ -31,24 +34,53 @@ pub fn scroll_limit(app: &App) -> u16 {
     u16::try_from(lines(app).len()).unwrap_or(u16::MAX).saturating_sub(inside)
 }
 
+/// Two columns where they fit, else one.
 fn lines(app: &App) -> Vec<Line<'static>> {
-    let theme = &app.theme;
-    let mut lines = Vec::new();
-    for group in Group::ALL {
-        lines.push(Line::styled(group.title(), theme.strong));
-        let keys = BINDINGS.iter().filter(|b| b.group == group && !(b.mutates && app.options.readonly));
-        lines.extend(keys.map(|b| {
-            let key = Span::styled(format!("  {:<KEYS$}", b.shown), theme.accent);
-            Line::from(vec![key, Span::raw(b.help)])
-        }));
-        lines.push(Line::default());
-    }
-    let glyphs = [Kind::Orphaned, Kind::Stuck, Kind::Waiting, Kind::Healthy];
-    let mut legend = Line::default();
-    for kind in glyphs {
-        legend.push_span(Span::styled(kind.glyph(), theme.of(kind)));
-        legend.push_span(Span::styled(format!(" {}   ", kind.word()), theme.dim));
-    }
-    lines.push(legend);
+    let session = group(app, Group::Session);
+    let mut others = group(app, Group::Everything);
+    others.push(Line::default());
+    others.extend(group(app, Group::Move));
+    let mut lines = if usize::from(app.size.0) >= 2 * COLUMN + 4 {
+        beside(session, others)
+    } else {
+        session.into_iter().chain([Line::default()]).chain(others).collect()
+    };
+    lines.push(Line::default());
+    lines.push(legend(app));
     lines
+}
+
+fn group(app: &App, group: Group) -> Vec<Line<'static>> {
+    let theme = &app.theme;
+    let keys = BINDINGS.iter().filter(|b| b.group == group && !(b.mutates && app.options.readonly));
+    let keys = keys.map(|b| {
+        let key = Span::styled(format!("{:<KEYS$}", b.shown), theme.accent);
+        Line::from(vec![key, Span::raw(b.help)])
+    });
+    [Line::from(Span::styled(group.title(), theme.strong))].into_iter().chain(keys).collect()
+}
+
+fn beside(left: Vec<Line<'static>>, right: Vec<Line<'static>>) -> Vec<Line<'static>> {
+    let height = left.len().max(right.len());
+    let (mut left, mut right) = (left.into_iter(), right.into_iter());
+    (0..height)
+        .map(|_| {
+            let mut line = left.next().unwrap_or_default();
+            line.push_span(" ".repeat(COLUMN.saturating_sub(line.width())));
+            line.extend(right.next().unwrap_or_default());
+            line
+        })
+        .collect()
+}
+
+/// What the signs in front of a row mean.
+fn legend(app: &App) -> Line<'static> {
+    let theme = &app.theme;
+    let kinds = [Kind::Orphaned, Kind::Stuck, Kind::Waiting, Kind::Healthy];
+    let mut signs: Vec<(&str, Style, &str)> = kinds.map(|k| (k.glyph(), theme.of(k), k.word())).to_vec();
+    signs.extend([("+", theme.accent, "marked"), ("*", theme.accent, "new")]);
+    let spans = signs
+        .into_iter()
+        .flat_map(|(sign, style, word)| [Span::styled(sign, style), Span::styled(format!(" {word}   "), theme.dim)]);
+    spans.collect()
 }

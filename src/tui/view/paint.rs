@@ -20,7 +20,7 @@ pub fn line(buffer: &mut Buffer, area: Rect, line: &Line<'_>) {
 pub fn both_ends(buffer: &mut Buffer, area: Rect, left: &Line<'_>, right: &Line<'_>) {
     line(buffer, area, left);
     let (left_width, right_width) = (columns(left), columns(right));
-    if left_width + right_width < area.width {
+    if left_width.saturating_add(right_width) <= area.width {
         let x = area.right() - right_width;
         line(buffer, Rect { x, width: right_width, ..area }, right);
     }
@@ -71,7 +71,9 @@ pub fn window(buffer: &mut Buffer, area: Rect, (width, height): (u16, u16), titl
     let y = area.y + (area.height - height) * 2 / 5;
     let window = Rect::new(x, y, width, height);
     let title = format::cut(title, width.saturating_sub(6));
-    Clear.render(window, buffer);
+    // A column of air on either side parts it from what lies below.
+    let air = Rect { x: window.x.saturating_sub(1), width: window.width + 2, ..window };
+    Clear.render(air.intersection(area), buffer);
     Block::new()
         .borders(Borders::ALL)
         .border_style(theme.rule)

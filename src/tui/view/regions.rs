@@ -10,7 +10,7 @@ const BESIDE: u16 = 120;
 /// From this width on details stand under the screen.
 const DETAILED: u16 = 160;
 /// The fewest columns of a table that has a screen beside it: its reasons are not cut.
-const TABLE_MIN: u16 = 79;
+const TABLE_MIN: u16 = 80;
 /// The fewest lines a screen below the table is worth, its rule included.
 const SCREEN_MIN: u16 = 5;
 /// Lines the details take, their rule included.
@@ -49,7 +49,12 @@ impl Regions {
         let strip_lines = report::strip_height(app, width).min(height.saturating_sub(fixed) / 2);
         let top = header.height + banner_lines;
         let body = line(top, height.saturating_sub(fixed + strip_lines));
-        let (table, screen, details) = if width >= BESIDE { beside(body) } else { below(body, app.shown.len()) };
+        let (table, screen, details) = match app.rows.len() {
+            0 => (body, None, None),
+            _ if width >= BESIDE => beside(body),
+            // All rows count, not those shown: nothing jumps while a filter is typed.
+            rows => below(body, rows),
+        };
         Self {
             header,
             banner: (banner_lines > 0).then(|| line(1, 1)),
@@ -67,6 +72,7 @@ impl Regions {
     }
 
     /// The same, cut to what the terminal really is: it may have shrunk since the last message.
+    #[must_use]
     pub fn within(self, area: Rect) -> Self {
         let cut = |r: Rect| r.intersection(area);
         let pane = |p: Pane| Pane { title: cut(p.title), body: cut(p.body), edge: p.edge.map(cut) };

@@ -102,9 +102,12 @@ fn panel_lines(app: &App, report: &KillReport) -> Vec<Line<'static>> {
     for closed in &report.sessions {
         lines.push(outcome(app, closed));
         lines.extend(survivors(app, closed));
-        lines.extend(closed.resume.as_deref().map(|resume| {
-            Line::styled(format!("  {}", printable_within(resume, 100)), app.theme.dim)
-        }));
+        lines.extend(
+            closed
+                .resume
+                .as_deref()
+                .map(|resume| Line::styled(format!("  {}", printable_within(resume, 100)), app.theme.dim)),
+        );
     }
     lines.push(Line::default());
     lines.push(Line::styled("y copies what resumes them   Esc closes", app.theme.dim));
@@ -113,8 +116,13 @@ fn panel_lines(app: &App, report: &KillReport) -> Vec<Line<'static>> {
 
 /// `30 closed: 28 clean, 2 forced · 5.1 s`
 fn summary(app: &App, report: &KillReport) -> Line<'static> {
-    let counts = [Outcome::Clean, Outcome::Forced, Outcome::AlreadyGone, Outcome::Survivors]
-        .map(|o| (report.sessions.iter().filter(|s| s.outcome == o).count(), o.as_str()));
+    let words = [
+        (Outcome::Clean, "clean"),
+        (Outcome::Forced, "forced"),
+        (Outcome::AlreadyGone, "already gone"),
+        (Outcome::Survivors, "with survivors"),
+    ];
+    let counts = words.map(|(o, word)| (report.sessions.iter().filter(|s| s.outcome == o).count(), word));
     let counts: Vec<String> = counts.iter().filter(|c| c.0 > 0).map(|(n, word)| format!("{n} {word}")).collect();
     let seconds = report.sessions.iter().map(|s| s.seconds).fold(0.0, f64::max);
     let total = format::counted(report.sessions.len(), "session", "sessions");
@@ -132,7 +140,7 @@ fn outcome(app: &App, closed: &Closed) -> Line<'static> {
         Outcome::Forced | Outcome::Survivors => format!(" ({gone} of {} gone)", closed.processes),
         Outcome::Clean | Outcome::AlreadyGone | Outcome::WouldKill => String::new(),
     };
-    let how = format!(" {} {}{count}", closed.outcome.as_str(), format::took(closed.seconds));
+    let how = format!(" {} {}{count}", closed.outcome.as_str().replace('-', " "), format::took(closed.seconds));
     Line::from(vec![Span::styled(sign, style), Span::raw(format!(" {name}")), Span::styled(how, theme.dim)])
 }
 
@@ -140,8 +148,8 @@ fn outcome(app: &App, closed: &Closed) -> Line<'static> {
 fn survivors(app: &App, closed: &Closed) -> Vec<Line<'static>> {
     let theme = &app.theme;
     let survivor = |s: &crate::api::types::Survivor| {
-        let text = format!("   {} {} ({}, {}): {}", s.pid, s.command, s.state, s.owner, s.why);
-        Line::styled(printable_within(&text, 200), theme.orphaned)
+        let text = format!("{} {} ({}, {}): {}", s.pid, s.command, s.state, s.owner, s.why);
+        Line::styled(format!("   {}", printable_within(&text, 200)), theme.orphaned)
     };
     let spared = |text: &String| Line::styled(format!("   spared: {}", printable_within(text, 200)), theme.dim);
     closed.survivors.iter().map(survivor).chain(closed.spared.iter().map(spared)).collect()

@@ -22,13 +22,15 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
     if app.shown.is_empty() {
         return draw_empty(app, area, buffer);
     }
-    let inner = area.width.saturating_sub(GUTTER);
+    // A column of air where another pane begins.
+    let air = u16::from(area.width < app.size.0);
+    let inner = area.width.saturating_sub(GUTTER + air);
     let columns = placed(inner, Wishes::of(app));
     // The names of the columns are the first to go where there is no room.
     let title_lines = u16::from(area.height > 1);
     if title_lines > 0 {
         for p in &columns {
-            put(buffer, area, 0, p, p.column.title(), app.theme.dim);
+            put(buffer, area, 0, *p, p.column.title(), app.theme.dim);
         }
     }
     let lines = area.height.saturating_sub(title_lines);
@@ -57,7 +59,7 @@ fn draw_row(app: &App, row: &Row, columns: &[Placed], area: Rect, buffer: &mut B
     let reason_width = columns.iter().find(|p| p.column == Column::Reason).map_or(0, |p| p.width);
     for p in columns {
         let (text, style) = cell(app, row, p.column, reason_width >= CHATTY);
-        put(buffer, area, 0, p, &text, style);
+        put(buffer, area, 0, *p, &text, style);
     }
     if app.stale_for().is_some() {
         buffer.set_style(area, theme.dim);
@@ -121,7 +123,7 @@ fn reason(app: &App, row: &Row, chatty: bool) -> (String, Style) {
     }
 }
 
-fn put(buffer: &mut Buffer, area: Rect, line: u16, p: &Placed, text: &str, style: Style) {
+fn put(buffer: &mut Buffer, area: Rect, line: u16, p: Placed, text: &str, style: Style) {
     let text = format::cut(text, p.width);
     let pad = if p.column.is_number() { p.width.saturating_sub(format::width(&text)) } else { 0 };
     let (x, y) = (area.x + GUTTER + p.x + pad, area.y + line);
@@ -166,7 +168,10 @@ fn what_to_do(app: &App) -> Vec<Line<'static>> {
     match &app.link {
         Link::Connecting(None) => vec![Line::styled("   Asking the daemon …", theme.dim)],
         Link::Connecting(Some(why)) => {
-            vec![say("No answer from the daemon yet; trying again.".into()), Line::styled(format!("   {why}"), theme.stuck)]
+            vec![
+                say("No answer from the daemon yet; trying again.".into()),
+                Line::styled(format!("   {why}"), theme.stuck),
+            ]
         }
         Link::Up | Link::Lost { .. } => {
             let mut lines = vec![say("No sessions.".into()), Line::default()];
