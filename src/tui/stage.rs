@@ -1,6 +1,6 @@
 //! The loop: takes what happens, hands it to `update`, carries out what comes back, draws when needed.
 //!
-//! Only here the clock is read and the terminal owned. Input is drawn at once, data at most every [`FRAME`].
+//! Only here the clock is read and the terminal owned. Input is drawn at once, data at most once per 16 ms.
 
 use std::collections::VecDeque;
 use std::io::IsTerminal;

@@ -1,6 +1,6 @@
 //! What every message does to the state, and what it asks of the world. Pure: time comes in as an argument.
 //!
-//! [`data`]: what the daemon says. [`keys`]: keys on the table. [`layers`]: keys on what lies above it.
+//! `data`: what the daemon says. `keys`: keys on the table. `layers`: keys on what lies above it.
 
 mod data;
 mod keys;

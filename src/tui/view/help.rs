@@ -46,7 +46,7 @@ fn lines(app: &App) -> Vec<Line<'static>> {
         session.into_iter().chain([Line::default()]).chain(others).collect()
     };
     lines.push(Line::default());
-    lines.push(legend(app));
+    lines.extend(legend(app));
     lines
 }
 
@@ -74,13 +74,13 @@ fn beside(left: Vec<Line<'static>>, right: Vec<Line<'static>>) -> Vec<Line<'stat
 }
 
 /// What the signs in front of a row mean.
-fn legend(app: &App) -> Line<'static> {
+fn legend(app: &App) -> Vec<Line<'static>> {
     let theme = &app.theme;
     let kinds = [Kind::Orphaned, Kind::Stuck, Kind::Waiting, Kind::Healthy];
     let mut signs: Vec<(&str, Style, &str)> = kinds.map(|k| (k.glyph(), theme.of(k), k.word())).to_vec();
     signs.extend([("+", theme.accent, "marked"), ("*", theme.accent, "new")]);
-    let spans = signs
-        .into_iter()
-        .flat_map(|(sign, style, word)| [Span::styled(sign, style), Span::styled(format!(" {word}   "), theme.dim)]);
-    spans.collect()
+    let parts = signs.into_iter().map(|(sign, style, word)| {
+        Line::from(vec![Span::styled(sign, style), Span::styled(format!(" {word}"), theme.dim)])
+    });
+    paint::flowed(parts.collect(), app.size.0.saturating_sub(4), theme)
 }
