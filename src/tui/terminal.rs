@@ -31,7 +31,21 @@ pub struct Terminal {
     canvas: Painted,
 }
 
-type Painted = Canvas<CrosstermBackend<BufWriter<Stdout>>>;
+type Painted = Canvas<CrosstermBackend<BufWriter<Output>>>;
+
+/// Standard output. Once the terminal is given back, nobody is told of a failed write: the canvas shows the cursor
+/// as it is dropped, and panics where even standard error has gone, as after a hangup.
+struct Output(Stdout);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes).or_else(|error| if Terminal::is_taken() { Err(error) } else { Ok(bytes.len()) })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().or_else(|error| if Terminal::is_taken() { Err(error) } else { Ok(()) })
+    }
+}
 
 impl Terminal {
     pub fn take() -> io::Result<Self> {
@@ -80,7 +94,7 @@ impl Drop for Terminal {
 }
 
 fn canvas() -> io::Result<Painted> {
-    Canvas::new(CrosstermBackend::new(BufWriter::with_capacity(64 << 10, io::stdout())))
+    Canvas::new(CrosstermBackend::new(BufWriter::with_capacity(64 << 10, Output(io::stdout()))))
 }
 
 fn take() -> io::Result<()> {
