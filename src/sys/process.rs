@@ -61,6 +61,12 @@ impl Pin {
     }
 }
 
+impl std::os::fd::AsRawFd for Pin {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
 impl AsFd for Pin {
     /// Readable once the process has ended.
     fn as_fd(&self) -> BorrowedFd<'_> {
