@@ -71,10 +71,7 @@ impl Supervisor {
             }
             let (inputs, id) = (self.inputs.clone(), id.to_string());
             tokio::spawn(async move {
-                let Ok(pin) = tokio::io::unix::AsyncFd::register_with_interest(pin, tokio::io::Interest::READABLE) else {
-                    return;
-                };
-                if pin.readable().await.is_ok() {
+                if pin.ended().await.is_ok() {
                     // A supervisor that has ended needs no news.
                     let _ = inputs.send(Input::MemberEnded(id));
                 }

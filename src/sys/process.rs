@@ -59,6 +59,16 @@ impl Pin {
     pub fn id(&self) -> ProcId {
         self.id
     }
+
+    /// Waits until the process has ended.
+    pub async fn ended(self) -> io::Result<()> {
+        use tokio::io::Interest;
+        use tokio::io::unix::AsyncFd;
+        // SAFETY: the pin owns its descriptor and gives it to nobody to close.
+        let watched = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
+        watched.map_err(|e| io::Error::other(e.to_string()))?.readable().await?;
+        Ok(())
+    }
 }
 
 impl std::os::fd::AsRawFd for Pin {
