@@ -132,7 +132,7 @@ impl Dir {
     }
 
     pub fn write_members(&self, members: impl Iterator<Item = ProcId>) -> io::Result<()> {
-        let text: String = members.map(|id| format!("{id}\n")).collect();
+        let text = members.fold(String::new(), |text, id| text + &id.to_string() + "\n");
         crate::sys::dirs::write_whole(&self.0.join("members"), text.as_bytes())
     }
 

@@ -75,7 +75,7 @@ pub struct Evidence {
 pub struct Process {
     pub pid: i32,
     pub parent_pid: i32,
-    /// Clock ticks since boot (proc_pid_stat(5), field 22).
+    /// Clock ticks since boot (`proc_pid_stat(5)`, field 22).
     pub start_time: u64,
     pub command: String,
     /// The letter of `/proc/PID/stat`.

@@ -1,7 +1,15 @@
-//! Bare `beadle`: the terminal interface.
+//! Bare `beadle`: the terminal interface, before a daemon or with one of its own inside.
 
 use super::args::Globals;
-use super::exit::{Ended, Failure};
+use super::exit::{DONE, Ended, Failure};
+use super::{caller, connect};
+use crate::api::client::Client;
+use crate::api::refusal::Code;
+use crate::api::types::StartRequest;
+use crate::config::Config;
+use crate::daemon::{self, Daemon, DaemonError};
+use crate::sys::{host, inherit};
+use crate::tui;
 
 /// What the interface was asked to be.
 #[derive(Debug, Clone, Copy)]
@@ -10,13 +18,66 @@ pub struct Wanted {
     pub readonly: bool,
 }
 
-/// JOIN: this function is where the interface is called; nothing else in `cli` knows it.
-///
-/// ```text
-///   let client = connect::client(globals).await?;
-///   crate::tui::run(client, tui::Options { embedded, readonly, … })
-/// ```
-pub fn run(_globals: &Globals, wanted: Wanted) -> Ended {
-    let (_embedded, _readonly) = (wanted.embedded, wanted.readonly);
-    Err(Failure::Missing("the interface"))
+pub fn run(globals: &Globals, wanted: Wanted) -> Ended {
+    connect::block_on(async {
+        if wanted.embedded { embedded(wanted).await } else { before_a_daemon(globals, wanted).await }
+    })
+}
+
+async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
+    let options = options(wanted)?;
+    let client = connect::client(globals).await?;
+    tui::run(client, options).await.map_err(shown)?;
+    Ok(DONE)
+}
+
+/// The same supervisor, as a task of this process. When the interface ends, sessions stay with their keepers.
+async fn embedded(wanted: Wanted) -> Ended {
+    let options = options(wanted)?;
+    let started = daemon::Options { embedded: true, ..daemon::Options::default() };
+    let daemon = Daemon::begin(connect::paths()?, started).await.map_err(|error| match error {
+        DaemonError::Running(_) => {
+            Failure::refused(Code::Forbidden, format!("{error}: `beadle` without --embedded uses it"))
+        }
+        other => Failure::Local(other.to_string()),
+    })?;
+    let (client, handle) = (Client::new(daemon.socket()), daemon.handle());
+    let serving = tokio::spawn(daemon.serve());
+    let shown_until = tui::run(client, options).await;
+    handle.end();
+    // What went wrong in the daemon is in its log; the sessions are with their keepers either way.
+    let _ = serving.await;
+    shown_until.map_err(shown)?;
+    Ok(DONE)
+}
+
+fn shown(error: tui::TuiError) -> Failure {
+    match error {
+        tui::TuiError::NoTerminal => Failure::Usage(error.to_string()),
+        other => Failure::Local(other.to_string()),
+    }
+}
+
+fn options(wanted: Wanted) -> Result<tui::Options, Failure> {
+    // A wrong config is the daemon's to refuse; one may still look.
+    let config = connect::paths().ok().and_then(|p| crate::config::load(&p, &crate::config::process_env()).ok());
+    let config: Config = config.unwrap_or_default();
+    let template = StartRequest {
+        env: caller::environment(),
+        env_whole: true,
+        umask: Some(inherit::umask()),
+        limits: caller::limits(),
+        ..StartRequest::default()
+    };
+    Ok(tui::Options {
+        readonly: wanted.readonly,
+        embedded: wanted.embedded,
+        host: host::name(),
+        detach_key: config.attach.detach_key.to_string(),
+        command: config.agents.default.unwrap_or_default(),
+        grace: config.stop.grace,
+        template,
+        stop: Some(host::stop_self),
+        ..tui::Options::from_env()
+    })
 }

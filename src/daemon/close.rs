@@ -214,7 +214,7 @@ impl<'a> Work<'a> {
             let seen = std::mem::take(&mut closing.seen);
             let (orders, next) = closing.plan.step(now, &seen);
             closing.seen = seen;
-            orders.into_iter().for_each(|order| self.carry_out(closing, order));
+            orders.iter().for_each(|order| self.carry_out(closing, order));
             closing.due = match next {
                 // Nobody could be watched (no descriptors left, or all ended between pass and pin).
                 Next::AllGoneOr(at) if closing.waiting.is_empty() => Due::After(at.min(now + Duration::from_millis(1))),
@@ -284,7 +284,7 @@ impl<'a> Work<'a> {
             let found = members(table, &closing.target.claim, &self.boundary);
             let inside: HashSet<i32> = found.iter().map(|id| id.pid).collect();
             for server in found.iter().filter(|id| table.get(**id).is_some_and(|p| p.comm_is(b"tmux: server"))) {
-                if let Some(client) = tmux::outside_client(server.pid, &inside) {
+                if let Some(client) = tmux::outside_client(server.pid, |pid| inside.contains(&pid)) {
                     self.boundary.spared.insert(server.pid);
                     closing.spared.push(format!(
                         "tmux server {} with its panes: client {client} from outside is attached",
@@ -313,8 +313,8 @@ impl<'a> Work<'a> {
         closing.waiting.retain(|id| table.is_alive(*id));
     }
 
-    fn carry_out(&mut self, closing: &mut Closing, order: Order) {
-        match order {
+    fn carry_out(&mut self, closing: &mut Closing, order: &Order) {
+        match *order {
             Order::Signal(id, signal) => {
                 self.signal(closing, id, signal);
             }

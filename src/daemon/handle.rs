@@ -144,6 +144,12 @@ pub struct Handle {
 }
 
 impl Handle {
+    /// Ends the supervisor; sessions stay with their keepers.
+    pub fn end(&self) {
+        // It has ended already.
+        let _ = self.commands.send(Command::End);
+    }
+
     /// Sends a command and waits for its answer.
     pub async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
         let gone = || Refusal::new(Code::ShuttingDown, "the daemon is shutting down");

@@ -16,15 +16,19 @@
 pub mod adopt;
 pub mod birth;
 pub mod close;
+mod closing;
 pub mod entry;
 pub mod handle;
+mod keepers;
 pub mod link;
 pub mod log;
+mod queries;
 pub mod run;
 pub mod sampler;
 pub mod server;
 pub mod start;
 pub mod supervisor;
 pub mod tmux;
+mod verbs;
 
 pub use run::{Daemon, DaemonError, Options, main};

@@ -132,6 +132,7 @@ pub struct Daemon {
     commands: mpsc::UnboundedReceiver<Command>,
     inputs: mpsc::UnboundedReceiver<Input>,
     deadline: Duration,
+    embedded: bool,
 }
 
 impl Daemon {
@@ -176,6 +177,7 @@ impl Daemon {
             commands,
             inputs,
             deadline,
+            embedded: options.embedded,
         };
         daemon.first_pass().await;
         Ok(daemon)
@@ -203,10 +205,10 @@ impl Daemon {
 
     /// Serves until it is stopped; `Some` when it is to be executed again.
     pub async fn serve(self) -> Result<Option<Kept>, DaemonError> {
-        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, deadline } = self;
+        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, deadline, embedded } = self;
         let (rebind, rebound) = watch::channel(Arc::new(listener));
         let server = tokio::spawn(accept(rebound.clone(), handle.clone(), peers));
-        let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, deadline));
+        let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, (!embedded).then_some(deadline)));
         let ended = run(supervisor, commands, inputs).await;
         server.abort();
         hearing.abort();
@@ -312,8 +314,13 @@ fn connection(stream: tokio::net::UnixStream, router: axum::Router, peers: &Peer
 }
 
 /// Signals: TERM and INT end the daemon, a second one at once; HUP reads the config again; USR1 makes a lost socket anew.
-async fn hear(paths: Paths, handle: Handle, rebind: watch::Sender<Arc<UnixListener>>, deadline: Duration) {
-    let heard = |kind| signal(kind).ok();
+/// Inside the interface (no deadline) the first three are the interface's.
+async fn hear(paths: Paths, handle: Handle, rebind: watch::Sender<Arc<UnixListener>>, deadline: Option<Duration>) {
+    let heard = |kind| {
+        let ours = deadline.is_some() || kind == SignalKind::user_defined1();
+        ours.then(|| signal(kind).ok()).flatten()
+    };
+    let deadline = deadline.unwrap_or_default();
     let (mut term, mut int) = (heard(SignalKind::terminate()), heard(SignalKind::interrupt()));
     let (mut hup, mut usr1) = (heard(SignalKind::hangup()), heard(SignalKind::user_defined1()));
     let mut stopping = false;

@@ -92,6 +92,7 @@ fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response<Body> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the end of every handler")]
 fn ok<T: serde::Serialize>(body: &T) -> Answer {
     Ok(json(StatusCode::OK, body))
 }

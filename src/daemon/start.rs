@@ -34,7 +34,7 @@ enum Asker {
 pub struct Ids;
 
 impl Ids {
-    fn fresh(&self, taken: impl Fn(&str) -> bool) -> std::io::Result<String> {
+    fn fresh(taken: impl Fn(&str) -> bool) -> std::io::Result<String> {
         loop {
             let id = dirs::random_word(6)?;
             // All digits would read as a number, and be a prefix of nothing.
@@ -107,7 +107,7 @@ impl Supervisor {
         let command = self.command_of(request)?;
         let agent = request.agent.clone().unwrap_or_else(|| agent::recognise(&command).into());
         let workspace = self.workspace_of(request)?;
-        let id = self.rng.fresh(|id| self.entries.contains_key(id) || self.births.contains_key(id));
+        let id = Ids::fresh(|id| self.entries.contains_key(id) || self.births.contains_key(id));
         let id = id.map_err(|e| Refusal::new(Code::Internal, format!("failed to make an id: {e}")))?;
         Ok(Described {
             name: self.name_of(request, &agent, &command)?,
@@ -265,7 +265,7 @@ impl Supervisor {
         }
         let (unheard, _) = tokio::sync::oneshot::channel();
         let cause = Cause { by: ExitBy::User, reason: "restart".into() };
-        self.close_and_answer(vec![id.to_string()], false, cause, unheard);
+        self.close_and_answer(&[id.to_string()], false, &cause, unheard);
         if let Some(close) = self.entries.get_mut(id).and_then(|e| e.close.as_mut()) {
             close.then = Some(reply);
         }

@@ -78,7 +78,7 @@ impl Proc {
         self.comm.starts_with(prefix)
     }
 
-    /// Parses one line of `/proc/PID/stat` (proc_pid_stat(5)). The name may hold anything, `)` and newlines
+    /// Parses one line of `/proc/PID/stat` (`proc_pid_stat(5)`). The name may hold anything, `)` and newlines
     /// too: it ends at the last `)`.
     pub fn parse(stat: &[u8]) -> Option<Self> {
         let open = stat.iter().position(|b| *b == b'(')?;

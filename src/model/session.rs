@@ -100,7 +100,7 @@ pub enum Restart {
 
 /// A process, once and for all: the same pid with another start time is somebody else.
 ///
-/// `start` is field 22 of `/proc/PID/stat`, clock ticks since boot (proc_pid_stat(5)). The boot
+/// `start` is field 22 of `/proc/PID/stat`, clock ticks since boot (`proc_pid_stat(5)`). The boot
 /// id that completes an identity is kept beside, once per session: identities are only compared
 /// within one boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -261,7 +261,7 @@ impl Plan {
                 orders.push(Order::Signal(s.id, Signal::Kill));
             }
         }
-        Some(Next::AllGoneOr(now + (FORCE - for_long).min(Duration::from_millis(20))))
+        Some(Next::AllGoneOr(now + FORCE.saturating_sub(for_long).min(Duration::from_millis(20))))
     }
 }
 

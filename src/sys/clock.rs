@@ -5,7 +5,7 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 /// `CLOCK_MONOTONIC`: the same for every process of one boot; does not run during suspend
-/// (clock_gettime(2)).
+/// (`clock_gettime(2)`).
 pub fn monotonic() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }

@@ -10,6 +10,7 @@ pub mod child;
 pub mod clock;
 pub mod dirs;
 pub mod fds;
+pub mod host;
 pub mod inherit;
 pub mod lock;
 pub mod peers;

@@ -12,7 +12,7 @@ pub fn listening_paths(pid: i32) -> Vec<PathBuf> {
     table.lines().skip(1).filter_map(|line| listening(line, &held)).collect()
 }
 
-/// `Num RefCount Protocol Flags Type St Inode Path`; flag 0x10000 says that it listens (proc_net(5)).
+/// `Num RefCount Protocol Flags Type St Inode Path`; flag 0x10000 says that it listens (`proc_net(5)`).
 fn listening(line: &str, held: &HashSet<u64>) -> Option<PathBuf> {
     let mut fields = line.split_whitespace();
     let flags = u32::from_str_radix(fields.nth(3)?, 16).ok()?;

@@ -44,7 +44,7 @@ pub struct Pin {
 }
 
 impl Pin {
-    /// Opens a pidfd (pidfd_open(2), Linux 5.3), then reads the identity again: `None` when that process has
+    /// Opens a pidfd (`pidfd_open(2)`, Linux 5.3), then reads the identity again: `None` when that process has
     /// gone, so that the descriptor never belongs to somebody else.
     pub fn new(id: ProcId) -> io::Result<Option<Self>> {
         let Some(pid) = Pid::from_raw(id.pid.max(0)) else { return Ok(None) };

@@ -8,7 +8,7 @@ use nix::sys::termios::{InputFlags, SetArg, tcgetattr, tcsetattr};
 
 nix::ioctl_write_ptr_bad!(set_window_size, libc::TIOCSWINSZ, Winsize);
 
-/// `_IO('T', 0x41)`: opens the other end without its path (ioctl_tty(2), Linux 4.13).
+/// `_IO('T', 0x41)`: opens the other end without its path (`ioctl_tty(2)`, Linux 4.13).
 const TIOCGPTPEER: libc::Ioctl = 0x5441;
 
 /// The master's end, non-blocking; the keeper's.

@@ -92,7 +92,7 @@ impl Guard {
         match rustix::process::pidfd_send_signal(pin, signal.raw()) {
             Ok(()) => Sent::Sent,
             Err(Errno::PERM) => Sent::Denied,
-            // Anything else says that there is nobody to hear it (pidfd_send_signal(2): ESRCH).
+            // Anything else says that there is nobody to hear it (`pidfd_send_signal(2)`: ESRCH).
             Err(_) => Sent::Gone,
         }
     }

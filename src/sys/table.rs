@@ -93,24 +93,36 @@ impl Tags {
                 self.hung.insert(next);
                 return;
             };
-            if let Some(tag) = answer {
-                self.known.insert(id, tag);
+            match answer {
+                Asked::Unknown => {}
+                Asked::Untagged => drop(self.known.insert(id, None)),
+                Asked::Tagged(tag) => drop(self.known.insert(id, Some(tag))),
             }
         }
     }
 }
 
-/// `None`: cannot be known now. `Some(None)`: carries no tag.
-fn read_tag(id: ProcId, own_namespace: Option<&str>) -> Option<Option<String>> {
-    let block = std::fs::read(format!("/proc/{}/environ", id.pid)).ok()?;
+/// What the environment of a process says.
+enum Asked {
+    /// It cannot be known now.
+    Unknown,
+    Untagged,
+    Tagged(String),
+}
+
+fn read_tag(id: ProcId, own_namespace: Option<&str>) -> Asked {
+    let block = std::fs::read(format!("/proc/{}/environ", id.pid)).unwrap_or_default();
     if block.is_empty() {
-        return None;
+        return Asked::Unknown;
     }
-    let Some(value) = process::find_variable(&block, "BEADLE_SESSION") else { return Some(None) };
+    let Some(value) = process::find_variable(&block, "BEADLE_SESSION") else { return Asked::Untagged };
     let same_user = process::owner_uid(id.pid) == Some(rustix::process::geteuid().as_raw());
     let same_namespace = namespace(&id.pid.to_string()).as_deref() == own_namespace;
-    let ours = same_user && same_namespace;
-    Some(ours.then(|| String::from_utf8_lossy(value).into_owned()))
+    if same_user && same_namespace {
+        Asked::Tagged(String::from_utf8_lossy(value).into_owned())
+    } else {
+        Asked::Untagged
+    }
 }
 
 fn namespace(pid: &str) -> Option<String> {

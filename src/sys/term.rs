@@ -37,7 +37,7 @@ pub fn size() -> (u16, u16) {
 
 fn known_size(fd: BorrowedFd<'_>) -> Option<(u16, u16)> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: TIOCGWINSZ writes one winsize (ioctl_tty(2)), which outlives the call; the descriptor is open.
+    // SAFETY: TIOCGWINSZ writes one winsize (`ioctl_tty(2)`), which outlives the call; the descriptor is open.
     let done = unsafe { libc::ioctl(std::os::fd::AsRawFd::as_raw_fd(&fd), libc::TIOCGWINSZ, &raw mut size) };
     (done == 0 && size.ws_col > 0 && size.ws_row > 0).then_some((size.ws_col, size.ws_row))
 }

@@ -1,0 +1,225 @@
+//! Kills, close-all and shutdown: who is closed, who waits for it, when it is over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tracing::info;
+
+use super::close;
+use super::close::{Report, Surroundings};
+use super::entry::{CloseUnderWay, Entry};
+use super::handle::{Input, Reply};
+use super::supervisor::{Supervisor, answer};
+use crate::api::types::{Closed, KillReport, Outcome};
+use crate::api::wire::Request;
+use crate::config::OnShutdown;
+use crate::model::lifecycle::{Event, Keeper};
+use crate::model::session::{Cause, ExitBy};
+
+/// How long after a close a keeper may take to say that it is over.
+const SETTLE: Duration = Duration::from_secs(1);
+impl Supervisor {
+    pub(super) fn kill(&mut self, request: &crate::api::types::KillRequest, by: ExitBy, reply: Reply<KillReport>) {
+        let ids = match self.find_several(&request.targets) {
+            Ok(ids) => ids,
+            Err(refusal) => {
+                info!("refused kill {:?}: {refusal}", request.targets);
+                return answer(reply, Err(refusal));
+            }
+        };
+        let reason = request.reason.clone().unwrap_or_else(|| by.to_string());
+        if request.dry_run {
+            return self.preview(&ids, reply);
+        }
+        self.close_and_answer(&ids, request.now, &Cause { by, reason }, reply);
+    }
+
+    pub(super) fn preview(&self, ids: &[String], reply: Reply<KillReport>) {
+        let cause = Cause { by: ExitBy::User, reason: "dry run".into() };
+        let targets = ids.iter().filter_map(|id| self.entries.get(id)).filter(|e| e.is_live());
+        let targets = targets.map(|e| e.target(Duration::ZERO, cause.clone(), Arc::default())).collect();
+        let around = self.surroundings();
+        tokio::task::spawn_blocking(move || {
+            let would = close::preview(targets, &around).into_iter().map(|(target, members)| Closed {
+                id: target.id,
+                name: target.name,
+                outcome: Outcome::WouldKill,
+                signals: Vec::new(),
+                processes: members.len(),
+                survivors: Vec::new(),
+                seconds: 0.0,
+                reason: target.cause.reason,
+                resume: None,
+                spared: Vec::new(),
+            });
+            answer(reply, Ok(KillReport { closed: 0, failed: 0, sessions: would.collect() }));
+        });
+    }
+
+    /// Closes and answers when all is over. Closing what has ended is no error: it was already gone.
+    pub(super) fn close_and_answer(&mut self, ids: &[String], now: bool, cause: &Cause, reply: Reply<KillReport>) {
+        let (waiting, mut closed): (Vec<_>, Vec<_>) = (self.close(ids, now, cause), Vec::new());
+        tokio::spawn(async move {
+            for receiver in waiting {
+                closed.extend(receiver.await);
+            }
+            let failed = closed.iter().filter(|c| c.outcome == Outcome::Survivors).count();
+            answer(reply, Ok(KillReport { closed: closed.len() - failed, failed, sessions: closed }));
+        });
+    }
+
+    pub(super) fn close(&mut self, ids: &[String], now: bool, cause: &Cause) -> Vec<oneshot::Receiver<Closed>> {
+        let mut targets = Vec::new();
+        let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
+        let mut waiting = Vec::new();
+        for id in ids {
+            let Some(entry) = self.entries.get_mut(id) else { continue };
+            let (send, receive) = oneshot::channel();
+            waiting.push(receive);
+            if !entry.is_live() {
+                // Who asked may have gone.
+                let _ = send.send(already_gone(entry, cause));
+                continue;
+            }
+            if let Some(close) = &mut entry.close {
+                close.waiters.push(send);
+                close.hurry.fetch_or(now, Ordering::Relaxed);
+                self.waker.wake();
+                continue;
+            }
+            let hurry = Arc::new(AtomicBool::new(false));
+            entry.close =
+                Some(CloseUnderWay { hurry: Arc::clone(&hurry), waiters: vec![send], report: None, then: None });
+            entry.life.apply(Event::CloseBegan);
+            entry.meta.cause = Some(cause.clone());
+            if let Some(link) = &entry.link {
+                // Unanswered: it is read before the end it explains, or the keeper is gone.
+                let _ = link.order(&Request::Closing { seq: u64::MAX, cause: cause.clone() });
+            }
+            targets.push(entry.target(grace, cause.clone(), hurry));
+        }
+        // Written down before the first signal; needed only where no keeper is left to know it.
+        targets.iter().filter(|t| t.link.is_none()).for_each(|t| self.keep_meta(&t.id));
+        self.bump();
+        self.carry_out(targets);
+        waiting
+    }
+
+    pub(super) fn carry_out(&self, targets: Vec<close::Target>) {
+        if targets.is_empty() {
+            return;
+        }
+        let (around, inputs) = (self.surroundings(), self.inputs.clone());
+        tokio::task::spawn_blocking(move || {
+            close::close(targets, &around, |report| {
+                // A supervisor that has ended wants no report.
+                let _ = inputs.send(Input::Closed(Box::new(report)));
+            });
+        });
+    }
+
+    pub(super) fn surroundings(&self) -> Surroundings {
+        Surroundings {
+            instance: self.set.instance.clone(),
+            fence: self.set.config.sweep.fence.as_ref().map(|f| format!("{}={}", f.name, f.value)),
+            clients: self.set.peers.pids(),
+            keepers: self.keepers(),
+            remembered: self.live().flat_map(|e| e.members.iter().map(|m| m.pid)).collect(),
+            tags: Arc::clone(&self.tags),
+            waker: Arc::clone(&self.waker),
+        }
+    }
+
+    pub(super) fn on_closed(&mut self, report: Report) {
+        let Report { closed, survivors } = report;
+        let id = closed.id.clone();
+        let outcome = closed.outcome;
+        info!(
+            "killed session={id} name={:?} outcome={} signals={} processes={} survivors={} reason={:?} seconds={:.3}",
+            closed.name,
+            outcome.as_str(),
+            closed.signals.join(","),
+            closed.processes,
+            closed.survivors.len(),
+            closed.reason,
+            closed.seconds
+        );
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if let Some(close) = &mut entry.close {
+            close.report = Some(closed);
+        }
+        if !entry.is_live() {
+            return self.answer_close(&id);
+        }
+        if let Some(reply) = entry.close.as_mut().and_then(|c| c.then.take()) {
+            self.settle(&id);
+            return self.start_again(&id, outcome, reply);
+        }
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if outcome == Outcome::Survivors {
+            entry.members.extend(survivors);
+            return self.settle(&id);
+        }
+        if entry.life.keeper() == Keeper::Gone || entry.link.is_none() {
+            return self.finish(&id);
+        }
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(SETTLE).await;
+            // As above.
+            let _ = inputs.send(Input::Settle(id));
+        });
+    }
+
+    /// The close is over, whether or not the keeper has said its last word.
+    pub(super) fn settle(&mut self, id: &str) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if entry.close.as_ref().is_some_and(|c| c.report.is_some()) {
+            entry.life.apply(Event::CloseEnded);
+            self.answer_close(id);
+            self.sample_soon();
+            self.bump();
+        }
+    }
+
+    pub(super) fn answer_close(&mut self, id: &str) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        if entry.close.as_ref().is_none_or(|c| c.report.is_none()) {
+            return;
+        }
+        let Some(CloseUnderWay { waiters, report: Some(report), .. }) = entry.close.take() else { return };
+        for waiter in waiters {
+            // Who asked may have gone.
+            let _ = waiter.send(report.clone());
+        }
+    }
+
+    pub(super) fn shutdown(&mut self, keep: Option<bool>, reply: Reply<KillReport>) {
+        self.closing_down = true;
+        let keep = keep.unwrap_or(self.set.config.shutdown.sessions == OnShutdown::Keep);
+        let live: Vec<String> = self.live().map(|e| e.id().to_string()).collect();
+        info!(sessions = live.len(), keep, "stopping");
+        if keep {
+            return answer(reply, Ok(KillReport::default()));
+        }
+        let cause = Cause { by: ExitBy::Shutdown, reason: "the daemon was stopped".into() };
+        self.close_and_answer(&live, false, &cause, reply);
+    }
+}
+
+fn already_gone(entry: &Entry, cause: &Cause) -> Closed {
+    Closed {
+        id: entry.id().into(),
+        name: entry.name().into(),
+        outcome: Outcome::AlreadyGone,
+        signals: Vec::new(),
+        processes: 0,
+        survivors: Vec::new(),
+        seconds: 0.0,
+        reason: cause.reason.clone(),
+        resume: None,
+        spared: Vec::new(),
+    }
+}

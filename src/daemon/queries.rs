@@ -1,0 +1,119 @@
+//! What can be seen: rows, reports, details; and whom a word means.
+
+use super::entry::Entry;
+use super::handle::Files;
+use super::link::Link;
+use super::sampler::Ground;
+use super::supervisor::{Supervisor, silent};
+use crate::api::refusal::{Code, Refusal};
+use crate::api::types::{DaemonStatus, Detail, HealthReport, Recommendation, Session, Table};
+use crate::api::wire::Request;
+use crate::model::select;
+use crate::model::select::Choice;
+use crate::model::session::{Health, State};
+use crate::sys::clock;
+
+impl Supervisor {
+    pub(super) fn live(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.values().filter(|e| e.is_live())
+    }
+
+    pub(super) fn bump(&self) {
+        self.generation.send_modify(|g| *g += 1);
+    }
+
+    pub(super) fn table(&self, all: bool) -> Table {
+        let now = clock::monotonic();
+        let mut sessions: Vec<Session> =
+            self.entries.values().filter(|e| all || e.is_live()).map(|e| e.row(now)).collect();
+        sessions.sort_by(|a, b| a.started_at.cmp(&b.started_at).then_with(|| a.id.cmp(&b.id)));
+        Table { generation: *self.generation.borrow(), sessions }
+    }
+
+    pub(super) fn health(&self) -> HealthReport {
+        let now = clock::monotonic();
+        let sessions = self.table(false).sessions;
+        let count = |h: Health| sessions.iter().filter(|s| s.health == h).count();
+        let advice =
+            |e: &Entry| Some(Recommendation { id: e.id().into(), name: e.name().into(), text: e.recommendation(now)? });
+        HealthReport {
+            total: sessions.len(),
+            healthy: count(Health::Healthy),
+            stuck: count(Health::Stuck),
+            orphaned: count(Health::Orphaned),
+            recommendations: self.live().filter_map(advice).collect(),
+            sessions,
+        }
+    }
+
+    pub(super) fn detail(&self, word: &str) -> Result<(Detail, super::sampler::Ask, Ground), Refusal> {
+        let entry = self.find(word)?;
+        let now = clock::monotonic();
+        let detail = Detail {
+            session: entry.row(now),
+            evidence: entry.evidence(now),
+            tree: Vec::new(),
+            keeper_socket: entry.is_live().then(|| entry.socket.display().to_string()),
+            keeper_pid: entry.keeper.filter(|_| entry.is_live()).map(|k| k.pid),
+        };
+        Ok((detail, entry.ask(), self.ground()))
+    }
+
+    pub(super) fn link(&self, word: &str) -> Result<(Session, Link), Refusal> {
+        let entry = self.find(word)?;
+        let link = entry.link.clone().ok_or_else(|| match entry.life.state() {
+            State::Ended => Refusal::new(
+                Code::WrongState,
+                format!("{} has ended (`beadle logs {0}` shows its output)", entry.name()),
+            ),
+            _ => Refusal::new(
+                Code::KeeperSilent,
+                format!("the keeper of {} is gone: its terminal cannot be reached", entry.name()),
+            ),
+        })?;
+        Ok((entry.row(clock::monotonic()), link))
+    }
+
+    pub(super) fn files(&self, word: &str) -> Result<Files, Refusal> {
+        let entry = self.find(word)?;
+        Ok(Files { dir: entry.dir.clone(), ended: !entry.is_live() })
+    }
+
+    pub(super) fn heartbeat(&mut self, word: &str) -> Result<Session, Refusal> {
+        let (row, link) = match self.find(word)?.life.state() {
+            State::Ended => return Err(Refusal::new(Code::NotFound, format!("{word:?} has been closed"))),
+            _ => self.link(word)?,
+        };
+        link.order(&Request::Heartbeat).map_err(|e| silent(&row.name, &e))?;
+        Ok(row)
+    }
+
+    pub(super) fn status(&self) -> DaemonStatus {
+        DaemonStatus {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            uptime_seconds: self.begun.elapsed().as_secs_f64(),
+            socket: self.set.paths.socket().display().to_string(),
+            state_dir: self.set.paths.state.display().to_string(),
+            sessions: self.live().count(),
+            instance: self.set.instance.clone(),
+            embedded: self.set.embedded,
+        }
+    }
+
+    pub(super) fn choices(&self) -> Vec<Choice<'_>> {
+        let mut entries: Vec<&Entry> = self.entries.values().collect();
+        entries.sort_by(|a, b| b.started_at.cmp(&a.started_at));
+        entries.sort_by_key(|e| !e.is_live());
+        entries.into_iter().map(|e| Choice { id: e.id(), name: e.name(), live: e.is_live() }).collect()
+    }
+
+    pub(super) fn find(&self, word: &str) -> Result<&Entry, Refusal> {
+        let id = select::one(word, &self.choices())?.to_string();
+        self.entries.get(&id).ok_or_else(|| Refusal::new(Code::NotFound, format!("no session {word:?}")))
+    }
+
+    pub(super) fn find_several(&self, words: &[String]) -> Result<Vec<String>, Refusal> {
+        Ok(select::several(words, &self.choices())?.into_iter().map(String::from).collect())
+    }
+}

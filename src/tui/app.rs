@@ -1,0 +1,216 @@
+//! All that the interface knows, and the questions the views ask of it.
+//!
+//! Holds no truth: the daemon's table replaces the rows whole. The clock is [`App::now`], set by the loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Options;
+use super::confirm::Confirm;
+use super::form::Form;
+use super::line::Line;
+use super::preview::Preview;
+use super::rows::{Row, Totals};
+use super::theme::Theme;
+use crate::api::types::KillReport;
+use crate::model::session::State;
+
+/// How long a new row stays marked.
+pub const FRESH: Duration = Duration::from_secs(3);
+
+/// How the daemon is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Link {
+    /// No table has come yet; why the last try failed.
+    Connecting(Option<String>),
+    Up,
+    Lost {
+        since: Duration,
+        why: String,
+    },
+}
+
+/// What takes the keys, and what belongs to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Mode {
+    #[default]
+    Table,
+    Filter(Line),
+    TypeLine {
+        id: String,
+        name: String,
+        line: Line,
+    },
+    Confirm(Confirm),
+    Form(Form),
+    Help {
+        scroll: u16,
+    },
+    /// The last report, too long for the lines above the foot.
+    Report {
+        scroll: u16,
+    },
+}
+
+/// A sentence for the person, in place of the foot for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    pub text: String,
+    pub is_bad: bool,
+    pub until: Duration,
+}
+
+/// A close that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closing {
+    pub ticket: u64,
+    pub ids: Vec<String>,
+    pub since: Duration,
+}
+
+/// The state of the interface.
+pub struct App {
+    pub options: Arc<Options>,
+    pub theme: Theme,
+    /// Since the program started; it never goes back.
+    pub now: Duration,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    pub link: Link,
+    pub rows: Vec<Row>,
+    /// Indices into `rows` of what the filter lets through.
+    pub shown: Vec<usize>,
+    pub totals: Totals,
+    pub generation: u64,
+    /// When the rows came.
+    pub received: Duration,
+    pub filter: String,
+    pub selected: Option<String>,
+    /// Where in `shown` the selection was last, for when it vanishes.
+    pub cursor: usize,
+    /// The first line of the table that is seen.
+    pub offset: usize,
+    pub marked: BTreeSet<String>,
+    /// New rows, and until when they are marked as such.
+    pub fresh: BTreeMap<String, Duration>,
+    /// A session just started: the cursor goes there when it appears.
+    pub awaited: Option<String>,
+    pub mode: Mode,
+    pub notice: Option<Notice>,
+    pub closing: Vec<Closing>,
+    pub tickets: u64,
+    pub report: Option<KillReport>,
+    /// The report has been opened, or needs not to be.
+    pub report_seen: bool,
+    pub last_form: Option<Form>,
+    pub preview: Preview,
+    /// Idle times and ages as they were when last looked at.
+    pub ages: Vec<String>,
+    /// The screen does not show the state any more.
+    pub is_dirty: bool,
+}
+
+impl App {
+    pub fn new(options: Arc<Options>, size: (u16, u16)) -> Self {
+        Self {
+            theme: Theme::new(options.colour),
+            options,
+            now: Duration::ZERO,
+            size,
+            link: Link::Connecting(None),
+            rows: Vec::new(),
+            shown: Vec::new(),
+            totals: Totals::default(),
+            generation: 0,
+            received: Duration::ZERO,
+            filter: String::new(),
+            selected: None,
+            cursor: 0,
+            offset: 0,
+            marked: BTreeSet::new(),
+            fresh: BTreeMap::new(),
+            awaited: None,
+            mode: Mode::Table,
+            notice: None,
+            closing: Vec::new(),
+            tickets: 0,
+            report: None,
+            report_seen: true,
+            last_form: None,
+            preview: Preview::default(),
+            ages: Vec::new(),
+            is_dirty: true,
+        }
+    }
+
+    pub fn row(&self, id: &str) -> Option<&Row> {
+        self.rows.iter().find(|row| row.id() == id)
+    }
+
+    /// The row under the cursor.
+    pub fn selected_row(&self) -> Option<&Row> {
+        self.shown.get(self.cursor).and_then(|i| self.rows.get(*i))
+    }
+
+    /// Every row the filter lets through, in order.
+    pub fn visible_rows(&self) -> impl Iterator<Item = &Row> {
+        self.shown.iter().filter_map(|i| self.rows.get(*i))
+    }
+
+    /// Whom a key acts on: the marked, else the one under the cursor.
+    pub fn targets(&self) -> Vec<&Row> {
+        if self.marked.is_empty() {
+            return self.selected_row().into_iter().collect();
+        }
+        self.rows.iter().filter(|row| self.marked.contains(row.id())).collect()
+    }
+
+    /// How old the rows are while the connection is lost; `None` while they are live.
+    pub fn stale_for(&self) -> Option<Duration> {
+        match self.link {
+            Link::Lost { .. } => Some(self.now.saturating_sub(self.received)),
+            Link::Connecting(_) | Link::Up => None,
+        }
+    }
+
+    /// Seconds to add to what the table said: none while it is stale, for nobody knows.
+    fn elapsed(&self) -> f64 {
+        if self.stale_for().is_some() { 0.0 } else { self.now.saturating_sub(self.received).as_secs_f64() }
+    }
+
+    pub fn idle_seconds(&self, row: &Row) -> Option<f64> {
+        // A paused session does not age.
+        let elapsed = if row.session.state == State::Paused { 0.0 } else { self.elapsed() };
+        row.session.idle_seconds.map(|idle| idle + elapsed)
+    }
+
+    pub fn age_seconds(&self, row: &Row) -> f64 {
+        row.session.age_seconds + self.elapsed()
+    }
+
+    pub fn is_fresh(&self, id: &str) -> bool {
+        self.fresh.get(id).is_some_and(|until| self.now < *until)
+    }
+
+    /// Since when a close of this session is under way from here.
+    pub fn closing_since(&self, id: &str) -> Option<Duration> {
+        self.closing.iter().find(|c| c.ids.iter().any(|i| i == id)).map(|c| c.since)
+    }
+
+    /// Says something in place of the foot.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.notify(&text.into(), false, 4);
+    }
+
+    /// Says that something did not work.
+    pub fn complain(&mut self, text: impl Into<String>) {
+        self.notify(&text.into(), true, 8);
+    }
+
+    fn notify(&mut self, text: &str, is_bad: bool, seconds: u64) {
+        let text = crate::model::text::printable_within(text, 500);
+        self.notice = Some(Notice { text, is_bad, until: self.now + Duration::from_secs(seconds) });
+        self.is_dirty = true;
+    }
+}

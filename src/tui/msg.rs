@@ -1,0 +1,101 @@
+//! What can happen to the interface, and what it can ask of the world.
+
+use std::time::Duration;
+
+use crossterm::event::KeyEvent;
+
+use super::picture::Picture;
+use crate::api::attach::Left;
+use crate::api::types::{Act, Done, KillReport, Session, Started, Table};
+
+/// An answer of the daemon, or the sentence that says why there is none.
+pub type Answer<T> = Result<T, String>;
+
+/// A fact, past tense.
+#[derive(Debug)]
+pub enum Msg {
+    Pressed(KeyEvent),
+    Pasted(String),
+    Resized(u16, u16),
+    /// A second has passed, or a moment that was asked for with [`Effect::Wake`] has come.
+    Ticked,
+    TableCame(Box<Table>),
+    /// The table could not be had.
+    LinkBroke(String),
+    ScreenCame {
+        id: String,
+        picture: Answer<Box<Picture>>,
+    },
+    Started(Answer<Started>),
+    /// A close that was asked for under this ticket is over.
+    Closed {
+        ticket: u64,
+        report: Answer<KillReport>,
+    },
+    Acted(Answer<Done>),
+    Restarted(Answer<Box<Session>>),
+    Typed(Answer<String>),
+    /// Where a session's keeper listens, if it has one.
+    KeeperFound {
+        name: String,
+        socket: Answer<Option<String>>,
+    },
+    /// The terminal is the interface's again after an attachment.
+    AttachEnded {
+        name: String,
+        left: Answer<Left>,
+    },
+    Copied(Answer<String>),
+}
+
+/// An order to the world; what comes of it comes back as a [`Msg`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Bring the screen of a session.
+    Look(String),
+    /// Send [`Msg::Ticked`] after so long.
+    Wake(Duration),
+    Start {
+        command: Vec<String>,
+        name: Option<String>,
+        workspace: String,
+        size: (u16, u16),
+    },
+    Close {
+        ticket: u64,
+        what: Close,
+        /// Skip the grace.
+        now: bool,
+    },
+    Act(Act, Vec<String>),
+    Restart(String),
+    /// Type a line and `Enter` into a session.
+    Type {
+        id: String,
+        name: String,
+        text: String,
+    },
+    /// Ask where a session's keeper listens, to attach to it.
+    FindKeeper {
+        id: String,
+        name: String,
+    },
+    /// Lend the terminal to the session behind this socket.
+    Attach {
+        socket: String,
+        name: String,
+    },
+    /// Put text on the person's clipboard.
+    Copy(String),
+    /// Give the terminal back and stop, as `Ctrl-Z` does.
+    Suspend,
+    Quit,
+}
+
+/// Which sessions a close takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Close {
+    These(Vec<String>),
+    /// Every managed one.
+    All,
+}

@@ -1,0 +1,326 @@
+//! Rules of the interface: what a message does, and what it asks for.
+
+use std::time::Duration;
+
+use crossterm::event::KeyCode;
+
+use super::{Play, closed, morning, report, session};
+use crate::api::attach::Left;
+use crate::api::types::{Act, Outcome, Session, Started};
+use crate::model::session::{Exit, ExitBy, Health};
+use crate::tui::app::{Link, Mode};
+use crate::tui::form::Field;
+use crate::tui::msg::{Close, Effect, Msg};
+use crate::tui::picture::Picture;
+
+fn names(play: &Play) -> Vec<&str> {
+    play.app.visible_rows().map(|row| row.name.as_str()).collect()
+}
+
+fn selected(play: &Play) -> &str {
+    play.app.selected_row().map_or("", |row| row.name.as_str())
+}
+
+#[test]
+fn the_worst_come_first_and_ended_ones_not_at_all() {
+    let mut sessions = morning();
+    sessions.push(Session { state: crate::model::session::State::Ended, ..session("e", "over", "goose") });
+    let mut play = Play::new(80, 24);
+    play.table(1, sessions);
+    assert_eq!(
+        names(&play)[..4],
+        ["data-backfill", "frontend-CreateLoginForm", "nightly-refactor", "backend-SetupDatabase"]
+    );
+    assert_eq!(names(&play).len(), 6);
+}
+
+#[test]
+fn the_selection_follows_the_session_and_not_the_row() {
+    let mut play = Play::busy(80, 24);
+    play.keys("jj");
+    assert_eq!(selected(&play), "nightly-refactor");
+    let mut better = morning();
+    better[1].health = Health::Healthy;
+    better[1].started_at = "2026-11-21T10:00:00Z".into();
+    play.table(2, better);
+    assert_eq!(selected(&play), "nightly-refactor");
+    assert!(play.app.cursor > 2);
+}
+
+#[test]
+fn when_the_selected_session_goes_the_cursor_stays_at_its_place() {
+    let mut play = Play::busy(80, 24);
+    play.keys("j");
+    play.table(2, morning().into_iter().filter(|s| s.id != "k3f9q5").collect());
+    assert_eq!(selected(&play), "nightly-refactor");
+    play.table(3, Vec::new());
+    assert_eq!(play.app.selected, None);
+}
+
+#[test]
+fn moving_stops_at_the_ends() {
+    let mut play = Play::busy(80, 24);
+    play.keys("kG");
+    assert_eq!(play.app.cursor, 5);
+    play.keys("j").press(KeyCode::Down);
+    assert_eq!(play.app.cursor, 5);
+    play.keys("g").control('d');
+    assert!(play.app.cursor > 1);
+    play.control('u');
+    assert_eq!(play.app.cursor, 0);
+}
+
+#[test]
+fn a_kill_asks_first_and_enter_means_no() {
+    let mut play = Play::busy(80, 24);
+    play.keys("x").press(KeyCode::Enter);
+    assert_eq!((play.effects(), &play.app.mode), (vec![], &Mode::Table));
+    play.keys("x").press(KeyCode::Tab).press(KeyCode::Enter);
+    let close = Effect::Close { ticket: 1, what: Close::These(vec!["k3f9q2".into()]), now: false };
+    assert_eq!(play.effects(), [close]);
+    assert!(play.app.closing_since("k3f9q2").is_some());
+}
+
+#[test]
+fn a_kill_takes_the_marked_and_forgets_the_marks() {
+    let mut play = Play::busy(80, 24);
+    play.keys(" jkj");
+    play.keys(" Xy");
+    let Some(Effect::Close { what: Close::These(mut taken), now: true, .. }) = play.effects().pop() else { panic!() };
+    taken.sort();
+    assert_eq!(taken, ["k3f9q2", "k3f9q4"]);
+    assert!(play.app.marked.is_empty());
+}
+
+#[test]
+fn who_is_gone_is_no_longer_asked_about() {
+    let mut play = Play::busy(80, 24);
+    play.keys(" jx");
+    play.table(2, morning().into_iter().filter(|s| s.id != "k3f9q2").collect());
+    assert_eq!(play.app.mode, Mode::Table);
+    assert!(play.app.notice.is_some());
+}
+
+#[test]
+fn close_all_follows_the_table_and_counts_the_foreign() {
+    let mut play = Play::busy(80, 24);
+    play.keys("C");
+    let mut more = morning();
+    more.push(session("new", "newcomer", "goose"));
+    play.table(2, more);
+    let Mode::Confirm(confirm) = &play.app.mode else { panic!() };
+    assert_eq!((confirm.victims.len(), confirm.foreign), (6, 1));
+    assert!(confirm.victims.iter().any(|v| v.name == "newcomer"));
+    play.keys("y");
+    assert_eq!(play.effects(), [Effect::Close { ticket: 1, what: Close::All, now: false }]);
+}
+
+#[test]
+fn a_report_ends_the_progress_and_a_long_one_opens() {
+    let mut play = Play::busy(80, 24);
+    play.keys("xy");
+    let short = report(vec![closed("data-backfill", Outcome::Clean, 0.03)]);
+    play.tell(Msg::Closed { ticket: 1, report: Ok(short) });
+    assert!(play.app.closing.is_empty());
+    assert_eq!(play.app.mode, Mode::Table);
+    play.press(KeyCode::Esc);
+    assert!(play.app.report.is_none());
+
+    let many = (0..40).map(|i| closed(&format!("worker-{i}"), Outcome::Forced, 5.0)).collect();
+    play.keys("?").tell(Msg::Closed { ticket: 2, report: Ok(report(many)) });
+    assert!(matches!(play.app.mode, Mode::Help { .. }), "a report does not take the keys of what is open");
+    play.press(KeyCode::Esc);
+    assert!(matches!(play.app.mode, Mode::Report { .. }));
+    play.effects();
+    play.keys("y");
+    assert!(matches!(&play.effects()[..], [Effect::Copy(text)] if text.lines().count() == 40));
+    play.press(KeyCode::Esc);
+    assert!(play.app.report.is_none());
+}
+
+#[test]
+fn copy_takes_the_id_when_there_is_nothing_to_resume() {
+    let mut play = Play::busy(80, 24);
+    play.keys("y");
+    assert_eq!(play.effects(), [Effect::Copy("k3f9q2".into())]);
+}
+
+#[test]
+fn escape_closes_one_layer_at_a_time_and_never_the_program() {
+    let mut play = Play::busy(80, 24);
+    play.keys("/e").press(KeyCode::Enter).keys(" ?");
+    play.press(KeyCode::Esc);
+    assert_eq!(play.app.mode, Mode::Table);
+    assert_eq!(play.app.marked.len(), 1);
+    play.press(KeyCode::Esc);
+    assert!(play.app.marked.is_empty() && !play.app.filter.is_empty());
+    play.press(KeyCode::Esc).press(KeyCode::Esc).press(KeyCode::Esc);
+    assert!(play.app.filter.is_empty());
+    assert_eq!(play.effects(), []);
+    play.keys("q");
+    assert_eq!(play.effects(), [Effect::Quit]);
+}
+
+#[test]
+fn a_filter_looks_at_name_agent_project_and_reason() {
+    let mut play = Play::busy(80, 24);
+    play.keys("/CODEX");
+    assert_eq!(names(&play), ["data-backfill", "backend-SetupDatabase"]);
+    play.control('u').keys("spinning");
+    assert_eq!(names(&play), ["nightly-refactor"]);
+    play.press(KeyCode::Enter);
+    assert_eq!((names(&play).len(), &play.app.mode), (1, &Mode::Table));
+    play.keys("/").press(KeyCode::Esc);
+    assert_eq!(names(&play).len(), 6);
+}
+
+#[test]
+fn pause_and_pin_toggle() {
+    let mut play = Play::busy(80, 24);
+    play.keys("p").keys("Gp").keys("kkP");
+    let on = |verb, id: &str| Effect::Act(verb, vec![id.into()]);
+    assert_eq!(play.effects(), [on(Act::Pause, "k3f9q2"), on(Act::Unpause, "k3f9q9"), on(Act::Unpin, "k3f9q6")]);
+}
+
+#[test]
+fn a_line_is_typed_into_the_session_it_was_begun_for() {
+    let mut play = Play::busy(80, 24);
+    play.keys("ji").tell(Msg::Pasted("fix\nit".into()));
+    play.table(2, morning().into_iter().rev().collect());
+    play.press(KeyCode::Enter);
+    let (id, name) = ("k3f9q5".into(), "frontend-CreateLoginForm".into());
+    assert_eq!(play.effects(), [Effect::Type { id, name, text: "fix it".into() }]);
+}
+
+#[test]
+fn a_new_session_is_asked_for_shown_and_remembered() {
+    let mut play = Play::busy(80, 24);
+    play.keys("n").control('u').keys("codex 'a b'").press(KeyCode::Tab).keys("web").press(KeyCode::Enter);
+    let command = vec!["codex".into(), "a b".into()];
+    let start = Effect::Start { command, name: Some("web".into()), workspace: "/srv/app".into(), size: (80, 24) };
+    assert_eq!(play.effects(), [start]);
+    play.press(KeyCode::Enter);
+    assert_eq!(play.effects(), [], "asked for once");
+    let started = Started { session_id: "new".into(), name: "web".into(), leader_pid: 1, notes: Vec::new() };
+    play.tell(Msg::Started(Ok(started)));
+    assert_eq!(play.app.mode, Mode::Table);
+    let mut more = morning();
+    more.push(session("new", "web", "codex"));
+    play.table(2, more);
+    assert_eq!(selected(&play), "web");
+    assert!(play.app.is_fresh("new"));
+    play.keys("n");
+    let Mode::Form(form) = &play.app.mode else { panic!() };
+    assert_eq!((form.command.text(), form.name.text()), ("codex 'a b'".into(), String::new()));
+}
+
+#[test]
+fn what_is_wrong_with_a_new_session_is_said_in_the_form() {
+    let mut play = Play::busy(80, 24);
+    play.keys("n").control('u').press(KeyCode::Enter);
+    let Mode::Form(form) = &play.app.mode else { panic!() };
+    assert!(form.error.is_some() && form.field == Field::Command);
+    play.keys("nope").press(KeyCode::Enter).tell(Msg::Started(Err("cannot execute \"nope\"".into())));
+    let Mode::Form(form) = &play.app.mode else { panic!() };
+    assert_eq!((form.error.as_deref(), form.is_starting), (Some("cannot execute \"nope\""), false));
+    play.keys("x");
+    assert!(matches!(&play.app.mode, Mode::Form(form) if form.error.is_none()));
+}
+
+#[test]
+fn read_only_refuses_what_changes_something() {
+    let mut play = Play::with(80, 24, |o| o.readonly = true);
+    play.table(1, morning());
+    play.keys("xXCpPrin");
+    assert_eq!((play.effects(), &play.app.mode), (vec![], &Mode::Table));
+    assert!(play.app.notice.as_ref().is_some_and(|n| n.is_bad));
+    play.press(KeyCode::Enter);
+    assert!(matches!(&play.effects()[..], [Effect::FindKeeper { .. }]));
+}
+
+#[test]
+fn only_managed_sessions_are_attached_to() {
+    let mut play = Play::busy(80, 24);
+    play.keys("Gk").press(KeyCode::Enter);
+    assert_eq!(selected(&play), "ops:2");
+    assert_eq!(play.effects(), []);
+    play.keys("g").press(KeyCode::Enter);
+    assert_eq!(play.effects(), [Effect::FindKeeper { id: "k3f9q2".into(), name: "data-backfill".into() }]);
+    let found = |socket| Msg::KeeperFound { name: "a".into(), socket: Ok(socket) };
+    play.tell(found(Some("/run/k".into())));
+    assert_eq!(play.effects(), [Effect::Attach { socket: "/run/k".into(), name: "a".into() }]);
+    play.keys("?").tell(found(Some("/run/k".into()))).press(KeyCode::Esc);
+    assert_eq!(play.effects(), [], "who has gone elsewhere is left there");
+    let exit = Exit { code: Some(3), signal: None, at: String::new(), by: ExitBy::Itself, reason: String::new() };
+    play.tell(Msg::AttachEnded { name: "a".into(), left: Ok(Left::Ended(Some(exit))) });
+    assert_eq!(play.app.notice.as_ref().unwrap().text, "a ended with status 3");
+}
+
+#[test]
+fn the_screen_is_fetched_when_the_selection_moves_and_while_it_changes() {
+    let mut play = Play::busy(80, 24);
+    assert_eq!(play.looks(), [Effect::Look("k3f9q2".into())]);
+    play.keys("jj");
+    assert_eq!(play.looks(), [], "one at a time");
+    play.tell(Msg::ScreenCame { id: "k3f9q2".into(), picture: Err("gone".into()) });
+    assert_eq!(play.looks(), [Effect::Look("k3f9q4".into())]);
+    play.show_screen("a");
+    play.after(5.0);
+    assert_eq!(play.looks(), [], "nothing changed");
+
+    let mut active = morning();
+    active[1].messages = Some(18);
+    play.table(2, active.clone());
+    assert_eq!(play.looks(), [Effect::Look("k3f9q4".into())]);
+    play.now += Duration::from_millis(50);
+    play.show_screen("b");
+    assert_eq!(play.looks(), [Effect::Wake(Duration::from_millis(200))], "it moves: look again, but not at once");
+    play.after(0.2);
+    assert_eq!(play.looks(), [Effect::Look("k3f9q4".into())]);
+    play.show_screen("b");
+    play.after(1.0);
+    assert_eq!(play.looks(), [], "it rests");
+}
+
+#[test]
+fn no_screen_is_fetched_where_none_is_shown() {
+    let mut play = Play::busy(40, 10);
+    assert_eq!(play.looks(), []);
+}
+
+#[test]
+fn at_rest_nothing_is_drawn() {
+    let mut play = Play::busy(80, 24);
+    play.app.is_dirty = false;
+    play.after(1.0);
+    assert!(play.app.is_dirty, "idle times of seconds move");
+    let mut old = morning();
+    for session in &mut old {
+        (session.idle_seconds, session.age_seconds) = (Some(2430.0), 7230.0);
+    }
+    play.table(2, old).after(1.0);
+    play.app.is_dirty = false;
+    play.after(1.0);
+    assert!(!play.app.is_dirty, "minutes do not move every second");
+    play.show_screen("same").after(5.0);
+    play.app.is_dirty = false;
+    let id = play.app.selected.clone().unwrap();
+    let screen = crate::api::types::Screen { cols: 80, rows: 24, ansi: "same".into(), ..Default::default() };
+    let mut same = Picture::new(&screen);
+    same.title = "✳ Login form".into();
+    play.tell(Msg::ScreenCame { id, picture: Ok(Box::new(same)) });
+    assert!(!play.app.is_dirty, "the same picture is not drawn again");
+}
+
+#[test]
+fn a_lost_connection_is_said_and_does_not_age_the_data() {
+    let mut play = Play::busy(80, 24);
+    play.after(2.0).tell(Msg::LinkBroke("failed to connect".into()));
+    assert!(matches!(play.app.link, Link::Lost { .. }));
+    let before = play.app.age_seconds(play.app.selected_row().unwrap());
+    play.after(60.0);
+    assert!((play.app.age_seconds(play.app.selected_row().unwrap()) - before).abs() < 0.01);
+    assert_eq!(play.app.stale_for(), Some(Duration::from_secs(62)));
+    play.table(1, morning());
+    assert_eq!(play.app.link, Link::Up);
+}

@@ -1,0 +1,194 @@
+//! What the daemon says: the table, and the outcome of what was asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::super::app::{App, FRESH, Link, Mode};
+use super::super::msg::{Answer, Effect, Msg};
+use super::super::rows::{Row, Totals, ordered};
+use crate::api::attach::Left;
+use crate::api::types::{Done, KillReport, Session, Started, Table};
+use crate::model::text::printable_within;
+
+/// Takes a message that is no input.
+pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
+    match msg {
+        Msg::TableCame(table) => table_came(app, *table),
+        Msg::LinkBroke(why) => link_broke(app, &why),
+        Msg::ScreenCame { id, picture } => app.is_dirty |= app.preview.came(id, picture),
+        Msg::Started(answer) => started(app, answer),
+        Msg::Closed { ticket, report } => closed(app, ticket, report),
+        Msg::Acted(answer) => acted(app, answer),
+        Msg::Restarted(answer) => restarted(app, answer),
+        Msg::Typed(answer) => typed(app, answer),
+        Msg::KeeperFound { name, socket } => return keeper_found(app, name, socket),
+        Msg::AttachEnded { name, left } => attach_ended(app, &name, left),
+        Msg::Copied(answer) => match answer {
+            Ok(text) => app.say(format!("copied: {text}")),
+            Err(why) => app.complain(why),
+        },
+        Msg::Pressed(_) | Msg::Pasted(_) | Msg::Resized(..) | Msg::Ticked => {}
+    }
+    Vec::new()
+}
+
+fn table_came(app: &mut App, table: Table) {
+    let is_first = matches!(app.link, Link::Connecting(_));
+    if matches!(app.link, Link::Lost { .. }) {
+        app.preview.expire();
+        app.say("connected again");
+    }
+    app.link = Link::Up;
+    app.generation = table.generation;
+    app.received = app.now;
+    let rows = ordered(table.sessions);
+    if !is_first {
+        note_fresh(app, &rows.iter().map(|r| r.id().to_string()).collect());
+    }
+    app.rows = rows;
+    app.totals = Totals::of(&app.rows);
+    let live: BTreeSet<&str> = app.rows.iter().map(Row::id).collect();
+    app.marked.retain(|id| live.contains(id.as_str()));
+    if let Some(id) = app.awaited.take_if(|id| live.contains(id.as_str())) {
+        app.selected = Some(id);
+    }
+    refilter(app);
+    refresh_question(app);
+    app.is_dirty = true;
+}
+
+fn note_fresh(app: &mut App, ids: &BTreeSet<String>) {
+    let known: BTreeSet<&str> = app.rows.iter().map(Row::id).collect();
+    let until = app.now + FRESH;
+    let new: BTreeMap<String, Duration> =
+        ids.iter().filter(|id| !known.contains(id.as_str())).map(|id| (id.clone(), until)).collect();
+    app.fresh.extend(new);
+}
+
+/// Applies the filter to the rows.
+pub fn refilter(app: &mut App) {
+    let needle = app.filter.to_lowercase();
+    app.shown = (0..app.rows.len()).filter(|i| needle.is_empty() || app.rows[*i].has(&needle)).collect();
+}
+
+/// A question follows the table; one about nobody goes away, and says so.
+fn refresh_question(app: &mut App) {
+    let Mode::Confirm(confirm) = &app.mode else { return };
+    if let Some(confirm) = confirm.clone().refreshed(&app.rows) {
+        app.mode = Mode::Confirm(confirm);
+    } else {
+        app.mode = Mode::Table;
+        app.say("gone already");
+    }
+}
+
+fn link_broke(app: &mut App, why: &str) {
+    let why = printable_within(why, 300);
+    app.link = match &app.link {
+        Link::Connecting(_) => Link::Connecting(Some(why)),
+        Link::Up => Link::Lost { since: app.now, why },
+        Link::Lost { since, .. } => Link::Lost { since: *since, why },
+    };
+    app.is_dirty = true;
+}
+
+fn started(app: &mut App, answer: Answer<Started>) {
+    app.is_dirty = true;
+    match answer {
+        Ok(started) => {
+            if let Mode::Form(form) = &app.mode
+                && form.is_starting
+            {
+                app.last_form = Some(form.clone());
+                app.mode = Mode::Table;
+            }
+            let notes =
+                if started.notes.is_empty() { String::new() } else { format!("; {}", started.notes.join("; ")) };
+            app.say(format!("started {}{notes}", started.name));
+            app.awaited = Some(started.session_id);
+        }
+        Err(why) => match &mut app.mode {
+            Mode::Form(form) => {
+                form.is_starting = false;
+                form.error = Some(printable_within(&why, 300));
+            }
+            Mode::Table
+            | Mode::Filter(_)
+            | Mode::TypeLine { .. }
+            | Mode::Confirm(_)
+            | Mode::Help { .. }
+            | Mode::Report { .. } => app.complain(why),
+        },
+    }
+}
+
+fn closed(app: &mut App, ticket: u64, answer: Answer<KillReport>) {
+    app.closing.retain(|closing| closing.ticket != ticket);
+    app.is_dirty = true;
+    match answer {
+        Ok(report) if report.sessions.is_empty() => app.say("nothing was left to close"),
+        Ok(report) => {
+            app.report = Some(report);
+            app.report_seen = false;
+        }
+        Err(why) => app.complain(why),
+    }
+}
+
+fn acted(app: &mut App, answer: Answer<Done>) {
+    match answer {
+        Ok(done) => {
+            let texts: Vec<String> = done.sessions.iter().map(|t| format!("{}: {}", t.name, t.message)).collect();
+            app.say(texts.join(" · "));
+        }
+        Err(why) => app.complain(why),
+    }
+}
+
+fn restarted(app: &mut App, answer: Answer<Box<Session>>) {
+    match answer {
+        Ok(session) => {
+            app.say(format!("restarted {}", session.name));
+            app.preview.expire();
+        }
+        Err(why) => app.complain(why),
+    }
+}
+
+fn typed(app: &mut App, answer: Answer<String>) {
+    match answer {
+        Ok(name) => {
+            app.say(format!("typed into {name}"));
+            app.preview.expire();
+        }
+        Err(why) => app.complain(why),
+    }
+}
+
+fn keeper_found(app: &mut App, name: String, socket: Answer<Option<String>>) -> Vec<Effect> {
+    match socket {
+        // Somebody who has opened something else meanwhile is not torn away from it.
+        Ok(Some(socket)) if app.mode == Mode::Table => return vec![Effect::Attach { socket, name }],
+        Ok(Some(_)) => {}
+        Ok(None) => app.complain(format!("{name} has no keeper to attach to")),
+        Err(why) => app.complain(why),
+    }
+    Vec::new()
+}
+
+fn attach_ended(app: &mut App, name: &str, left: Answer<Left>) {
+    app.preview.expire();
+    match left {
+        Ok(Left::Detached) => app.say(format!("detached from {name}")),
+        Ok(Left::Ended(exit)) => {
+            let how = exit.and_then(|e| match (e.code, e.signal) {
+                (Some(code), _) => Some(format!(" with status {code}")),
+                (None, Some(signal)) => Some(format!(" by signal {signal}")),
+                (None, None) => None,
+            });
+            app.say(format!("{name} ended{}", how.unwrap_or_default()));
+        }
+        Ok(Left::Lost) => app.complain(format!("the keeper of {name} went away")),
+        Err(why) => app.complain(why),
+    }
+}

@@ -1,0 +1,167 @@
+//! Keys on what lies above the table: filter, line, question, form, help, report. `Esc` closes the layer.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::super::app::{App, Closing, Mode};
+use super::super::confirm::{Confirm, Question};
+use super::super::form::Form;
+use super::super::line::Line;
+use super::super::msg::Effect;
+use super::data::refilter;
+
+/// Takes a key while a layer is open. The mode is taken out and put back unless it is over.
+pub fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+    let is_left = key.code == KeyCode::Esc || is_control_c(key);
+    match std::mem::take(&mut app.mode) {
+        Mode::Table => Vec::new(),
+        Mode::Filter(_) if is_left => {
+            filter(app, "");
+            Vec::new()
+        }
+        Mode::Report { .. } if is_left => {
+            app.report = None;
+            Vec::new()
+        }
+        Mode::Form(form) if is_left => {
+            app.last_form = Some(form);
+            Vec::new()
+        }
+        Mode::TypeLine { .. } | Mode::Confirm(_) | Mode::Help { .. } if is_left => Vec::new(),
+        Mode::Filter(line) => on_filter(app, line, key),
+        Mode::TypeLine { id, name, line } => on_line(app, (id, name), line, key),
+        Mode::Confirm(confirm) => on_question(app, confirm, key),
+        Mode::Form(form) => on_form(app, form, key),
+        Mode::Help { scroll } => on_help(app, scroll, key),
+        Mode::Report { scroll } => on_report(app, scroll, key),
+    }
+}
+
+/// Pasted text goes where text is typed, and nowhere else.
+pub fn pasted(app: &mut App, text: &str) {
+    match &mut app.mode {
+        Mode::Filter(line) => {
+            line.insert(text);
+            let typed = line.text();
+            filter(app, &typed);
+        }
+        Mode::TypeLine { line, .. } => line.insert(text),
+        Mode::Form(form) => form.current().insert(text),
+        Mode::Table | Mode::Confirm(_) | Mode::Help { .. } | Mode::Report { .. } => {}
+    }
+}
+
+fn is_control_c(key: KeyEvent) -> bool {
+    key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
+}
+
+fn filter(app: &mut App, text: &str) {
+    app.filter = text.into();
+    refilter(app);
+}
+
+fn on_filter(app: &mut App, mut line: Line, key: KeyEvent) -> Vec<Effect> {
+    match key.code {
+        KeyCode::Enter => return Vec::new(),
+        // Deleting beyond the beginning leaves, as in a pager.
+        KeyCode::Backspace if line.is_empty() => return Vec::new(),
+        KeyCode::Up => app.cursor = app.cursor.saturating_sub(1),
+        KeyCode::Down => app.cursor += 1,
+        _ => {
+            line.edit(key);
+            filter(app, &line.text());
+        }
+    }
+    if matches!(key.code, KeyCode::Up | KeyCode::Down) {
+        app.cursor = app.cursor.min(app.shown.len().saturating_sub(1));
+        app.selected = app.selected_row().map(|row| row.id().to_string());
+    }
+    app.mode = Mode::Filter(line);
+    Vec::new()
+}
+
+fn on_line(app: &mut App, (id, name): (String, String), mut line: Line, key: KeyEvent) -> Vec<Effect> {
+    if key.code == KeyCode::Enter {
+        return vec![Effect::Type { id, name, text: line.text() }];
+    }
+    line.edit(key);
+    app.mode = Mode::TypeLine { id, name, line };
+    Vec::new()
+}
+
+fn on_question(app: &mut App, mut confirm: Confirm, key: KeyEvent) -> Vec<Effect> {
+    match key.code {
+        KeyCode::Char('y') => return confirmed(app, &confirm),
+        KeyCode::Enter if confirm.is_armed => return confirmed(app, &confirm),
+        KeyCode::Enter | KeyCode::Char('n' | 'q') => return Vec::new(),
+        KeyCode::Tab | KeyCode::BackTab => confirm.is_armed = !confirm.is_armed,
+        KeyCode::Left | KeyCode::Char('h') => confirm.is_armed = false,
+        KeyCode::Right | KeyCode::Char('l') => confirm.is_armed = true,
+        _ => {}
+    }
+    app.mode = Mode::Confirm(confirm);
+    Vec::new()
+}
+
+fn confirmed(app: &mut App, confirm: &Confirm) -> Vec<Effect> {
+    if confirm.question != Question::Restart {
+        app.tickets += 1;
+        let ids = confirm.victims.iter().map(|v| v.id.clone()).collect();
+        app.closing.push(Closing { ticket: app.tickets, ids, since: app.now });
+        app.marked.clear();
+        app.report = None;
+    }
+    vec![confirm.effect(app.tickets)]
+}
+
+fn on_form(app: &mut App, mut form: Form, key: KeyEvent) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match key.code {
+        KeyCode::Tab | KeyCode::Down => form.go_next(),
+        KeyCode::BackTab | KeyCode::Up => form.go_back(),
+        KeyCode::Enter if form.is_starting => {}
+        KeyCode::Enter => match form.request(&app.options.directory, app.options.home.as_deref(), app.size) {
+            Ok(effect) => {
+                (form.is_starting, form.error) = (true, None);
+                effects.push(effect);
+            }
+            Err((field, why)) => (form.field, form.error) = (field, Some(why)),
+        },
+        _ if form.is_starting => {}
+        _ => drop(form.current().edit(key).then(|| form.error = None)),
+    }
+    app.mode = Mode::Form(form);
+    effects
+}
+
+fn on_help(app: &mut App, scroll: u16, key: KeyEvent) -> Vec<Effect> {
+    let longest = super::super::view::help::scroll_limit(app);
+    if !matches!(key.code, KeyCode::Char('q' | '?') | KeyCode::Enter) {
+        app.mode = Mode::Help { scroll: scrolled(scroll, key).min(longest) };
+    }
+    Vec::new()
+}
+
+fn on_report(app: &mut App, scroll: u16, key: KeyEvent) -> Vec<Effect> {
+    let longest = super::super::view::report::scroll_limit(app);
+    match key.code {
+        KeyCode::Char('q') | KeyCode::Enter => app.report = None,
+        KeyCode::Char('y') => {
+            app.mode = Mode::Report { scroll };
+            return super::keys::copy(app);
+        }
+        _ => app.mode = Mode::Report { scroll: scrolled(scroll, key).min(longest) },
+    }
+    Vec::new()
+}
+
+fn scrolled(scroll: u16, key: KeyEvent) -> u16 {
+    match key.code {
+        KeyCode::Char('j') | KeyCode::Down => scroll.saturating_add(1),
+        KeyCode::Char('k') | KeyCode::Up => scroll.saturating_sub(1),
+        KeyCode::Char('d' | ' ') | KeyCode::PageDown => scroll.saturating_add(10),
+        KeyCode::Char('u') | KeyCode::PageUp => scroll.saturating_sub(10),
+        KeyCode::Char('g') | KeyCode::Home => 0,
+        KeyCode::Char('G') | KeyCode::End => u16::MAX,
+        _ => scroll,
+    }
+}

@@ -1,0 +1,123 @@
+//! The last line: the keys that act now; or the line being typed; or what was just said.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::text::{Line as TextLine, Span};
+
+use super::super::app::{App, Mode, Notice};
+use super::super::format;
+use super::super::keymap::{Action, BINDINGS};
+use super::super::line::Line;
+use super::paint;
+use crate::model::session::{Origin, State};
+
+/// Draws it; where the cursor stands, if something is typed here.
+pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
+    if area.is_empty() {
+        return None;
+    }
+    match &app.mode {
+        Mode::Filter(line) => {
+            let hint = format!("{} of {}   Enter keeps   Esc shows all ", app.shown.len(), app.rows.len());
+            Some(draw_line(app, " /", line, &hint, area, buffer))
+        }
+        Mode::TypeLine { name, line, .. } => {
+            let prompt = format!(" to {} ❯ ", format::cut(name, 24));
+            Some(draw_line(app, &prompt, line, "Enter types it   Esc leaves ", area, buffer))
+        }
+        Mode::Table | Mode::Confirm(_) | Mode::Form(_) | Mode::Help { .. } | Mode::Report { .. } => {
+            match &app.notice {
+                Some(notice) => draw_notice(app, notice, area, buffer),
+                // Keys of the table do nothing while something lies above it.
+                None if app.mode == Mode::Table => draw_keys(app, area, buffer),
+                None => {}
+            }
+            None
+        }
+    }
+}
+
+fn draw_notice(app: &App, notice: &Notice, area: Rect, buffer: &mut Buffer) {
+    let style = if notice.is_bad { app.theme.orphaned } else { app.theme.text };
+    let text = format::cut(&notice.text, area.width.saturating_sub(1));
+    paint::line(buffer, area, &TextLine::styled(format!(" {text}"), style));
+}
+
+fn draw_line(app: &App, prompt: &str, line: &Line, hint: &str, area: Rect, buffer: &mut Buffer) -> Position {
+    let theme = &app.theme;
+    let left = TextLine::from(Span::styled(prompt.to_string(), theme.accent));
+    let taken = format::width(prompt);
+    let hint_width = format::width(hint);
+    let has_hint = taken + 20 + hint_width < area.width;
+    let room = area.width.saturating_sub(taken + 1 + if has_hint { hint_width + 1 } else { 0 });
+    let (text, at) = line.window(room);
+    let right = if has_hint { TextLine::from(Span::styled(hint.to_string(), theme.dim)) } else { TextLine::default() };
+    paint::both_ends(buffer, area, &left, &right);
+    let field = Rect { x: (area.x + taken).min(area.right()), width: area.width.saturating_sub(taken), ..area };
+    buffer.set_style(field, theme.text);
+    paint::line(buffer, Rect { width: room.min(field.width), ..field }, &TextLine::from(text));
+    Position::new(field.x + at, area.y)
+}
+
+fn draw_keys(app: &App, area: Rect, buffer: &mut Buffer) {
+    // Where room is scarce, the row under the cursor comes first.
+    let is_tight = area.width < 60 && !app.rows.is_empty();
+    let right = keys(app, if is_tight { &[Action::Help] } else { RIGHT }, area.width);
+    let room = area.width.saturating_sub(paint::columns(&right) + 1);
+    let left = keys(app, LEFT, room);
+    paint::both_ends(buffer, area, &left, &right);
+}
+
+/// What acts on the row under the cursor, in order of use.
+const LEFT: &[Action] =
+    &[Action::Attach, Action::TypeLine, Action::Kill, Action::Pause, Action::Restart, Action::Pin, Action::Copy];
+/// What acts on no row.
+const RIGHT: &[Action] = &[Action::New, Action::Filter, Action::Help];
+
+fn keys(app: &App, actions: &[Action], room: u16) -> TextLine<'static> {
+    let theme = &app.theme;
+    let mut line = TextLine::from(" ");
+    for action in actions {
+        let Some(binding) = BINDINGS.iter().find(|b| b.action == *action) else { continue };
+        let Some(word) = word(app, *action).filter(|_| !(binding.mutates && app.options.readonly)) else { continue };
+        if paint::columns(&line) + format::width(binding.shown) + format::width(word) + 1 > room {
+            break;
+        }
+        line.push_span(Span::styled(binding.shown, theme.accent));
+        line.push_span(Span::styled(format!(" {word}  "), theme.dim));
+    }
+    line
+}
+
+/// What a key does to the row under the cursor, in a word; `None` when it does nothing there.
+fn word(app: &App, action: Action) -> Option<&'static str> {
+    let row = app.selected_row();
+    let is_managed = row.is_some_and(|r| r.session.origin == Origin::Managed);
+    let is_paused = row.is_some_and(|r| r.session.state == State::Paused);
+    let has_leader = row.is_some_and(|r| r.session.state != State::Lingering);
+    match action {
+        Action::Attach => (is_managed && has_leader).then_some("attach"),
+        Action::TypeLine => (is_managed && has_leader).then_some("type"),
+        Action::Kill => row.map(|_| if app.marked.is_empty() { "kill" } else { "kill marked" }),
+        Action::Pause => has_leader.then_some(if is_paused { "go on" } else { "pause" }),
+        Action::Restart => is_managed.then_some("restart"),
+        Action::Pin => row.map(|r| if r.session.pinned { "unpin" } else { "pin" }),
+        Action::Copy if app.report.is_some() => Some("copy resume"),
+        Action::New => Some("new"),
+        Action::Filter => (!app.rows.is_empty()).then_some("filter"),
+        Action::Help => Some("help"),
+        Action::Down
+        | Action::Up
+        | Action::PageDown
+        | Action::PageUp
+        | Action::Top
+        | Action::Bottom
+        | Action::KillNow
+        | Action::CloseAll
+        | Action::Mark
+        | Action::Copy
+        | Action::Back
+        | Action::Suspend
+        | Action::Quit => None,
+    }
+}

@@ -1,0 +1,57 @@
+//! The state as a picture. One region, one file; views format what is there and decide nothing but places.
+//!
+//! ```text
+//!   header                                      header
+//!   (connection lost …)                         (connection lost …)
+//!   table                                       table          │ screen
+//!   ── name ─────────────── below 120 columns                  │
+//!   screen                                                     ├─ details (from 160)
+//!   (closing … / report)                        (closing … / report)
+//!   foot                                        foot
+//! ```
+
+mod columns;
+mod details;
+mod dialog;
+mod foot;
+mod form;
+mod header;
+pub mod help;
+mod paint;
+pub mod regions;
+pub mod report;
+mod screen;
+mod table;
+
+use ratatui::Frame;
+
+use super::app::{App, Mode};
+use regions::Regions;
+
+/// Draws everything.
+pub fn view(app: &App, frame: &mut Frame) {
+    let regions = Regions::of(app).within(frame.area());
+    header::draw(app, regions.header, frame.buffer_mut());
+    if let Some(area) = regions.banner {
+        header::draw_banner(app, area, frame.buffer_mut());
+    }
+    table::draw(app, regions.table, frame.buffer_mut());
+    if let Some(pane) = regions.screen {
+        screen::draw(app, &pane, frame.buffer_mut());
+    }
+    if let Some(pane) = regions.details {
+        details::draw(app, &pane, frame.buffer_mut());
+    }
+    report::draw_strip(app, regions.strip, frame.buffer_mut());
+    let in_foot = foot::draw(app, regions.foot, frame.buffer_mut());
+    let in_layer = match &app.mode {
+        Mode::Table | Mode::Filter(_) | Mode::TypeLine { .. } => in_foot,
+        Mode::Confirm(confirm) => dialog::draw(app, confirm, frame),
+        Mode::Form(form) => form::draw(app, form, frame),
+        Mode::Help { scroll } => help::draw(app, *scroll, frame),
+        Mode::Report { scroll } => report::draw_panel(app, *scroll, frame),
+    };
+    if let Some(position) = in_layer.filter(|p| frame.area().contains(*p)) {
+        frame.set_cursor_position(position);
+    }
+}
