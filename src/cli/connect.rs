@@ -7,10 +7,14 @@ use std::time::Duration;
 use super::args::Globals;
 use super::exit::Failure;
 use super::print;
-use crate::api::client::Client;
+use crate::api::client::{Client, ClientError};
 use crate::api::launch;
+use crate::api::types::DaemonStatus;
 use crate::config::paths::Paths;
 use crate::sys::dirs;
+
+/// How often a daemon that goes away under our hands is looked for again.
+const TRIES: u32 = 5;
 
 /// The directories this command works with.
 pub fn paths() -> Result<Paths, Failure> {
@@ -22,9 +26,22 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
     if let Some(socket) = named_socket(globals)? {
         return Ok(Client::new(socket));
     }
-    let client = Client::new(launch::ensure_daemon(&paths()?).await?);
-    compare_versions(&client).await;
-    Ok(client)
+    let paths = paths()?;
+    let mut tries = 0;
+    loop {
+        let client = Client::new(launch::ensure_daemon(&paths).await?);
+        match client.daemon().await {
+            // One that is killed at this moment takes connections to the last: the next one is asked.
+            Err(ClientError::Connect { .. } | ClientError::Broken { .. }) if tries < TRIES => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            answer => {
+                compare_versions(answer);
+                return Ok(client);
+            }
+        }
+    }
 }
 
 /// The daemon after its connection broke: it may be renewed or killed while somebody waits; the sessions do
@@ -69,10 +86,10 @@ fn socket_of(url: &str) -> Result<PathBuf, Failure> {
 }
 
 /// Says it when the daemon is of another version: `ls`, `kill` and `close-all` still work.
-async fn compare_versions(client: &Client) {
+fn compare_versions(answer: Result<DaemonStatus, ClientError>) {
     let ours = env!("CARGO_PKG_VERSION");
     // Whatever is wrong with the daemon, the verb itself is about to find out.
-    if let Ok(status) = client.daemon().await
+    if let Ok(status) = answer
         && status.version != ours
     {
         let theirs = print::printable(&status.version);
