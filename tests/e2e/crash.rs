@@ -123,8 +123,7 @@ fn a_start_cut_off_at_any_moment_is_a_whole_session_or_none() {
 fn what_a_killed_close_all_has_begun_the_next_one_finishes() {
     let arena = Arena::with("[stop]\ngrace = \"1s\"\n");
     let deaf = "trap '' TERM HUP INT; echo up >up$1; while :; do sleep 0.1; done";
-    let ids: Vec<String> =
-        (0..6).map(|n| arena.session(&["--", "sh", "-c", deaf, "sh", &n.to_string()])).collect();
+    let ids: Vec<String> = (0..6).map(|n| arena.session(&["--", "sh", "-c", deaf, "sh", &n.to_string()])).collect();
     until("all are deaf", || (0..6).all(|n| arena.path(&format!("work/up{n}")).exists()));
     let closing = arena.begin(&["close-all"]);
     until("the close is under way", || arena.all().iter().any(|s| s["state"] == "closing"));
@@ -158,7 +157,10 @@ fn wait_logs_and_the_cause_of_an_end_survive_a_crash_in_between() {
 #[test]
 fn output_is_recorded_while_no_daemon_runs() {
     let arena = Arena::new();
-    let id = arena.sh("a", "stty raw -echo; until [ -e go ]; do sleep 0.01; done; head -c 3000000 /dev/zero | tr '\\0' x; echo end");
+    let id = arena.sh(
+        "a",
+        "stty raw -echo; until [ -e go ]; do sleep 0.01; done; head -c 3000000 /dev/zero | tr '\\0' x; echo end",
+    );
     arena.kill_daemon();
     std::fs::write(arena.path("work/go"), "").unwrap();
     until("its keeper has gone", || arena.keepers().is_empty());

@@ -39,8 +39,11 @@ pub fn ask(socket: &Path, method: &str, path: &str, body: &str) -> Answer {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
     let length = body.len();
-    write!(stream, "{method} {path} HTTP/1.1\r\nhost: beadle\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
-        .unwrap();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nhost: beadle\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     parsed(&bytes)
@@ -199,7 +202,8 @@ fn garbage_and_oversized_requests_are_refused_and_the_daemon_lives() {
     let large = format!("{{\"name\":\"{}\"}}", "x".repeat(9 << 20));
     let mut stream = UnixStream::connect(arena.socket()).unwrap();
     // As above.
-    let _ = write!(stream, "POST /api/session/start HTTP/1.1\r\nhost: b\r\ncontent-length: {}\r\n\r\n{large}", large.len());
+    let _ =
+        write!(stream, "POST /api/session/start HTTP/1.1\r\nhost: b\r\ncontent-length: {}\r\n\r\n{large}", large.len());
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut head = [0; 12];
     stream.read_exact(&mut head).unwrap();

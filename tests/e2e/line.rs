@@ -98,7 +98,8 @@ impl Line {
     pub fn is_closed(&mut self) -> bool {
         self.stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
         let mut buffer = [0; 4096];
-        matches!(self.stream.read(&mut buffer), Ok(0)) || matches!(self.stream.read(&mut buffer), Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset)
+        matches!(self.stream.read(&mut buffer), Ok(0))
+            || matches!(self.stream.read(&mut buffer), Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset)
     }
 }
 
@@ -132,9 +133,12 @@ impl Terminal {
 
     #[track_caller]
     pub fn until_shown(&self, text: &str) {
-        until(&format!("{text:?} on the terminal"), || {
-            String::from_utf8_lossy(&self.shown.lock().unwrap()).contains(text)
-        });
+        let shown = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
+        let end = Instant::now() + PATIENCE;
+        while !shown().contains(text) {
+            assert!(Instant::now() < end, "{text:?} is not on the terminal: {:?}", shown());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn type_in(&mut self, text: &str) {

@@ -378,7 +378,11 @@ impl Arena {
     #[track_caller]
     pub fn signal(&self, id: ProcId, signal: rustix::process::Signal) {
         let Some(pin) = Pin::new(id).unwrap() else { return };
-        assert!(self.owns(id.pid) || !process::is_alive(id), "{id} is not of this arena: {:?}", process::arguments(id.pid));
+        assert!(
+            self.owns(id.pid) || !process::is_alive(id),
+            "{id} is not of this arena: {:?}",
+            process::arguments(id.pid)
+        );
         // Gone in between: that is what a signal is for.
         let _ = rustix::process::pidfd_send_signal(&pin, signal);
     }

@@ -127,7 +127,8 @@ fn what_a_daemon_saw_the_next_one_takes_when_the_keepers_died_in_between() {
     let zoo = arena.script("zoo.sh", KEEPER_OF_THE_ZOO);
     let dir = arena.path("cage0").to_str().unwrap().to_string();
     std::fs::create_dir(&dir).unwrap();
-    let bare = format!("(env -i /usr/bin/setsid /bin/sh '{zoo}' '{dir}' bare </dev/null >/dev/null 2>&1 &) ; exec sleep 600");
+    let bare =
+        format!("(env -i /usr/bin/setsid /bin/sh '{zoo}' '{dir}' bare </dev/null >/dev/null 2>&1 &) ; exec sleep 600");
     let id = arena.sh("a", &bare);
     arena.line_of("cage0/bare");
     arena.run(&["ls"]).ok();
@@ -148,7 +149,8 @@ fn a_nested_tmux_server_with_a_client_from_outside_is_spared_with_its_panes_and_
     let (socket, dir) = (arena.path("inner"), arena.path("cage"));
     std::fs::create_dir(&dir).unwrap();
     let (socket, dir) = (socket.to_str().unwrap(), dir.to_str().unwrap());
-    let script = format!("tmux -S '{socket}' -f /dev/null new-session -d \"exec sh '{zoo}' '{dir}' pane\"; exec sleep 600");
+    let script =
+        format!("tmux -S '{socket}' -f /dev/null new-session -d \"exec sh '{zoo}' '{dir}' pane\"; exec sleep 600");
     arena.sh("a", &script);
     let pane: i32 = arena.line_of("cage/pane").parse().unwrap();
     // A client outside of every session, in a pane of another server.
@@ -169,13 +171,17 @@ fn a_nested_tmux_server_with_a_client_from_outside_is_spared_with_its_panes_and_
     assert_eq!(report["failed"], 0, "{report}");
     let alive: Vec<i32> = arena.agents().iter().map(|p| p.id.pid).collect();
     assert!(alive.contains(&pane), "the pane lives");
-    assert!(!arena.agents().iter().any(|p| p.arguments.join(" ") == "sleep 600" && p.id.pid != pane), "the leader is gone");
+    assert!(
+        !arena.agents().iter().any(|p| p.arguments.join(" ") == "sleep 600" && p.id.pid != pane),
+        "the leader is gone"
+    );
 }
 
 #[test]
 fn a_stopped_tree_is_closed_softly() {
     let arena = Arena::with("[stop]\ngrace = \"10s\"\n");
-    let id = arena.sh("a", "sh -c 'trap \"echo bye >bye; exit 4\" TERM HUP; echo up >up; while :; do sleep 0.05; done'");
+    let id =
+        arena.sh("a", "sh -c 'trap \"echo bye >bye; exit 4\" TERM HUP; echo up >up; while :; do sleep 0.05; done'");
     arena.line_of("work/up");
     arena.run(&["pause", &id]).ok();
     until("all are stopped", || arena.show(&id)["tree"].as_array().unwrap().iter().all(|p| p["state"] == "T"));
