@@ -39,11 +39,9 @@ pub fn ask(socket: &Path, method: &str, path: &str, body: &str) -> Answer {
     let mut stream = UnixStream::connect(socket).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
     let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nhost: beadle\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: beadle\r\nconnection: close\r\ncontent-length: {length}\r\n");
+    // In one piece: who is refused for its path is answered before its body is read.
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     parsed(&bytes)

@@ -84,7 +84,7 @@ pub struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command) -> Self {
+    pub fn of(mut command: Command) -> Self {
         let what = format!("{command:?}");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, err) = (read_all(child.stdout.take().unwrap()), read_all(child.stderr.take().unwrap()));
@@ -93,6 +93,13 @@ impl Running {
 
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).unwrap()
+    }
+
+    /// Ends it; it is our own child and not yet reaped, so the pid is its own.
+    pub fn end(&mut self) {
+        // Over already: fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     pub fn is_over(&mut self) -> bool {
@@ -104,19 +111,26 @@ impl Running {
         let end = Instant::now() + COMMAND;
         while !self.is_over() {
             if Instant::now() > end {
-                // Our own child, not yet reaped: the pid is its own.
-                let _ = self.child.kill();
+                self.end();
                 panic!("{} did not end", self.what);
             }
             std::thread::sleep(Duration::from_millis(2));
         }
         let status = self.child.wait().unwrap();
-        let text = |from: Receiver<Vec<u8>>| {
+        let text = |from: &Receiver<Vec<u8>>| {
             let bytes = from.recv_timeout(COMMAND).unwrap_or_else(|_| panic!("{}: its output stays open", self.what));
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        let (out, err) = (text(self.out), text(self.err));
+        let (out, err) = (text(&self.out), text(&self.err));
         Said { status: status.code().unwrap_or_else(|| -status.signal().unwrap_or(0)), out, err }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.is_over() {
+            self.end();
+        }
     }
 }
 
@@ -284,7 +298,7 @@ impl Arena {
     }
 
     pub fn begin(&self, args: &[&str]) -> Running {
-        Running::start(self.beadle(args))
+        Running::of(self.beadle(args))
     }
 
     #[track_caller]
