@@ -66,8 +66,9 @@ impl Pin {
         use tokio::io::unix::AsyncFd;
         // SAFETY: the pin owns its descriptor and gives it to nobody to close.
         let watched = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
-        watched.map_err(|e| io::Error::other(e.to_string()))?.readable().await?;
-        Ok(())
+        let watched = watched.map_err(|e| io::Error::other(e.to_string()))?;
+        // It stays readable for good: nothing to clear.
+        watched.readable().await.map(drop)
     }
 }
 
