@@ -1,6 +1,8 @@
 //! HTTP over the daemon's Unix socket. Holds no truth: every call asks anew.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -36,11 +38,33 @@ pub enum ClientError {
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
+    /// Told once when the daemon is of another version.
+    notice: Option<fn(&str)>,
+    noticed: Arc<AtomicBool>,
 }
+
+/// The header in which a daemon says its version.
+pub const VERSION_HEADER: &str = "x-beadle-version";
 
 impl Client {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into() }
+        Self { socket: socket.into(), notice: None, noticed: Arc::default() }
+    }
+
+    /// Calls `notice` with the daemon's version, once, when it is not ours.
+    #[must_use]
+    pub fn with_notice(self, notice: fn(&str)) -> Self {
+        Self { notice: Some(notice), ..self }
+    }
+
+    fn compare_versions(&self, headers: &hyper::HeaderMap) {
+        let theirs = headers.get(VERSION_HEADER).and_then(|v| v.to_str().ok());
+        if let (Some(notice), Some(theirs)) = (self.notice, theirs)
+            && theirs != env!("CARGO_PKG_VERSION")
+            && !self.noticed.swap(true, Ordering::Relaxed)
+        {
+            notice(theirs);
+        }
     }
 
     pub fn socket(&self) -> &Path {
@@ -159,6 +183,7 @@ impl Client {
         let (head, body) = response.into_parts();
         let body = body.collect().await.map_err(broken)?.to_bytes();
         driver.abort();
+        self.compare_versions(&head.headers);
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 

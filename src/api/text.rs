@@ -65,6 +65,12 @@ impl Lines {
         self.done.push('\n');
     }
 
+    /// To a column: blanks up to it, when the line is not that long yet.
+    fn pad(&mut self, column: usize) {
+        let length = if self.over { 0 } else { self.line.chars().count() };
+        (length..column.min(LONGEST_LINE)).for_each(|_| self.put(' '));
+    }
+
     fn jump(&mut self) {
         if !self.line.is_empty() {
             self.end_line();
@@ -99,6 +105,7 @@ impl Perform for Lines {
         match action {
             'H' | 'f' | 'd' | 'B' | 'E' => self.jump(),
             'G' if first == 1 => self.over = true,
+            'G' => self.pad(usize::from(first - 1)),
             // Programs that draw leave out the blanks between words.
             'C' => (0..first.min(200)).for_each(|_| self.put(' ')),
             _ => {}
@@ -136,6 +143,7 @@ mod tests {
     fn tabs_stay_and_jumps_of_the_cursor_break_lines() {
         assert_eq!(text(b"a\tb\n"), "a\tb\n");
         assert_eq!(text(b"\x1b[1;1Htop\x1b[5;3Hlow\x1b[3Cer"), "top\nlow   er");
+        assert_eq!(text(b"two\x1b[5Gwords\x1b[3Ghere"), "two wordshere");
     }
 
     #[test]

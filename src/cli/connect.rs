@@ -22,9 +22,7 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
     if let Some(socket) = named_socket(globals)? {
         return Ok(Client::new(socket));
     }
-    let client = Client::new(launch::ensure_daemon(&paths()?).await?);
-    compare_versions(&client).await;
-    Ok(client)
+    Ok(Client::new(launch::ensure_daemon(&paths()?).await?).with_notice(other_version))
 }
 
 /// The daemon after its connection broke: it may be renewed or killed while somebody waits; the sessions do
@@ -68,16 +66,10 @@ fn socket_of(url: &str) -> Result<PathBuf, Failure> {
     }
 }
 
-/// Says it when the daemon is of another version: `ls`, `kill` and `close-all` still work.
-async fn compare_versions(client: &Client) {
-    let ours = env!("CARGO_PKG_VERSION");
-    // Whatever is wrong with the daemon, the verb itself is about to find out.
-    if let Ok(status) = client.daemon().await
-        && status.version != ours
-    {
-        let theirs = print::printable(&status.version);
-        print::complain(&format!("this is version {ours}, the daemon is {theirs}: `beadle daemon restart` renews it"));
-    }
+/// `ls`, `kill` and `close-all` still work.
+fn other_version(theirs: &str) {
+    let (ours, theirs) = (env!("CARGO_PKG_VERSION"), print::printable(theirs));
+    print::complain(&format!("this is version {ours}, the daemon is {theirs}: `beadle daemon restart` renews it"));
 }
 
 #[cfg(test)]

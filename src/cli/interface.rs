@@ -25,7 +25,7 @@ pub fn run(globals: &Globals, wanted: Wanted) -> Ended {
 }
 
 async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
-    let options = options(wanted)?;
+    let options = options(wanted);
     let client = connect::client(globals).await?;
     tui::run(client, options).await.map_err(shown)?;
     Ok(DONE)
@@ -33,7 +33,7 @@ async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
 
 /// The same supervisor, as a task of this process. When the interface ends, sessions stay with their keepers.
 async fn embedded(wanted: Wanted) -> Ended {
-    let options = options(wanted)?;
+    let options = options(wanted);
     let started = daemon::Options { embedded: true, ..daemon::Options::default() };
     let daemon = Daemon::begin(connect::paths()?, started).await.map_err(|error| match error {
         DaemonError::Running(_) => {
@@ -58,7 +58,7 @@ fn shown(error: tui::TuiError) -> Failure {
     }
 }
 
-fn options(wanted: Wanted) -> Result<tui::Options, Failure> {
+fn options(wanted: Wanted) -> tui::Options {
     // A wrong config is the daemon's to refuse; one may still look.
     let config = connect::paths().ok().and_then(|p| crate::config::load(&p, &crate::config::process_env()).ok());
     let config: Config = config.unwrap_or_default();
@@ -69,7 +69,7 @@ fn options(wanted: Wanted) -> Result<tui::Options, Failure> {
         limits: caller::limits(),
         ..StartRequest::default()
     };
-    Ok(tui::Options {
+    tui::Options {
         readonly: wanted.readonly,
         embedded: wanted.embedded,
         host: host::name(),
@@ -79,5 +79,5 @@ fn options(wanted: Wanted) -> Result<tui::Options, Failure> {
         template,
         stop: Some(host::stop_self),
         ..tui::Options::from_env()
-    })
+    }
 }

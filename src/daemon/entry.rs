@@ -70,8 +70,11 @@ impl Entry {
         let meta = dir.meta();
         let same_boot = identity.boot_id == clock::boot_id();
         let started = Duration::try_from_secs_f64(identity.started_monotonic_seconds).ok().filter(|_| same_boot);
+        let exit = dir.exit();
+        let age_at_end =
+            exit.as_ref().filter(|_| life.is_ended()).and_then(|e| clock::seconds_between(&identity.started_at, &e.at));
         Self {
-            exit: dir.exit(),
+            exit,
             members: dir.members().into_iter().filter(|_| same_boot).collect(),
             session: identity.session,
             dir,
@@ -84,7 +87,7 @@ impl Entry {
             pulse: None,
             started_at: identity.started_at,
             started,
-            age_at_end: None,
+            age_at_end,
             usage: Usage::default(),
             attached: 0,
             close: None,

@@ -22,7 +22,7 @@ use crate::config::paths::Paths;
 use crate::config::{self, Config, ConfigError};
 use crate::sys::dirs::{self, DirError};
 use crate::sys::lock::Lock;
-use crate::sys::{cgroup, fds, process, socket, spawn};
+use crate::sys::{cgroup, fds, host, process, socket, spawn};
 
 /// How a daemon is started.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +71,7 @@ pub fn main(paths: &Paths, options: &Options) -> ExitCode {
 
 fn live(paths: &Paths, options: &Options) -> Result<(), DaemonError> {
     spawn::reset_signals();
+    host::call_oneself("beadle");
     fds::raise_open_files()?;
     std::env::set_current_dir("/")?;
     let runtime =

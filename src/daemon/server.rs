@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 
 use super::handle::{Command, Handle};
 use super::sampler;
+use crate::api::client::VERSION_HEADER;
 use crate::api::record;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
@@ -130,7 +131,15 @@ pub fn routes(handle: Handle) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::map_response(signed))
         .with_state(handle)
+}
+
+/// Every answer says which version gave it.
+async fn signed(mut response: Response<Body>) -> Response<Body> {
+    let version = axum::http::HeaderValue::from_static(env!("CARGO_PKG_VERSION"));
+    response.headers_mut().insert(VERSION_HEADER, version);
+    response
 }
 
 async fn unknown(uri: axum::http::Uri) -> Refused {

@@ -22,11 +22,13 @@ use crate::api::wire::{self, Decoder, Fact, Kind, Request};
 use crate::model::session::{Cause, Exit, ExitBy, ProcId};
 use crate::sys::poll::{self, Event, Heard, Poller, Reap, Reaped, Signals};
 use crate::sys::pulse::{Beat, Pulse};
-use crate::sys::{clock, dirs, fds, process, socket, spawn};
+use crate::sys::{clock, dirs, fds, host, process, socket, spawn};
 
 const SIGNALS: u64 = u64::MAX - 1;
 const LISTENER: u64 = u64::MAX - 2;
-/// Bytes of output handled at once.
+/// Bytes of output handled at once: as much as a terminal gives in one read (Linux, about 4 KiB), and many of those when
+/// there is more.
+const SIP: usize = 4 << 10;
 const BATCH: usize = 64 << 10;
 /// Output still read after the leader has ended.
 const LAST_OUTPUT: usize = 4 << 20;
@@ -49,6 +51,7 @@ pub fn run() -> Result<(), HoldError> {
     fds::silence_stdio()?;
     spawn::become_keeper()?;
     spawn::stay_small();
+    host::call_oneself("beadle");
     let signals = Signals::new()?;
     let spec = read_spec(&birth)?;
     std::env::set_current_dir("/")?;
@@ -342,20 +345,20 @@ impl Keeper {
         while moved < most {
             let Some(agent) = &mut self.agent else { return };
             let mut buffer = std::mem::take(&mut self.buffer);
-            buffer.resize(BATCH.min(most), 0);
+            // Large only while there is much to read: most agents write little.
+            buffer.resize(if agent.pending { BATCH } else { SIP }, 0);
             let n = agent.read(&mut buffer, &self.poller);
             if n > 0 {
                 self.on_output(&buffer[..n]);
             }
-            let more = self.agent.as_ref().is_some_and(|a| a.pending);
-            // Large only while there is much to read.
-            if more {
-                self.buffer = buffer;
-            }
             moved += n;
-            if !more {
+            if !self.agent.as_ref().is_some_and(|a| a.pending) {
+                buffer.truncate(SIP);
+                buffer.shrink_to_fit();
+                self.buffer = buffer;
                 return;
             }
+            self.buffer = buffer;
         }
     }
 

@@ -24,6 +24,7 @@ mod clients;
 mod hold;
 mod recorder;
 mod screen;
+mod unseen;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU16;
 
+use super::unseen::{self, Margins};
 use crate::api::wire::ScreenFact;
 use crate::model::text;
 
@@ -37,23 +38,55 @@ impl vt100::Callbacks for Noticed {
     }
 }
 
+/// Most plain output that waits to be drawn.
+const WAITING: usize = 32 << 10;
+
 pub struct Screen {
     parser: vt100::Parser<Noticed>,
+    margins: Margins,
+    /// Plain output, drawn when somebody looks, when something else follows, or when there is enough of it.
+    waiting: Vec<u8>,
 }
 
 impl Screen {
     pub fn new(cols: u16, rows: u16) -> Self {
         let (cols, rows) = within(cols, rows);
-        Self { parser: vt100::Parser::new_with_callbacks(rows, cols, 0, Noticed::default()) }
+        let parser = vt100::Parser::new_with_callbacks(rows, cols, 0, Noticed::default());
+        Self { parser, margins: Margins::default(), waiting: Vec::new() }
     }
 
     /// Shows what the agent wrote, and returns what a terminal would answer.
     pub fn show(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.parser.process(bytes);
-        std::mem::take(&mut self.parser.callbacks_mut().answers)
+        let resting = self.margins.is_at_rest();
+        self.margins.watch(bytes);
+        if !resting || self.margins.are_set() || !bytes.iter().all(|b| unseen::is_plain(*b)) {
+            self.draw();
+            self.parser.process(bytes);
+            return std::mem::take(&mut self.parser.callbacks_mut().answers);
+        }
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= WAITING {
+            self.draw();
+        }
+        Vec::new()
+    }
+
+    /// Draws what waits.
+    fn draw(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let rows = usize::from(self.parser.screen().size().0.get());
+        let (before, after) = unseen::seen(&waiting, rows);
+        self.parser.process(before);
+        self.parser.process(after);
+        // The room is kept while a flood lasts.
+        if waiting.len() >= WAITING {
+            self.waiting = waiting;
+            self.waiting.clear();
+        }
     }
 
     pub fn resize(&mut self, cols: u16, rows: u16) {
+        self.draw();
         let (cols, rows) = within(cols, rows);
         self.parser.set_size(rows, cols);
     }
@@ -65,7 +98,8 @@ impl Screen {
     }
 
     /// Everything needed to make a terminal show this screen, with its input modes.
-    pub fn replay(&self) -> Vec<u8> {
+    pub fn replay(&mut self) -> Vec<u8> {
+        self.draw();
         let mut out = String::from("\x1b[m\x1b[r\x1b[2J\x1b[H");
         let title = &self.parser.callbacks().title;
         if !title.is_empty() {
@@ -77,7 +111,8 @@ impl Screen {
         out.into_bytes()
     }
 
-    pub fn fact(&self) -> ScreenFact {
+    pub fn fact(&mut self) -> ScreenFact {
+        self.draw();
         let screen = self.parser.screen();
         let (cols, rows) = self.size();
         let lines: Vec<String> = screen.rows(0, cols).map(|r| r.trim_end().to_string()).collect();
@@ -110,6 +145,7 @@ mod tests {
         assert_eq!(screen.show(b"ab\x1b[6n"), b"\x1b[1;3R");
         assert_eq!(screen.show(b"\x1b[c\x1b[5n"), b"\x1b[?1;2c\x1b[0n");
         assert_eq!(screen.show(b"\x1b[?6n"), b"\x1b[?1;3R");
+        assert_eq!((screen.show(b"\x1b[5"), screen.show(b"n")), (b"".to_vec(), b"\x1b[0n".to_vec()), "cut in two");
         assert_eq!(screen.show(b"\x1b[>0q plain"), b"");
     }
 

@@ -22,6 +22,12 @@ pub fn wall_at(moment: Duration) -> String {
     format_wall(jiff::Timestamp::now().checked_sub(back).unwrap_or_else(|_| jiff::Timestamp::now()))
 }
 
+/// Seconds from one wall time to another, both as [`wall`] writes them; never negative.
+pub fn seconds_between(from: &str, to: &str) -> Option<f64> {
+    let (from, to) = (from.parse::<jiff::Timestamp>().ok()?, to.parse::<jiff::Timestamp>().ok()?);
+    Some(to.duration_since(from).as_secs_f64().max(0.0))
+}
+
 fn format_wall(at: jiff::Timestamp) -> String {
     format!("{at:.3}")
 }

@@ -6,6 +6,15 @@ pub fn name() -> String {
     name.split('.').next().unwrap_or_default().to_string()
 }
 
+/// The name tools show for this process (prctl(2), `PR_SET_NAME`): it was started through a link in `/proc` and would be
+/// called after that.
+pub fn call_oneself(name: &str) {
+    if let Ok(name) = std::ffi::CString::new(name) {
+        // A name is only for people.
+        let _ = rustix::thread::set_name(&name);
+    }
+}
+
 /// Stops this process as `Ctrl-Z` at its terminal would; comes back when it is continued. The shell's whole job stops: its process
 /// group.
 pub fn stop_self() {
