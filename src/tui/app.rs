@@ -69,6 +69,13 @@ pub struct Closing {
     pub since: Duration,
 }
 
+/// The session that was asked for with `Enter` and is not there yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attaching {
+    pub name: String,
+    pub since: Duration,
+}
+
 /// The state of the interface.
 pub struct App {
     pub options: Arc<Options>,
@@ -97,6 +104,8 @@ pub struct App {
     /// A session just started: the cursor goes there when it appears.
     pub awaited: Option<String>,
     pub mode: Mode,
+    /// What is typed meanwhile is meant for that session, not for the table.
+    pub attaching: Option<Attaching>,
     pub notice: Option<Notice>,
     pub closing: Vec<Closing>,
     pub tickets: u64,
@@ -132,6 +141,7 @@ impl App {
             fresh: BTreeMap::new(),
             awaited: None,
             mode: Mode::Table,
+            attaching: None,
             notice: None,
             closing: Vec::new(),
             tickets: 0,

@@ -3,13 +3,15 @@
 //! Only here the clock is read and the terminal owned. Input is drawn at once, data at most once per 16 ms.
 
 use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use crossterm::event::{Event, EventStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
@@ -26,6 +28,9 @@ use crate::api::client::Client;
 
 /// The shortest time between two frames that only data asked for.
 const FRAME: Duration = Duration::from_millis(16);
+
+/// How long a reader that was taken down may take to let go of the terminal.
+const READ_AHEAD: Duration = Duration::from_millis(2);
 
 /// Everything the loop owns.
 pub struct Stage {
@@ -183,7 +188,7 @@ impl Stage {
             {
                 return Ok(Flow::End);
             }
-            match next_event(&mut self.events).now_or_never() {
+            match waiting_event(&mut self.events).await {
                 Some(next) => event = next,
                 None => break,
             }
@@ -224,8 +229,9 @@ impl Stage {
             detach_key: self.app.options.detach_key.clone(),
             name: name.clone(),
         };
-        // Whoever is attached reads the keys.
+        // Whoever is attached reads the keys; what was read ahead of that must not wait here and act on the table later.
         self.events = None;
+        while crossterm::event::poll(READ_AHEAD).unwrap_or(false) && crossterm::event::read().is_ok() {}
         self.terminal.lend();
         let result = tokio::select! {
             result = attach::attach(Path::new(socket), &options) => Some(result),
@@ -272,6 +278,19 @@ async fn next_event(events: &mut Option<EventStream>) -> Option<std::io::Result<
         Some(events) => events.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// An event that is there already.
+///
+/// Asked with the waker of the loop: the stream keeps the waker it was last left pending with, and one that does nothing
+/// (`now_or_never`) would leave the next key lying until something else wakes the loop.
+async fn waiting_event(events: &mut Option<EventStream>) -> Option<Option<std::io::Result<Event>>> {
+    let stream = events.as_mut()?;
+    poll_fn(|cx| match stream.poll_next_unpin(cx) {
+        Poll::Ready(event) => Poll::Ready(Some(event)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn size() -> (u16, u16) {

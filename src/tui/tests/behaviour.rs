@@ -246,14 +246,38 @@ fn only_managed_sessions_are_attached_to() {
     assert_eq!(play.effects(), []);
     play.keys("g").press(KeyCode::Enter);
     assert_eq!(play.effects(), [Effect::FindKeeper { id: "k3f9q2".into(), name: "data-backfill".into() }]);
-    let found = |socket| Msg::KeeperFound { name: "a".into(), socket: Ok(socket) };
+    let found = |socket| Msg::KeeperFound { name: "data-backfill".into(), socket: Ok(socket) };
     play.tell(found(Some("/run/k".into())));
-    assert_eq!(play.effects(), [Effect::Attach { socket: "/run/k".into(), name: "a".into() }]);
-    play.keys("?").tell(found(Some("/run/k".into()))).press(KeyCode::Esc);
-    assert_eq!(play.effects(), [], "who has gone elsewhere is left there");
+    assert_eq!(play.effects(), [Effect::Attach { socket: "/run/k".into(), name: "data-backfill".into() }]);
     let exit = Exit { code: Some(3), signal: None, at: String::new(), by: ExitBy::Itself, reason: String::new() };
     play.tell(Msg::AttachEnded { name: "a".into(), left: Ok(Left::Ended(Some(exit))) });
     assert_eq!(play.app.notice.as_ref().unwrap().text, "a ended with status 3");
+}
+
+#[test]
+fn keys_typed_ahead_of_a_session_do_nothing_to_the_table() {
+    let mut play = Play::busy(80, 24);
+    play.press(KeyCode::Enter).effects();
+    play.keys("xyCyq").press(KeyCode::Enter);
+    assert_eq!((play.effects(), &play.app.mode), (vec![], &Mode::Table));
+    play.after(1.0);
+    assert!(play.screen().contains("attaching to data-backfill"));
+    let found = Msg::KeeperFound { name: "data-backfill".into(), socket: Ok(Some("/run/k".into())) };
+    play.tell(found).keys("xy");
+    assert_eq!(play.effects(), [Effect::Attach { socket: "/run/k".into(), name: "data-backfill".into() }]);
+    play.tell(Msg::AttachEnded { name: "data-backfill".into(), left: Ok(Left::Detached) }).keys("x");
+    assert!(matches!(play.app.mode, Mode::Confirm(_)));
+}
+
+#[test]
+fn escape_stays_at_the_table_however_late_the_keeper_is_found() {
+    let mut play = Play::busy(80, 24);
+    play.press(KeyCode::Enter).press(KeyCode::Esc);
+    play.effects();
+    play.tell(Msg::KeeperFound { name: "data-backfill".into(), socket: Ok(Some("/run/k".into())) });
+    assert_eq!(play.effects(), []);
+    play.keys("?");
+    assert_eq!(play.app.mode, Mode::Help { scroll: 0 });
 }
 
 #[test]

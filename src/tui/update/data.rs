@@ -166,17 +166,21 @@ fn typed(app: &mut App, answer: Answer<String>) {
 }
 
 fn keeper_found(app: &mut App, name: String, socket: Answer<Option<String>>) -> Vec<Effect> {
+    // Whoever has thought better of it is not taken there.
+    if app.attaching.as_ref().is_none_or(|wanted| wanted.name != name) {
+        return Vec::new();
+    }
     match socket {
-        // Somebody who has opened something else meanwhile is not torn away from it.
-        Ok(Some(socket)) if app.mode == Mode::Table => return vec![Effect::Attach { socket, name }],
-        Ok(Some(_)) => {}
+        Ok(Some(socket)) => return vec![Effect::Attach { socket, name }],
         Ok(None) => app.complain(format!("{name} has no keeper to attach to")),
         Err(why) => app.complain(why),
     }
+    app.attaching = None;
     Vec::new()
 }
 
 fn attach_ended(app: &mut App, name: &str, left: Answer<Left>) {
+    app.attaching = None;
     app.preview.expire();
     match left {
         Ok(Left::Detached) => app.say(format!("detached from {name}")),

@@ -1,8 +1,8 @@
 //! Keys on the table.
 
-use crossterm::event::KeyEvent;
+use crossterm::event::{KeyCode, KeyEvent};
 
-use super::super::app::{App, Mode};
+use super::super::app::{App, Attaching, Mode};
 use super::super::confirm::{Confirm, Question};
 use super::super::form::Form;
 use super::super::keymap::{self, Action, Binding};
@@ -70,7 +70,17 @@ fn attach(app: &mut App) -> Vec<Effect> {
         app.complain(text);
         return Vec::new();
     }
-    vec![Effect::FindKeeper { id: row.id().into(), name: row.name.clone() }]
+    let (id, name) = (row.id().to_string(), row.name.clone());
+    app.attaching = Some(Attaching { name: name.clone(), since: app.now });
+    vec![Effect::FindKeeper { id, name }]
+}
+
+/// Takes a key between `Enter` and the session's own screen: typed ahead for the session, so it means nothing here.
+/// `Esc` stays at the table.
+pub fn pressed_ahead(app: &mut App, key: KeyEvent) {
+    if key.code == KeyCode::Esc {
+        app.attaching = None;
+    }
 }
 
 fn type_line(app: &mut App) {

@@ -46,6 +46,10 @@ fn pressed(app: &mut App, key: crossterm::event::KeyEvent) -> Vec<Effect> {
     if key.kind == crossterm::event::KeyEventKind::Release {
         return Vec::new();
     }
+    if app.attaching.is_some() {
+        keys::pressed_ahead(app, key);
+        return Vec::new();
+    }
     app.notice = None;
     match app.mode {
         Mode::Table => keys::pressed(app, key),
@@ -65,7 +69,7 @@ fn ticked(app: &mut App) {
     let had = app.fresh.len();
     app.fresh.retain(|_, until| now < *until);
     let is_notice_over = app.notice.take_if(|notice| now >= notice.until).is_some();
-    let is_counting = !app.closing.is_empty() || app.stale_for().is_some();
+    let is_counting = !app.closing.is_empty() || app.attaching.is_some() || app.stale_for().is_some();
     app.is_dirty |= had != app.fresh.len() || is_notice_over || is_counting || has_aged(app);
 }
 

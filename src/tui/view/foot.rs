@@ -1,5 +1,7 @@
 //! The last line: the keys that act now; or the line being typed; or what was just said.
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line as TextLine, Span};
@@ -10,6 +12,9 @@ use super::super::keymap::{Action, BINDINGS};
 use super::super::line::Line;
 use super::paint;
 use crate::model::session::{Origin, State};
+
+/// An attachment that takes this long is spoken of.
+const SLOW: Duration = Duration::from_millis(500);
 
 /// Draws it; where the cursor stands, if something is typed here.
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
@@ -26,11 +31,15 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
             Some(draw_line(app, &prompt, line, "Enter types it   Esc leaves ", area, buffer))
         }
         Mode::Table | Mode::Confirm(_) | Mode::Form(_) | Mode::Help { .. } | Mode::Report { .. } => {
-            match &app.notice {
-                Some(notice) => draw_notice(app, notice, area, buffer),
+            match (&app.attaching, &app.notice) {
+                (Some(wanted), _) if app.now.saturating_sub(wanted.since) >= SLOW => {
+                    let text = format!(" attaching to {} …  Esc stays here", format::cut(&wanted.name, 24));
+                    paint::line(buffer, area, &TextLine::styled(text, app.theme.text));
+                }
+                (_, Some(notice)) => draw_notice(app, notice, area, buffer),
                 // Keys of the table do nothing while something lies above it.
-                None if app.mode == Mode::Table => draw_keys(app, area, buffer),
-                None => {}
+                (_, None) if app.mode == Mode::Table => draw_keys(app, area, buffer),
+                (_, None) => {}
             }
             None
         }
