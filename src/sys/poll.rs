@@ -152,18 +152,23 @@ pub enum Reap {
 
 /// Reaps one ended child, without waiting.
 pub fn reap() -> Reap {
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     loop {
-        return match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => {
-                Reap::One(Reaped { pid: pid.as_raw(), code: Some(code), signal: None })
+        let mut status = 0;
+        // SAFETY: writes one number. By hand, because real-time signals (34 to 64) are no `Signal` of nix, and a child
+        // that died of one is reaped all the same.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+        return match pid {
+            0 => Reap::Nothing,
+            -1 if Errno::last() == Errno::EINTR => continue,
+            -1 if Errno::last() == Errno::ECHILD => Reap::NoChildren,
+            -1 => Reap::Nothing,
+            pid if libc::WIFEXITED(status) => {
+                Reap::One(Reaped { pid, code: Some(libc::WEXITSTATUS(status)), signal: None })
             }
-            Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                Reap::One(Reaped { pid: pid.as_raw(), code: None, signal: Some(signal as i32) })
+            pid if libc::WIFSIGNALED(status) => {
+                Reap::One(Reaped { pid, code: None, signal: Some(libc::WTERMSIG(status)) })
             }
-            Ok(WaitStatus::StillAlive) => Reap::Nothing,
-            Ok(_) | Err(Errno::EINTR) => continue,
-            Err(_) => Reap::NoChildren,
+            _ => continue,
         };
     }
 }
