@@ -82,10 +82,11 @@ fn live(paths: &Paths, options: &Options) -> Result<(), DaemonError> {
             announce(paths);
         }
         daemon.serve().await
-    })?;
-    // Threads that hang in the kernel are not waited for.
+    });
+    // Threads that hang in the kernel, or still wait for a grace to be over, are not waited for: an error must not
+    // get past this either.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    match again {
+    match again? {
         None => Ok(()),
         Some(kept) => Err(kept.execute(options.auto).into()),
     }
