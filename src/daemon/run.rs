@@ -386,13 +386,13 @@ fn bind(paths: &Paths) -> Result<UnixListener, DaemonError> {
     dirs::ensure_private(&paths.runtime)?;
     dirs::ensure_private(&paths.keepers())?;
     let path = paths.socket();
-    let failed = |what, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| DaemonError::File { what, path, source }
-    };
-    let listener = socket::bind(&path).map_err(failed("listen on", &path))?;
+    let failed = |source| DaemonError::File { what: "listen on", path: path.clone(), source };
+    let listener = socket::bind(&path).map_err(failed)?;
     let address = paths.address();
-    dirs::write_whole(&address, path.as_os_str().as_encoded_bytes()).map_err(failed("write", &address))?;
+    if let Err(error) = dirs::write_whole(&address, path.as_os_str().as_encoded_bytes()) {
+        // A full disk, mostly, where a daemon is needed all the same: clients look in the usual place too.
+        warn!(%error, "failed to write {}", address.display());
+    }
     Ok(listener)
 }
 
