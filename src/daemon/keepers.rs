@@ -149,10 +149,11 @@ impl Supervisor {
     pub(super) fn connect(&mut self, id: &str, shaken: super::link::Shaken) {
         let keeper = shaken.hello.keeper;
         let (inputs, session) = (self.inputs.clone(), id.to_string());
-        let opened = Link::open(shaken, move |what| {
+        let deliver = move |what| {
             // A supervisor that has ended hears nobody.
             let _ = inputs.send(Input::Keeper { id: session.clone(), keeper, what });
-        });
+        };
+        let opened = Link::open(shaken, deliver.clone());
         let Some(entry) = self.entries.get_mut(id) else { return };
         match opened {
             Ok((link, hello, pulse)) => {
@@ -163,7 +164,11 @@ impl Supervisor {
                 entry.exit = hello.exit.or_else(|| entry.exit.take());
                 entry.life.apply(Event::KeeperAnswered);
             }
-            Err(error) => warn!(session = %id, %error, "failed to talk to its keeper"),
+            Err(error) => {
+                warn!(session = %id, %error, "failed to talk to its keeper");
+                // A command that ended at once takes its keeper along before we could subscribe: what it wrote down counts.
+                deliver(Delivered::Lost);
+            }
         }
     }
 
