@@ -91,10 +91,6 @@ impl Running {
         Self { child, out, err, what }
     }
 
-    pub fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).unwrap()
-    }
-
     /// Ends it; it is our own child and not yet reaped, so the pid is its own.
     pub fn end(&mut self) {
         // Over already: fine.
@@ -443,6 +439,13 @@ impl Arena {
         command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&at);
         assert!(command.status().unwrap().success());
         self.mounts.lock().unwrap().push(at);
+    }
+
+    /// Changes the options of such a file system.
+    pub fn make_room(&self, below: &str, options: &str) {
+        let mut command = Command::new("mount");
+        command.args(["-o", &format!("remount,{options}")]).arg(self.path(below));
+        assert!(command.status().unwrap().success());
     }
 
     // ---- the end
