@@ -150,21 +150,21 @@ pub enum Reap {
     NoChildren,
 }
 
-/// Reaps one ended child, without waiting.
+/// Reaps one ended child, without waiting. By raw status: a real-time signal ends a process like any other, and has no
+/// name in nix.
 pub fn reap() -> Reap {
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    use rustix::process::{WaitOptions, wait};
     loop {
-        return match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) => {
-                Reap::One(Reaped { pid: pid.as_raw(), code: Some(code), signal: None })
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if status.exited() || status.signaled() => {
+                let pid = pid.as_raw_nonzero().get();
+                return Reap::One(Reaped { pid, code: status.exit_status(), signal: status.terminating_signal() });
             }
-            Ok(WaitStatus::Signaled(pid, signal, _)) => {
-                Reap::One(Reaped { pid: pid.as_raw(), code: None, signal: Some(signal as i32) })
-            }
-            Ok(WaitStatus::StillAlive) => Reap::Nothing,
-            Ok(_) | Err(Errno::EINTR) => continue,
-            Err(_) => Reap::NoChildren,
-        };
+            Ok(None) => return Reap::Nothing,
+            // Stopped or continued: not asked for.
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Reap::NoChildren,
+        }
     }
 }
 
