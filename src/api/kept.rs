@@ -97,6 +97,11 @@ impl Dir {
         &self.0
     }
 
+    /// It is not there; one that cannot be looked at may be.
+    pub fn is_gone(&self) -> bool {
+        matches!(std::fs::symlink_metadata(&self.0), Err(e) if e.kind() == io::ErrorKind::NotFound)
+    }
+
     pub fn identity(&self) -> Option<Identity> {
         read_json(&self.0.join("identity.json"))
     }

@@ -294,7 +294,8 @@ impl Keeper {
 
     fn store(&mut self) {
         if let Some(exit) = &self.exit {
-            self.stored = self.dir.write_exit(exit).is_ok();
+            // Where somebody removed the directory nobody will ever read it.
+            self.stored = self.dir.write_exit(exit).is_ok() || self.dir.is_gone();
         }
     }
 
