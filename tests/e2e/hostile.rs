@@ -64,7 +64,7 @@ fn a_title_a_file_name_and_a_process_name_with_escape_sequences_do_not_reach_the
     );
     let id = arena.session(&["--", &script]);
     until("it has spoken", || arena.recorded(&id).0.ends_with(b"up\r\n"));
-    assert_eq!(arena.show(&id)["leader_pid"].is_i64(), true);
+    assert!(arena.show(&id)["leader_pid"].is_i64());
     everything_shown_is_harmless(&arena, &id);
     assert_eq!(arena.agents(), []);
 }

@@ -409,12 +409,6 @@ impl Arena {
         self.kill(self.daemon());
     }
 
-    #[track_caller]
-    pub fn pid(&self, value: &Value) -> ProcId {
-        let pid = i32::try_from(value.as_i64().unwrap_or_else(|| panic!("no pid but {value}"))).unwrap();
-        process::identity(pid).unwrap_or_else(|| panic!("{pid} is not alive"))
-    }
-
     // ---- files
 
     pub fn log(&self) -> String {
@@ -503,6 +497,13 @@ impl Drop for Arena {
             let _ = Command::new("umount").arg("-l").arg(at).status();
         }
     }
+}
+
+/// The identity behind a pid that beadle told.
+#[track_caller]
+pub fn pid_of(value: &Value) -> ProcId {
+    let pid = i32::try_from(value.as_i64().unwrap_or_else(|| panic!("no pid but {value}"))).unwrap();
+    process::identity(pid).unwrap_or_else(|| panic!("{pid} is not alive"))
 }
 
 pub fn is_root() -> bool {
