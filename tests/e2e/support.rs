@@ -470,9 +470,15 @@ impl Arena {
         let own = own.lines().find_map(|l| l.strip_prefix("0::/")).unwrap_or_default().to_string();
         for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
             let home = Path::new(root).join(&own).join(format!("beadle-{}", instance.trim()));
-            let inside = std::fs::read_dir(&home).into_iter().flatten().flatten();
-            inside.filter(|e| e.path().is_dir()).for_each(|e| drop(std::fs::remove_dir(e.path())));
-            drop(std::fs::remove_dir(home));
+            let end = Instant::now() + Duration::from_secs(1);
+            // Busy for a moment after the last process inside was killed.
+            while home.exists() && Instant::now() < end {
+                let inside = std::fs::read_dir(&home).into_iter().flatten().flatten();
+                inside.filter(|e| e.path().is_dir()).for_each(|e| drop(std::fs::remove_dir(e.path())));
+                if std::fs::remove_dir(&home).is_err() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
         }
     }
 
