@@ -138,6 +138,11 @@ impl Dir {
         kept
     }
 
+    /// It is not there; one that cannot be looked at may be.
+    pub fn is_gone(&self) -> bool {
+        matches!(std::fs::symlink_metadata(&self.0), Err(e) if e.kind() == io::ErrorKind::NotFound)
+    }
+
     /// True when no keeper ever wrote here.
     pub fn is_unborn(&self) -> bool {
         std::fs::metadata(self.journal()).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)

@@ -82,10 +82,11 @@ fn live(paths: &Paths, options: &Options) -> Result<(), DaemonError> {
             announce(paths);
         }
         daemon.serve().await
-    })?;
-    // Threads that hang in the kernel are not waited for.
+    });
+    // Threads that hang in the kernel, or still wait for a grace to be over, are not waited for: an error must not
+    // get past this either.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    match again {
+    match again? {
         None => Ok(()),
         Some(kept) => Err(kept.execute(options.auto).into()),
     }
@@ -377,13 +378,13 @@ fn bind(paths: &Paths) -> Result<UnixListener, DaemonError> {
     dirs::ensure_private(&paths.runtime)?;
     dirs::ensure_private(&paths.keepers())?;
     let path = paths.socket();
-    let failed = |what, path: &Path| {
-        let path = path.to_path_buf();
-        move |source| DaemonError::File { what, path, source }
-    };
-    let listener = socket::bind(&path).map_err(failed("listen on", &path))?;
+    let failed = |source| DaemonError::File { what: "listen on", path: path.clone(), source };
+    let listener = socket::bind(&path).map_err(failed)?;
     let address = paths.address();
-    dirs::write_whole(&address, path.as_os_str().as_encoded_bytes()).map_err(failed("write", &address))?;
+    if let Err(error) = dirs::write_whole(&address, path.as_os_str().as_encoded_bytes()) {
+        // A full disk, mostly, where a daemon is needed all the same: clients look in the usual place too.
+        warn!(%error, "failed to write {}", address.display());
+    }
     Ok(listener)
 }
 

@@ -179,7 +179,9 @@ impl Client {
     /// Writes what the connection takes and watches it for more.
     pub fn flush(&mut self, token: u64, poller: &Poller) -> io::Result<()> {
         self.write_queue()?;
-        let waiting = !self.queue.is_empty();
+        // One that lags waits for room even with nothing in its queue: then it is due a whole screen.
+        let lagging = matches!(self.role, Role::Terminal { lagging: true, .. });
+        let waiting = lagging || !self.queue.is_empty();
         if waiting != self.watched_for_write {
             self.watched_for_write = waiting;
             poller.change(&self.stream, token, if waiting { poll::BOTH } else { poll::READ })?;
@@ -233,5 +235,24 @@ impl Client {
             }
         }
         Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_lost_its_whole_queue_is_told_when_there_is_room_again() {
+        let poller = Poller::new().unwrap();
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let mut clients = Clients::default();
+        let token = clients.welcome(ours, &poller).unwrap();
+        clients.get_mut(token).unwrap().role = Role::Terminal { read_only: false, lagging: false };
+        clients.output(&vec![b'x'; LAG + 1], &poller);
+        let mut events = Vec::new();
+        poller.wait(&mut events, Some(std::time::Duration::from_secs(5))).unwrap();
+        assert!(events.iter().any(|e| e.token == token && e.writable));
+        assert!(clients.get_mut(token).unwrap().has_caught_up());
     }
 }

@@ -108,7 +108,6 @@ struct Keeper {
     born: Duration,
     started_at: String,
     cause: Option<Cause>,
-    identity: Option<Identity>,
     exit: Option<Exit>,
     stored: bool,
     /// A restart is coming: an empty tree is not the end.
@@ -143,7 +142,6 @@ impl Keeper {
             born: clock::monotonic(),
             started_at: clock::wall(),
             cause: None,
-            identity: None,
             exit: None,
             stored: false,
             staying: false,
@@ -195,7 +193,6 @@ impl Keeper {
         newborn.watch(&self.poller).map_err(StartError::Terminal)?;
         self.agent = Some(newborn.release()?);
         self.leader_lives = true;
-        self.identity = Some(identity);
         Ok(leader)
     }
 
@@ -300,16 +297,10 @@ impl Keeper {
     }
 
     fn store(&mut self) {
-        let Some(exit) = &self.exit else { return };
-        let gone = |e: &io::Error| e.kind() == io::ErrorKind::NotFound;
-        self.stored = match self.dir.write_exit(exit) {
-            // Somebody removed the directory of a session that lives: it is made again, with who it is.
-            Err(error) if gone(&error) => self.identity.as_ref().is_some_and(|identity| {
-                dirs::ensure_private(self.dir.path()).is_ok()
-                    && self.dir.write_identity(identity).and_then(|()| self.dir.write_exit(exit)).is_ok()
-            }),
-            written => written.is_ok(),
-        };
+        if let Some(exit) = &self.exit {
+            // Where somebody removed the directory nobody will ever read it.
+            self.stored = self.dir.write_exit(exit).is_ok() || self.dir.is_gone();
+        }
     }
 
     fn on_empty(&mut self) {

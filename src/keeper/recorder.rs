@@ -95,6 +95,12 @@ impl Recorder {
     pub fn finish(&mut self) {
         let mut queue = self.shared.lock();
         queue.ending = true;
+        let lost = std::mem::take(&mut queue.lost);
+        if lost > 0 {
+            // No output comes that would bring the gap along.
+            record::push_gap(&mut queue.frames, 0, lost);
+            queue.output += lost;
+        }
         self.shared.changed.notify_one();
         if self.writer.is_some() {
             return;
@@ -265,6 +271,21 @@ mod tests {
         let chunk = record::since(&dir, 0).unwrap();
         assert_eq!(chunk.next, 100 * 4096);
         assert_eq!(chunk.missing + chunk.bytes.len() as u64, 100 * 4096);
+    }
+
+    #[test]
+    fn what_was_lost_at_the_very_end_is_missing_too() {
+        let (tmp, dir, mut recorder) = recorder(8 << 20);
+        let away = tmp.path().with_extension("away");
+        std::fs::rename(tmp.path(), &away).unwrap();
+        recorder.output(1, b"lost");
+        while recorder.shared.lock().lost == 0 {
+            std::thread::yield_now();
+        }
+        std::fs::rename(&away, tmp.path()).unwrap();
+        recorder.finish();
+        let chunk = record::since(&dir, 0).unwrap();
+        assert_eq!((chunk.bytes.as_slice(), chunk.missing, chunk.next), (&b""[..], 4, 4));
     }
 
     #[test]

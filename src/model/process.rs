@@ -148,6 +148,8 @@ impl Table {
                 led.entry(p.sid).or_default().push(p.id.pid);
             }
         }
+        // By age, mostly: a tree that is shown twice is shown alike.
+        children.values_mut().for_each(|pids| pids.sort_unstable());
         Self { by_pid, children, led }
     }
 

@@ -11,7 +11,7 @@
 //!     ▼
 //!   Kill ──── KILL each; set empty ─────────────────► Done (forced)
 //!     │  newcomers: back to Freeze (a round)
-//!     └ 20 rounds or 2 s of force ──────────────────► Done (survivors)
+//!     └ 20 rounds or 2 s, and all were killed ──────► Done (survivors)
 //! ```
 //!
 //! Nothing loops on what cannot die: a process in `D`, or of another owner, is a survivor.
@@ -125,15 +125,27 @@ struct Told {
 pub struct Plan {
     manner: Manner,
     phase: Phase,
-    /// When force began.
-    forced_at: Option<Duration>,
+    /// When the first was asked to end: the grace runs from here, not from a search that took its time.
+    asked_at: Option<Duration>,
+    /// When the first was killed.
+    killed_at: Option<Duration>,
+    /// Time and rounds are over, and those who came last have been killed as well.
+    last_round: bool,
     told: BTreeMap<ProcId, Told>,
     hurried: bool,
 }
 
 impl Plan {
     pub fn new(manner: Manner) -> Self {
-        Self { manner, phase: Phase::Soft, forced_at: None, told: BTreeMap::new(), hurried: false }
+        Self {
+            manner,
+            phase: Phase::Soft,
+            asked_at: None,
+            killed_at: None,
+            last_round: false,
+            told: BTreeMap::new(),
+            hurried: false,
+        }
     }
 
     /// The grace is over now.
@@ -168,25 +180,26 @@ impl Plan {
     pub fn without_cgroup(&mut self) {
         self.manner.cgroup = false;
         if let Phase::Kill { round } = self.phase {
-            self.phase = Phase::Freeze { since: self.forced_at.unwrap_or_default(), round };
+            self.phase = Phase::Freeze { since: self.killed_at.unwrap_or_default(), round };
         }
     }
 
     /// `seen` is every live member at `now`.
     pub fn step(&mut self, now: Duration, seen: &[Seen]) -> (Vec<Order>, Next) {
         let mut orders = Vec::new();
+        let grace_until = self.asked_at.unwrap_or(now) + self.manner.grace;
         let next = loop {
             match self.phase {
                 Phase::Done(ending) => break Next::Done(ending),
                 _ if seen.is_empty() => self.phase = Phase::Done(self.ending_when_empty()),
                 _ if self.only_refused(seen) => self.phase = Phase::Done(Ending::Survivors),
-                Phase::Soft if self.hurried || now >= self.manner.grace => {
-                    self.forced_at = Some(now);
+                Phase::Soft if self.hurried || now >= grace_until => {
                     self.phase = Phase::Freeze { since: now, round: 0 };
                 }
                 Phase::Soft => {
                     self.ask(seen, &mut orders);
-                    break Next::AllGoneOr(self.manner.grace);
+                    self.asked_at.get_or_insert(now);
+                    break Next::AllGoneOr(grace_until);
                 }
                 Phase::Freeze { since, round } => {
                     if !self.freeze(now.saturating_sub(since), round, seen, &mut orders) {
@@ -258,14 +271,18 @@ impl Plan {
 
     /// `None` when the phase changed.
     fn kill(&mut self, now: Duration, round: u32, seen: &[Seen], orders: &mut Vec<Order>) -> Option<Next> {
-        let for_long = now.saturating_sub(self.forced_at.unwrap_or(now));
-        if round >= ROUNDS || for_long >= FORCE {
+        let for_long = self.killed_at.map_or(Duration::ZERO, |at| now.saturating_sub(at));
+        let is_over = round >= ROUNDS || for_long >= FORCE;
+        // Nobody is called a survivor who was not killed: on a busy machine one pass may take longer than all of this.
+        let is_unharmed = |told: Option<&Told>| told.is_none_or(|t| !t.to_die);
+        let any_unharmed = seen.iter().any(|s| is_unharmed(self.told.get(&s.id)));
+        if is_over && (std::mem::replace(&mut self.last_round, true) || !any_unharmed) {
             self.phase = Phase::Done(Ending::Survivors);
             return None;
         }
         let any_killed = self.told.values().any(|t| t.to_die);
         let is_new = |told: Option<&Told>| told.is_none_or(|t| !t.to_stop && !t.to_die);
-        if any_killed && seen.iter().any(|s| is_new(self.told.get(&s.id))) {
+        if !is_over && any_killed && seen.iter().any(|s| is_new(self.told.get(&s.id))) {
             self.phase = Phase::Freeze { since: now, round: round + 1 };
             return None;
         }
@@ -275,7 +292,8 @@ impl Plan {
                 orders.push(Order::Signal(s.id, Signal::Kill));
             }
         }
-        Some(Next::AllGoneOr(now + FORCE.saturating_sub(for_long).min(Duration::from_millis(20))))
+        self.killed_at.get_or_insert(now);
+        Some(Next::AllGoneOr(now + Duration::from_millis(20)))
     }
 }
 
@@ -352,6 +370,23 @@ mod tests {
             }
             assert!(now <= MS(3000));
         }
+    }
+
+    #[test]
+    fn a_slow_machine_takes_nobodys_grace_and_calls_nobody_a_survivor_unharmed() {
+        let mut plan = Plan::new(MANNER);
+        let (orders, next) = plan.step(MS(9000), &[seen(9, b'S')]);
+        assert_eq!(signals(&orders)[0], (9, Signal::Term), "asked first, however long the search took");
+        assert_eq!(next, Next::AllGoneOr(MS(14_000)));
+        let (orders, _) = plan.step(MS(20_000), &[seen(9, b'S')]);
+        assert_eq!(signals(&orders), [(9, Signal::Stop)]);
+        let (orders, _) = plan.step(MS(30_000), &[seen(9, b'S')]);
+        assert_eq!(signals(&orders), [(9, Signal::Kill)]);
+        assert_eq!(plan.step(MS(30_020), &[seen(9, b'S')]).0, []);
+        let (orders, next) = plan.step(MS(40_000), &[seen(9, b'D'), seen(10, b'S')]);
+        assert_eq!(signals(&orders), [(10, Signal::Kill)], "who came in the last pass is killed too");
+        assert!(matches!(next, Next::AllGoneOr(_)));
+        assert_eq!(plan.step(MS(40_020), &[seen(9, b'D')]).1, Next::Done(Ending::Survivors));
     }
 
     #[test]

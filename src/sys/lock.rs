@@ -42,9 +42,11 @@ impl Lock {
     }
 
     fn name(&mut self, holder: ProcId) -> io::Result<()> {
-        self.file.set_len(0)?;
+        // Always as long, and in place: that works on a full disk too.
         self.file.rewind()?;
-        writeln!(self.file, "{} {}", holder.pid, holder.start)
+        writeln!(self.file, "{:<10} {:<20}", holder.pid, holder.start)?;
+        let length = self.file.stream_position()?;
+        self.file.set_len(length)
     }
 
     /// Keeps the lock across execve(2): the descriptor's number for the next program.
@@ -90,8 +92,8 @@ pub fn holder(path: &Path) -> io::Result<Holder> {
 }
 
 fn parse(text: &str) -> Option<ProcId> {
-    let (pid, start) = text.trim().split_once(' ')?;
-    Some(ProcId { pid: pid.parse().ok()?, start: start.parse().ok()? })
+    let mut words = text.split_ascii_whitespace();
+    Some(ProcId { pid: words.next()?.parse().ok()?, start: words.next()?.parse().ok()? })
 }
 
 fn open(path: &Path) -> io::Result<File> {

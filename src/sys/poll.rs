@@ -150,26 +150,21 @@ pub enum Reap {
     NoChildren,
 }
 
-/// Reaps one ended child, without waiting.
+/// Reaps one ended child, without waiting. By raw status: a real-time signal ends a process like any other, and has no
+/// name in nix.
 pub fn reap() -> Reap {
+    use rustix::process::{WaitOptions, wait};
     loop {
-        let mut status = 0;
-        // SAFETY: writes one number. By hand, because real-time signals (34 to 64) are no `Signal` of nix, and a child
-        // that died of one is reaped all the same.
-        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
-        return match pid {
-            0 => Reap::Nothing,
-            -1 if Errno::last() == Errno::EINTR => continue,
-            -1 if Errno::last() == Errno::ECHILD => Reap::NoChildren,
-            -1 => Reap::Nothing,
-            pid if libc::WIFEXITED(status) => {
-                Reap::One(Reaped { pid, code: Some(libc::WEXITSTATUS(status)), signal: None })
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if status.exited() || status.signaled() => {
+                let pid = pid.as_raw_nonzero().get();
+                return Reap::One(Reaped { pid, code: status.exit_status(), signal: status.terminating_signal() });
             }
-            pid if libc::WIFSIGNALED(status) => {
-                Reap::One(Reaped { pid, code: None, signal: Some(libc::WTERMSIG(status)) })
-            }
-            _ => continue,
-        };
+            Ok(None) => return Reap::Nothing,
+            // Stopped or continued: not asked for.
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Reap::NoChildren,
+        }
     }
 }
 

@@ -27,7 +27,7 @@ fn a_full_disk_does_not_hold_up_an_agent_and_its_exit_is_known_afterwards() {
     let refused = arena.run(&["run", "--", "sleep", "600"]);
     assert_ne!(refused.status, 0, "{refused:?}");
     assert_eq!(arena.agents(), []);
-    std::fs::remove_file(&ballast).unwrap();
+    arena.make_room("state", "size=16m");
     until("the keepers have gone", || arena.keepers().is_empty());
     arena.kill_daemon();
     assert_eq!(arena.show(&id)["exit"]["code"], 9);

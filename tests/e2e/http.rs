@@ -189,7 +189,7 @@ fn a_client_that_sends_half_a_request_stops_nobody() {
 fn garbage_and_oversized_requests_are_refused_and_the_daemon_lives() {
     let arena = started();
     let pid = arena.daemon();
-    for garbage in [&b"\x00\xff\xfe garbage\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", &[b'A'; 70_000]] {
+    for garbage in [&b"\x00\xff\xfe garbage\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", &vec![b'A'; 70_000]] {
         let mut stream = UnixStream::connect(arena.socket()).unwrap();
         // It may hang up before everything is written.
         let _ = stream.write_all(garbage);

@@ -196,6 +196,17 @@ fn exit_statuses_and_signals_are_told_as_they_were() {
 }
 
 #[test]
+fn a_command_that_ends_at_once_has_ended() {
+    let arena = Arena::new();
+    let ids: Vec<String> = (0..25).map(|_| arena.session(&["--", "true"])).collect();
+    for id in &ids {
+        assert_eq!(arena.run(&["wait", id, "--timeout", "20s"]).status, 0, "{id}");
+        assert_eq!(arena.log().matches(&format!("ended session={id} ")).count(), 1);
+    }
+    until("no keeper is left", || arena.keepers().is_empty());
+}
+
+#[test]
 fn a_session_is_found_by_id_prefix_name_and_glob() {
     let arena = Arena::new();
     let a = arena.sh("front-a", "exec sleep 600");

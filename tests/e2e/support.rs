@@ -91,10 +91,6 @@ impl Running {
         Self { child, out, err, what }
     }
 
-    pub fn pid(&self) -> i32 {
-        i32::try_from(self.child.id()).unwrap()
-    }
-
     /// Ends it; it is our own child and not yet reaped, so the pid is its own.
     pub fn end(&mut self) {
         // Over already: fine.
@@ -413,12 +409,6 @@ impl Arena {
         self.kill(self.daemon());
     }
 
-    #[track_caller]
-    pub fn pid(&self, value: &Value) -> ProcId {
-        let pid = i32::try_from(value.as_i64().unwrap_or_else(|| panic!("no pid but {value}"))).unwrap();
-        process::identity(pid).unwrap_or_else(|| panic!("{pid} is not alive"))
-    }
-
     // ---- files
 
     pub fn log(&self) -> String {
@@ -443,6 +433,13 @@ impl Arena {
         command.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&at);
         assert!(command.status().unwrap().success());
         self.mounts.lock().unwrap().push(at);
+    }
+
+    /// Changes the options of such a file system.
+    pub fn make_room(&self, below: &str, options: &str) {
+        let mut command = Command::new("mount");
+        command.args(["-o", &format!("remount,{options}")]).arg(self.path(below));
+        assert!(command.status().unwrap().success());
     }
 
     // ---- the end
@@ -473,9 +470,15 @@ impl Arena {
         let own = own.lines().find_map(|l| l.strip_prefix("0::/")).unwrap_or_default().to_string();
         for root in ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] {
             let home = Path::new(root).join(&own).join(format!("beadle-{}", instance.trim()));
-            let inside = std::fs::read_dir(&home).into_iter().flatten().flatten();
-            inside.filter(|e| e.path().is_dir()).for_each(|e| drop(std::fs::remove_dir(e.path())));
-            drop(std::fs::remove_dir(home));
+            let end = Instant::now() + Duration::from_secs(1);
+            // Busy for a moment after the last process inside was killed.
+            while home.exists() && Instant::now() < end {
+                let inside = std::fs::read_dir(&home).into_iter().flatten().flatten();
+                inside.filter(|e| e.path().is_dir()).for_each(|e| drop(std::fs::remove_dir(e.path())));
+                if std::fs::remove_dir(&home).is_err() {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
         }
     }
 
@@ -500,6 +503,13 @@ impl Drop for Arena {
             let _ = Command::new("umount").arg("-l").arg(at).status();
         }
     }
+}
+
+/// The identity behind a pid that beadle told.
+#[track_caller]
+pub fn pid_of(value: &Value) -> ProcId {
+    let pid = i32::try_from(value.as_i64().unwrap_or_else(|| panic!("no pid but {value}"))).unwrap();
+    process::identity(pid).unwrap_or_else(|| panic!("{pid} is not alive"))
 }
 
 pub fn is_root() -> bool {

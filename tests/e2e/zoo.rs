@@ -5,7 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::support::{Arena, has, until};
+use super::support::{Arena, has, pid_of, until};
 
 /// What each session starts; every animal writes its pid into a file of its name once it is what it is to be.
 const KEEPER_OF_THE_ZOO: &str = r#"#!/bin/sh
@@ -54,7 +54,15 @@ fn open_zoo(arena: &Arena, sessions: usize) -> Vec<String> {
     let zoo = arena.script("zoo.sh", KEEPER_OF_THE_ZOO);
     let one = |n: usize| {
         let dir = arena.path(&format!("cage{n}")).to_str().unwrap().to_string();
-        arena.session(&["--name", &format!("cage{n}"), "--", "sh", &zoo, &dir, if n % 2 == 0 { "stay" } else { "go" }])
+        arena.session(&[
+            "--name",
+            &format!("cage{n}"),
+            "--",
+            "sh",
+            &zoo,
+            &dir,
+            if n.is_multiple_of(2) { "stay" } else { "go" },
+        ])
     };
     let ids: Vec<String> = (0..sessions).map(one).collect();
     for n in 0..sessions {
@@ -209,7 +217,7 @@ fn a_member_of_the_tree_that_beadle_may_not_see_die_is_still_taken_after_its_par
     let arena = Arena::new();
     let id = arena.sh("a", "(trap '' HUP TERM; exec sleep 600) & exec sleep 600");
     until("both are there", || arena.agents().len() == 2);
-    let leader = arena.pid(&arena.show(&id)["leader_pid"]);
+    let leader = pid_of(&arena.show(&id)["leader_pid"]);
     arena.signal(leader, Signal::KILL);
     let row = arena.until_state(&id, "lingering");
     assert_eq!((&row["exit"]["code"], &row["exit"]["signal"]), (&json!(null), &json!(9)));
