@@ -148,7 +148,10 @@ fn a_day_in_the_interface_and_the_terminal_as_it_was_afterwards() {
     pane.sees("Moving");
     pane.key("Escape");
     pane.sees_no("Moving");
+    // The next thing on top is the report; then nothing is, and the program stays.
+    pane.sees("✔ third");
     pane.key("Escape");
+    pane.sees_no("✔ third");
     pane.key("/");
     pane.sees("Enter keeps");
     pane.key("Escape");
