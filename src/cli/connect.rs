@@ -7,10 +7,13 @@ use std::time::Duration;
 use super::args::Globals;
 use super::exit::Failure;
 use super::print;
-use crate::api::client::Client;
+use crate::api::client::{Client, ClientError};
 use crate::api::launch;
 use crate::config::paths::Paths;
 use crate::sys::dirs;
+
+/// How often a daemon that goes away under our hands is looked for again.
+const TRIES: u32 = 5;
 
 /// The directories this command works with.
 pub fn paths() -> Result<Paths, Failure> {
@@ -22,7 +25,20 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
     if let Some(socket) = named_socket(globals)? {
         return Ok(Client::new(socket));
     }
-    Ok(Client::new(launch::ensure_daemon(&paths()?).await?).with_notice(other_version))
+    let paths = paths()?;
+    let mut tries = 0;
+    loop {
+        let client = Client::new(launch::ensure_daemon(&paths).await?).with_notice(other_version);
+        match client.daemon().await {
+            // One that is killed at this moment takes connections to the last: the next one is asked.
+            Err(ClientError::Connect { .. } | ClientError::Broken { .. }) if tries < TRIES => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            // Whatever else is wrong with the daemon, the verb itself is about to find out.
+            _ => return Ok(client),
+        }
+    }
 }
 
 /// The daemon after its connection broke: it may be renewed or killed while somebody waits; the sessions do

@@ -3,7 +3,7 @@
 use super::args::{Globals, Wait};
 use super::exit::{self, DONE, Ended, FAILED, Failure, TOO_LATE, WAIT_FAILED};
 use super::{connect, print};
-use crate::api::client::ClientError;
+use crate::api::client::{Client, ClientError};
 use crate::api::types::{Session, Table};
 use crate::model::session::{Exit, State};
 
@@ -19,25 +19,38 @@ pub async fn run(globals: &Globals, args: &Wait) -> Ended {
     Ok(status(&exits.map_err(|failure| Failure::Wait(Box::new(failure)))?))
 }
 
-/// How each ended, in the order asked; `None`: nobody learnt it.
+/// How each ended, in the order asked; `None`: nobody learnt it. A daemon that goes away meanwhile is no end.
 async fn until_ended(globals: &Globals, words: &[String]) -> Result<Vec<Option<Exit>>, Failure> {
     let mut client = connect::client(globals).await?;
-    let mut ids = Vec::new();
-    for word in words {
-        ids.push(client.session(word).await?.session.id);
-    }
-    let mut table = client.sessions(true, false).await?;
+    let (mut ids, mut known) = (Vec::new(), None);
     loop {
-        if let Some(exits) = exits_of(&ids, &table) {
-            return Ok(exits);
-        }
-        table = match client.sessions_newer_than(table.generation, true).await {
+        match look(&client, words, &mut ids, known).await {
+            Ok(table) => match exits_of(&ids, &table) {
+                Some(exits) => return Ok(exits),
+                None => known = Some(table.generation),
+            },
             Err(ClientError::Broken { .. } | ClientError::Connect { .. }) => {
                 client = connect::again(globals).await?;
-                client.sessions(true, false).await?
+                known = None;
             }
-            table => table?,
-        };
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// The table, once it is newer than the one known. What the words name is found out only once.
+async fn look(
+    client: &Client,
+    words: &[String],
+    ids: &mut Vec<String>,
+    known: Option<u64>,
+) -> Result<Table, ClientError> {
+    while let Some(word) = words.get(ids.len()) {
+        ids.push(client.session(word).await?.session.id);
+    }
+    match known {
+        Some(generation) => client.sessions_newer_than(generation, true).await,
+        None => client.sessions(true, false).await,
     }
 }
 

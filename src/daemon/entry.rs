@@ -60,6 +60,8 @@ pub struct Entry {
     pub usage: Usage,
     pub attached: u32,
     pub close: Option<CloseUnderWay>,
+    /// Members whose end is waited for, once there is no keeper to tell of it.
+    pub watched: BTreeSet<ProcId>,
     /// When messages were last put into a snapshot: what was seen by readers.
     pub shown_messages: u64,
 }
@@ -91,6 +93,7 @@ impl Entry {
             usage: Usage::default(),
             attached: 0,
             close: None,
+            watched: BTreeSet::new(),
             shown_messages: 0,
         }
     }

@@ -117,6 +117,8 @@ pub enum Input {
     Closed(Box<Report>),
     /// The keeper had its time to say that it is over.
     Settle(String),
+    /// A process of a session without a keeper ended.
+    MemberEnded(String),
     Sampled(Vec<Sample>),
     SampleFailed(String),
     Adopted(Vec<Adopted>),

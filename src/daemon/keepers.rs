@@ -14,6 +14,7 @@ use crate::api::wire::Fact;
 use crate::model::lifecycle::{Event, Keeper, Life};
 use crate::model::session::{Exit, ExitBy, ProcId};
 use crate::sys::clock;
+use crate::sys::process::Pin;
 
 impl Supervisor {
     pub(super) fn on_keeper(&mut self, id: &str, keeper: ProcId, what: Delivered) {
@@ -58,6 +59,24 @@ impl Supervisor {
 
     pub(super) fn sample_soon(&mut self) {
         self.next_tick = Instant::now();
+    }
+
+    /// Ends of processes without a keeper are events too: of pidfds.
+    pub(super) fn watch_members(&mut self, id: &str) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        for member in entry.members.clone() {
+            let Ok(Some(pin)) = Pin::new(member) else { continue };
+            if !entry.watched.insert(member) {
+                continue;
+            }
+            let (inputs, id) = (self.inputs.clone(), id.to_string());
+            tokio::spawn(async move {
+                if pin.ended().await.is_ok() {
+                    // A supervisor that has ended needs no news.
+                    let _ = inputs.send(Input::MemberEnded(id));
+                }
+            });
+        }
     }
 
     /// Tries to reach a keeper that lives and is silent, beside everything else.

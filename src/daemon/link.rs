@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use crate::api::wire::{self, Decoder, Fact, Request, ScreenFact};
 use crate::model::session::{Exit, ProcId};
 use crate::sys::pulse::Pulse;
-use crate::sys::{fds, socket};
+use crate::sys::{fds, poll, socket};
 
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
@@ -96,7 +96,7 @@ impl Shaken {
             }
             let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             self.stream.set_read_timeout(Some(left))?;
-            let n = io::Read::read(&mut self.stream, &mut buffer)?;
+            let n = poll::read(&self.stream, &mut buffer)?;
             if n == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }

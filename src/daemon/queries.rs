@@ -8,6 +8,7 @@ use super::supervisor::{Supervisor, silent};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{DaemonStatus, Detail, HealthReport, Recommendation, Session, Table};
 use crate::api::wire::Request;
+use crate::model::lifecycle::Keeper;
 use crate::model::select;
 use crate::model::select::Choice;
 use crate::model::session::{Health, State};
@@ -49,12 +50,13 @@ impl Supervisor {
     pub(super) fn detail(&self, word: &str) -> Result<(Detail, super::sampler::Ask, Ground), Refusal> {
         let entry = self.find(word)?;
         let now = clock::monotonic();
+        let has_keeper = entry.is_live() && entry.life.keeper() != Keeper::Gone;
         let detail = Detail {
             session: entry.row(now),
             evidence: entry.evidence(now),
             tree: Vec::new(),
-            keeper_socket: entry.is_live().then(|| entry.socket.display().to_string()),
-            keeper_pid: entry.keeper.filter(|_| entry.is_live()).map(|k| k.pid),
+            keeper_socket: has_keeper.then(|| entry.socket.display().to_string()),
+            keeper_pid: entry.keeper.filter(|_| has_keeper).map(|k| k.pid),
         };
         Ok((detail, entry.ask(), self.ground()))
     }

@@ -25,7 +25,8 @@ use crate::api::types::{
 };
 use crate::api::wire::Request;
 use crate::model::keys;
-use crate::model::session::ExitBy;
+use crate::model::session::{ExitBy, ProcId};
+use crate::sys::signal;
 use crate::sys::table::Tags;
 
 /// Longest body, in bytes: an environment and a command line fit many times.
@@ -183,12 +184,26 @@ async fn health(State(handle): State<Handle>) -> Answer {
 async fn session(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
     handle.ask(|reply| Command::Sample { reply }).await?;
     let (mut detail, ask, ground) = handle.ask(|reply| Command::Detail { word, reply }).await?;
+    if let (Some(socket), Some(keeper)) = (&detail.keeper_socket, ask.claim.keeper) {
+        found_again(std::path::Path::new(socket), keeper).await;
+    }
     let tree = tokio::task::spawn_blocking(move || sampler::tree(&ask, &ground, &Mutex::new(Tags::default())));
     // Reading a command line can block on a hung process: without an answer the tree is empty.
     if let Ok(Ok(Ok(tree))) = tokio::time::timeout(KEEPER, tree).await {
         detail.tree = tree;
     }
     ok(&detail)
+}
+
+/// A keeper whose socket was lost (a logout, a cleaned `/tmp`) makes it anew before anybody is sent there.
+async fn found_again(socket: &std::path::Path, keeper: ProcId) {
+    if socket.exists() || !signal::wake(keeper) {
+        return;
+    }
+    let end = tokio::time::Instant::now() + KEEPER;
+    while !socket.exists() && tokio::time::Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 async fn screen(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {

@@ -15,7 +15,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
 use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
-use crate::model::session::{Cause, ExitBy, State};
+use crate::model::session::{Cause, ExitBy, Restart, State};
 use crate::model::{agent, text};
 use crate::sys::{clock, dirs, spawn};
 
@@ -98,6 +98,11 @@ impl Supervisor {
     fn described(&self, request: &StartRequest) -> Result<Described, Refusal> {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
+        }
+        if request.restart != Restart::Never || request.timeout_seconds.is_some() || request.max_idle_seconds.is_some()
+        {
+            let message = "--restart, --timeout and --max-idle are not in this version yet: nothing would keep to them";
+            return Err(Refusal::new(Code::Unprocessable, message));
         }
         let cap = self.set.config.cleanup.max_sessions;
         if self.live().count() + self.births.len() >= cap {

@@ -156,6 +156,10 @@ impl Supervisor {
             Input::Born { id, born } => self.on_born(&id, born),
             Input::Closed(report) => self.on_closed(*report),
             Input::Settle(id) => self.settle(&id),
+            Input::MemberEnded(id) => {
+                info!(session = %id, "a process of it ended");
+                self.sample();
+            }
             Input::Sampled(samples) => self.on_sampled(&samples),
             Input::SampleFailed(why) => {
                 warn!(error = %why, "failed to read the process table");
@@ -264,6 +268,9 @@ impl Supervisor {
             }
         }
         emptied.iter().for_each(|id| self.finish(id));
+        let keeperless: Vec<String> =
+            self.live().filter(|e| e.life.keeper() == Keeper::Gone).map(|e| e.id().to_string()).collect();
+        keeperless.iter().for_each(|id| self.watch_members(id));
         if changed {
             self.bump();
         }

@@ -59,6 +59,23 @@ impl Pin {
     pub fn id(&self) -> ProcId {
         self.id
     }
+
+    /// Waits until the process has ended.
+    pub async fn ended(self) -> io::Result<()> {
+        use tokio::io::Interest;
+        use tokio::io::unix::AsyncFd;
+        // SAFETY: the pin owns its descriptor and gives it to nobody to close.
+        let watched = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
+        let watched = watched.map_err(|e| io::Error::other(e.to_string()))?;
+        // It stays readable for good: nothing to clear.
+        watched.readable().await.map(drop)
+    }
+}
+
+impl std::os::fd::AsRawFd for Pin {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.fd.as_raw_fd()
+    }
 }
 
 impl AsFd for Pin {

@@ -1,0 +1,36 @@
+//! The whole program with real processes: daemon, keepers, agents that are scripts, a real tmux.
+//!
+//! Every test lives in an [`support::Arena`]: private directories, and a cookie in the environment of everything it starts.
+//! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
+//!
+//! One file per promise: `zoo` (nothing is left), `crash` (nothing is lost), `innocent` (nobody else is touched), `start`,
+//! `keeper`, `daemon`, `users`, `hostile`, `http`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+#[path = "e2e/crash.rs"]
+mod crash;
+#[path = "e2e/daemon.rs"]
+mod daemon;
+#[path = "e2e/disk.rs"]
+mod disk;
+#[path = "e2e/hostile.rs"]
+mod hostile;
+#[path = "e2e/http.rs"]
+mod http;
+#[path = "e2e/innocent.rs"]
+mod innocent;
+#[path = "e2e/keeper.rs"]
+mod keeper;
+#[path = "e2e/line.rs"]
+mod line;
+#[path = "e2e/single.rs"]
+mod single;
+#[path = "e2e/start.rs"]
+mod start;
+#[path = "e2e/support.rs"]
+mod support;
+#[path = "e2e/users.rs"]
+mod users;
+#[path = "e2e/zoo.rs"]
+mod zoo;

@@ -1,0 +1,197 @@
+//! The daemon comes and goes as it is told; sessions only with it when that was meant.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::support::{Arena, until};
+
+#[track_caller]
+fn two_sessions(arena: &Arena) -> [String; 2] {
+    let ids = [arena.sh("a", "exec sleep 600"), arena.sh("b", "sleep 600 & exec sleep 600")];
+    until("all are there", || arena.agents().len() == 3);
+    ids
+}
+
+#[test]
+fn a_restart_keeps_sessions_pid_and_lock() {
+    let arena = Arena::new();
+    two_sessions(&arena);
+    let (daemon, agents, keepers) = (arena.daemon(), arena.agents(), arena.keepers());
+    for _ in 0..3 {
+        arena.run(&["daemon", "restart"]).ok();
+        assert_eq!(arena.daemon(), daemon, "in place");
+    }
+    assert_eq!((arena.agents(), arena.keepers()), (agents, keepers));
+    assert_eq!(arena.log().matches("daemon started ").count(), 4);
+    arena.run(&["daemon"]).fails(1, "already running");
+    // Exits that come after it are still learnt, and nothing is left open or unreaped.
+    arena.run(&["kill", "a"]).ok();
+    arena.run(&["close-all"]).ok();
+    assert_eq!(arena.agents(), []);
+    until("the keepers have gone", || arena.keepers().is_empty());
+    let children = format!("/proc/{0}/task/{0}/children", daemon.pid);
+    until("no zombie is left", || std::fs::read_to_string(&children).unwrap().is_empty());
+}
+
+#[test]
+fn a_stop_closes_the_sessions_and_says_so() {
+    let arena = Arena::new();
+    let ids = two_sessions(&arena);
+    let said = arena.json(&["daemon", "stop", "--json"]);
+    assert_eq!((&said["closed"], &said["failed"]), (&json!(2), &json!(0)));
+    assert_eq!(arena.agents(), []);
+    until("nothing is left", || arena.processes().is_empty());
+    assert!(!arena.socket().exists());
+    for id in ids {
+        assert_eq!(arena.show(&id)["exit"]["by"], "shutdown");
+    }
+}
+
+#[test]
+fn a_stop_that_keeps_leaves_sessions_to_be_found_by_the_next() {
+    let arena = Arena::new();
+    let [a, _] = two_sessions(&arena);
+    let (before, daemon) = (arena.agents(), arena.daemon());
+    arena.run(&["daemon", "stop", "--keep"]).ok();
+    until("the daemon has gone", || arena.daemons().is_empty());
+    assert_eq!((arena.agents(), arena.keepers().len()), (before.clone(), 2));
+    assert_eq!(arena.show(&a)["state"], "running");
+    assert_ne!(arena.daemon(), daemon);
+    assert_eq!(arena.agents(), before);
+}
+
+#[test]
+fn the_config_may_say_that_a_stop_keeps() {
+    let arena = Arena::with("[shutdown]\nsessions = \"keep\"\n");
+    two_sessions(&arena);
+    arena.signal(arena.daemon(), Signal::TERM);
+    until("the daemon has gone", || arena.daemons().is_empty());
+    assert_eq!(arena.agents().len(), 3);
+    assert_eq!(arena.all().len(), 2);
+}
+
+#[test]
+fn term_and_int_close_the_sessions() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let arena = Arena::new();
+        two_sessions(&arena);
+        arena.signal(arena.daemon(), signal);
+        until("nothing is left", || arena.processes().is_empty());
+        assert!(arena.log().contains("daemon stopped"));
+    }
+}
+
+#[test]
+fn a_stop_that_takes_too_long_is_over_at_its_deadline_and_a_second_signal_ends_it_at_once() {
+    let arena = Arena::with("[stop]\ngrace = \"60s\"\n[shutdown]\ndeadline = \"300ms\"\n");
+    let deaf = "trap '' TERM HUP INT; echo up >up; while :; do sleep 1; done";
+    let id = arena.sh("a", deaf);
+    arena.line_of("work/up");
+    arena.signal(arena.daemon(), Signal::TERM);
+    until("the daemon has gone", || arena.daemons().is_empty());
+    assert_eq!(arena.show(&id)["state"], "running", "its keeper still has it");
+    arena.configure("[stop]\ngrace = \"60s\"\n[shutdown]\ndeadline = \"60s\"\n");
+    arena.run(&["daemon", "restart"]).ok();
+    let daemon = arena.daemon();
+    arena.signal(daemon, Signal::TERM);
+    until("it is stopping", || arena.log().matches("stopping sessions=1").count() == 2);
+    arena.signal(daemon, Signal::TERM);
+    until("the daemon has gone", || arena.daemons().is_empty());
+    assert_eq!(arena.keepers().len(), 1);
+}
+
+#[test]
+fn hup_reads_the_config_again_and_a_bad_one_changes_nothing() {
+    let arena = Arena::new();
+    let daemon = {
+        arena.run(&["daemon", "start"]).ok();
+        arena.daemon()
+    };
+    arena.signal(daemon, Signal::HUP);
+    until("it was read", || arena.log().contains("the config was read again"));
+    arena.configure("[stop]\ngrace = \"soon\"\n");
+    arena.run(&["config", "reload"]).fails(1, "line 2");
+    arena.signal(daemon, Signal::HUP);
+    until("it was refused", || arena.log().matches("the config is bad").count() == 2);
+    assert_eq!(arena.daemon(), daemon);
+    arena.sh("a", "exec sleep 600");
+}
+
+#[test]
+fn verbs_that_only_look_never_start_one() {
+    let arena = Arena::new();
+    arena.run(&["daemon", "status"]).fails(3, "no daemon is running");
+    arena.run(&["heartbeat", "x"]).fails(3, "no daemon is running");
+    arena.run(&["daemon", "stop"]).ok();
+    assert_eq!(arena.processes(), []);
+    assert!(!arena.state().exists());
+}
+
+#[test]
+fn below_a_keeper_no_daemon_is_started() {
+    let arena = Arena::new();
+    let inner = arena.path("inner");
+    let script = format!(
+        "unset BEADLE_SOCKET; BEADLE_STATE_DIR={0} BEADLE_RUNTIME_DIR={0}/run {1} ls 2>told; echo $? >status; exec sleep 600",
+        inner.display(),
+        arena.binary()
+    );
+    arena.sh("a", &script);
+    assert_eq!(arena.line_of("work/status"), "3");
+    let told = arena.line_of("work/told");
+    assert!(told.contains("inside a session"), "{told}");
+    assert_eq!(arena.daemons().len(), 1);
+}
+
+#[test]
+fn within_a_session_beadle_talks_to_its_own_daemon_also_after_a_crash_of_it() {
+    let arena = Arena::new();
+    let script = format!(
+        "until [ -e go ]; do sleep 0.02; done; {} ls --json >told 2>&1; echo $? >status; exec sleep 600",
+        arena.binary()
+    );
+    arena.sh("a", &script);
+    arena.kill_daemon();
+    arena.run(&["ls"]).ok();
+    std::fs::write(arena.path("work/go"), "").unwrap();
+    assert_eq!(arena.line_of("work/status"), "0");
+    let told: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(arena.path("work/told")).unwrap()).unwrap();
+    assert_eq!(told[0]["name"], "a");
+}
+
+#[test]
+fn the_daemon_lets_go_of_the_callers_output_directory_and_terminal() {
+    let arena = Arena::new();
+    // `run` returns only once everything that could hold its output has let go.
+    arena.run(&["daemon", "start"]).ok();
+    let daemon = arena.daemon();
+    let proc = std::path::PathBuf::from(format!("/proc/{}", daemon.pid));
+    assert_eq!(std::fs::read_link(proc.join("cwd")).unwrap(), std::path::Path::new("/"));
+    for fd in ["0", "1", "2"] {
+        assert_eq!(std::fs::read_link(proc.join("fd").join(fd)).unwrap(), std::path::Path::new("/dev/null"));
+    }
+    let stat = beadle::sys::process::stat(daemon.pid).unwrap();
+    assert_eq!((stat.tty, stat.sid), (0, daemon.pid));
+}
+
+#[test]
+fn state_and_sockets_are_the_users_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let arena = Arena::new();
+    let id = arena.sh("a", "echo hello; exec sleep 600");
+    until("it has spoken", || !arena.recorded(&id).0.is_empty());
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let session = arena.state().join("sessions").join(&id);
+    for dir in
+        [arena.state(), arena.path("run"), arena.path("run/keepers"), arena.state().join("logs"), session.clone()]
+    {
+        assert_eq!(mode(&dir), 0o700, "{}", dir.display());
+    }
+    for file in std::fs::read_dir(&session).unwrap().flatten() {
+        assert_eq!(mode(&file.path()), 0o600, "{}", file.path().display());
+    }
+    for socket in [arena.socket(), arena.path(&format!("run/keepers/{id}.sock"))] {
+        assert_eq!(mode(&socket), 0o600, "{}", socket.display());
+    }
+}

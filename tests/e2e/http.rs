@@ -1,0 +1,210 @@
+//! The HTTP contract from outside: a client written by hand, so that nothing of beadle's own is trusted.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::support::{Arena, until};
+
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(n, _)| n == name).map_or_else(|| panic!("no {name} in {self:?}"), |(_, v)| v)
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+
+    #[track_caller]
+    fn is_error(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.json()["error"]["code"].as_str()), (status, Some(code)), "{self:?}");
+    }
+}
+
+/// One request on a connection of its own.
+#[track_caller]
+pub fn ask(socket: &Path, method: &str, path: &str, body: &str) -> Answer {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(40))).unwrap();
+    let length = body.len();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: beadle\r\nconnection: close\r\ncontent-length: {length}\r\n");
+    // In one piece: who is refused for its path is answered before its body is read.
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).unwrap();
+    parsed(&bytes)
+}
+
+#[track_caller]
+fn parsed(bytes: &[u8]) -> Answer {
+    let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let mut lines = head.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let header = |line: &str| line.split_once(": ").map(|(n, v)| (n.to_ascii_lowercase(), v.to_string()));
+    Answer { status, headers: lines.filter_map(header).collect(), body: bytes[end + 4..].to_vec() }
+}
+
+fn started() -> Arena {
+    let arena = Arena::new();
+    arena.run(&["daemon", "start"]).ok();
+    arena
+}
+
+impl Arena {
+    #[track_caller]
+    fn post(&self, path: &str, body: &Value) -> Answer {
+        ask(&self.socket(), "POST", path, &body.to_string())
+    }
+}
+
+#[test]
+fn a_session_is_started_seen_and_closed_over_http() {
+    let arena = started();
+    let body = json!({ "command": ["sh", "-c", "echo $MARK; exec sleep 600"], "name": "web", "project": "p",
+        "workspace": arena.path("work"), "env": { "MARK": "here" } });
+    let answer = arena.post("/api/session/start", &body);
+    assert_eq!(answer.status, 201);
+    let id = answer.json()["session_id"].as_str().unwrap().to_string();
+    until("its output", || arena.recorded(&id).0 == b"here\r\n");
+    let row = ask(&arena.socket(), "GET", &format!("/api/sessions/{id}"), "").json();
+    assert_eq!((&row["name"], &row["state"], &row["project"]), (&json!("web"), &json!("running"), &json!("p")));
+    let report = ask(&arena.socket(), "GET", "/api/active-sessions", "").json();
+    assert_eq!((&report["total"], &report["healthy"]), (&json!(1), &json!(1)));
+    assert_eq!(arena.post(&format!("/api/heartbeat?session_id={id}"), &json!({})).status, 200);
+    let closed = arena.post("/api/close-all-sessions", &json!({ "reason": "done" }));
+    assert_eq!((closed.status, &closed.json()["closed"]), (200, &json!(1)));
+    assert_eq!(closed.json()["sessions"][0]["reason"], "done");
+    assert_eq!(arena.agents(), []);
+    arena.post(&format!("/api/heartbeat?session_id={id}"), &json!({})).is_error(404, "not-found");
+}
+
+#[test]
+fn every_refusal_has_its_status_and_its_sentence() {
+    let arena = started();
+    let socket = arena.socket();
+    arena.session(&["--name", "taken", "--", "sleep", "600"]);
+    for (method, path, body, status, code) in [
+        ("GET", "/api/sessions/nobody", "", 404, "not-found"),
+        ("GET", "/api/sessions/nobody/screen", "", 404, "not-found"),
+        ("GET", "/api/sessions/nobody/log", "", 404, "not-found"),
+        ("POST", "/api/sessions/nobody/kill", "", 404, "not-found"),
+        ("POST", "/api/sessions/taken/fly", "", 404, "not-found"),
+        ("POST", "/api/heartbeat?session_id=nobody", "", 404, "not-found"),
+        ("POST", "/api/heartbeat", "", 400, "bad-request"),
+        ("GET", "/nothing", "", 404, "not-found"),
+        ("POST", "/api/session/start", "{", 400, "bad-request"),
+        ("POST", "/api/session/start", "[1]", 400, "bad-request"),
+        ("POST", "/api/session/start", r#"{"comand":["x"]}"#, 400, "bad-request"),
+        ("POST", "/api/session/start", r#"{"command":["sleep","1"],"size":[0,0]}"#, 400, "bad-request"),
+        ("POST", "/api/session/start", r#"{"command":["sleep","1"],"workspace":"here"}"#, 400, "bad-request"),
+        ("POST", "/api/session/start", r#"{"command":["sleep","1"],"name":"taken"}"#, 409, "name-taken"),
+        ("POST", "/api/session/start", r#"{"command":["no-such-command"]}"#, 422, "cannot-execute"),
+        ("POST", "/api/sessions/taken/send", "{}", 400, "bad-request"),
+    ] {
+        let answer = ask(&socket, method, path, body);
+        assert_eq!(answer.status, status, "{method} {path} {body}: {answer:?}");
+        answer.is_error(status, code);
+        assert!(!answer.json()["error"]["message"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(ask(&socket, "DELETE", "/api/sessions", "").status, 405);
+    assert_eq!(arena.all().len(), 1, "nothing but the one session");
+}
+
+#[test]
+fn a_body_or_a_key_may_be_left_out() {
+    let arena = started();
+    arena.sh("a", "exec sleep 600");
+    assert_eq!(ask(&arena.socket(), "POST", "/api/sessions/a/pause", "").status, 200);
+    assert_eq!(ask(&arena.socket(), "POST", "/api/sessions/a/unpause", "").status, 200);
+    let killed = ask(&arena.socket(), "POST", "/api/sessions/a/kill", "");
+    assert_eq!((killed.status, &killed.json()["closed"]), (200, &json!(1)));
+    let none = ask(&arena.socket(), "POST", "/api/close-all-sessions", "");
+    assert_eq!((none.status, &none.json()["closed"]), (200, &json!(0)));
+}
+
+#[test]
+fn a_kill_that_is_not_waited_for_is_accepted_and_done() {
+    let arena = started();
+    let id = arena.sh("a", "trap '' TERM HUP; while :; do sleep 1; done");
+    until("it is deaf", || arena.agents().len() == 2);
+    let answer = ask(&arena.socket(), "POST", &format!("/api/sessions/{id}/kill?wait=false"), "");
+    assert_eq!(answer.status, 202, "{answer:?}");
+    arena.until_state(&id, "ended");
+    assert_eq!(arena.agents(), []);
+}
+
+#[test]
+fn a_table_newer_than_the_one_known_is_waited_for() {
+    let arena = started();
+    let id = arena.sh("a", "read x; exit 3");
+    let known = ask(&arena.socket(), "GET", "/api/sessions?all=true", "").json()["generation"].as_u64().unwrap();
+    let socket = arena.socket();
+    let waiting = std::thread::spawn(move || {
+        let mut known = known;
+        loop {
+            let table = ask(&socket, "GET", &format!("/api/sessions?all=true&newer_than={known}"), "").json();
+            assert!(table["generation"].as_u64().unwrap() > known);
+            known = table["generation"].as_u64().unwrap();
+            if table["sessions"][0]["state"] == "ended" {
+                return table["sessions"][0]["exit"]["code"].clone();
+            }
+        }
+    });
+    arena.run(&["send", &id, "--enter"]).ok();
+    assert_eq!(waiting.join().unwrap(), 3);
+}
+
+#[test]
+fn a_client_that_sends_half_a_request_stops_nobody() {
+    let arena = started();
+    let half: Vec<UnixStream> = (0..20)
+        .map(|n| {
+            let mut stream = UnixStream::connect(arena.socket()).unwrap();
+            let text = "POST /api/session/start HTTP/1.1\r\nhost: beadle\r\ncontent-length: 100\r\n\r\n{\"command\"";
+            stream.write_all(&text.as_bytes()[..text.len() * n / 19]).unwrap();
+            stream
+        })
+        .collect();
+    let id = arena.sh("a", "exec sleep 600");
+    assert_eq!(arena.show(&id)["state"], "running");
+    arena.run(&["close-all"]).ok();
+    drop(half);
+    assert_eq!(arena.all().len(), 1);
+}
+
+#[test]
+fn garbage_and_oversized_requests_are_refused_and_the_daemon_lives() {
+    let arena = started();
+    let pid = arena.daemon();
+    for garbage in [&b"\x00\xff\xfe garbage\r\n\r\n"[..], b"GET / HTTP/9.9\r\n\r\n", &[b'A'; 70_000]] {
+        let mut stream = UnixStream::connect(arena.socket()).unwrap();
+        // It may hang up before everything is written.
+        let _ = stream.write_all(garbage);
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+    let large = format!("{{\"name\":\"{}\"}}", "x".repeat(9 << 20));
+    let mut stream = UnixStream::connect(arena.socket()).unwrap();
+    // As above.
+    let _ =
+        write!(stream, "POST /api/session/start HTTP/1.1\r\nhost: b\r\ncontent-length: {}\r\n\r\n{large}", large.len());
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 413");
+    assert_eq!(arena.daemon(), pid);
+}
