@@ -4,12 +4,10 @@ use super::args::{Globals, Run};
 use super::exit::{DONE, Ended, Failure};
 use super::{attach, caller, connect, print};
 use crate::api::types::StartRequest;
-use crate::model::session::Restart;
 use crate::sys::term;
 
 pub async fn run(globals: &Globals, args: &Run) -> Ended {
     let request = request(args)?;
-    say_what_waits(&request);
     let client = connect::client(globals).await?;
     let started = client.start(&request).await?;
     for note in &started.notes {
@@ -24,18 +22,6 @@ pub async fn run(globals: &Globals, args: &Run) -> Ended {
         print::line(&print::printable(&started.session_id))?;
     }
     Ok(DONE)
-}
-
-/// What is kept with the session and has nobody yet to act on it.
-fn say_what_waits(request: &StartRequest) {
-    let kept = [
-        ("--timeout", request.timeout_seconds.is_some()),
-        ("--max-idle", request.max_idle_seconds.is_some()),
-        ("--restart", request.restart != Restart::Never),
-    ];
-    for (option, _) in kept.into_iter().filter(|(_, is_given)| *is_given) {
-        print::complain(&format!("{option} is kept with the session; nothing acts on it in this version"));
-    }
 }
 
 fn request(args: &Run) -> Result<StartRequest, Failure> {
