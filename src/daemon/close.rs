@@ -24,6 +24,8 @@ use crate::sys::table::{self, Tags};
 
 /// How long the environment of processes is asked for.
 const TAGS: Duration = Duration::from_millis(500);
+/// How many tmux servers are asked at once.
+const SIDE_BY_SIDE: usize = 16;
 const WAKE: u64 = u64::MAX;
 
 /// A session to close.
@@ -278,19 +280,31 @@ impl<'a> Work<'a> {
         self.around.tags.lock().unwrap_or_else(PoisonError::into_inner).of(table, wanted, TAGS)
     }
 
-    /// A tmux server born inside that somebody outside is attached to is left, with its panes.
+    /// A tmux server born inside that somebody outside is attached to is left, with its panes. They are asked side by
+    /// side: one that hangs holds up no other. A stopped one cannot answer, and is not asked.
     fn spare_tmux(&mut self, table: &Table, open: &mut [Closing]) {
-        for closing in open {
-            let found = members(table, &closing.target.claim, &self.boundary);
-            let inside: HashSet<i32> = found.iter().map(|id| id.pid).collect();
-            for server in found.iter().filter(|id| table.get(**id).is_some_and(|p| p.comm_is(b"tmux: server"))) {
-                if let Some(client) = tmux::outside_client(server.pid, |pid| inside.contains(&pid)) {
-                    self.boundary.spared.insert(server.pid);
-                    closing.spared.push(format!(
-                        "tmux server {} with its panes: client {client} from outside is attached",
-                        server.pid
-                    ));
-                }
+        let is_server = |id: &ProcId| table.get(*id).is_some_and(|p| p.comm_is(b"tmux: server") && !p.is_stopped());
+        let of_one = |closing: &Closing| members(table, &closing.target.claim, &self.boundary);
+        let found: Vec<Vec<ProcId>> = open.iter().map(of_one).collect();
+        let servers = |(at, ids): (usize, &Vec<ProcId>)| {
+            let inside: Arc<HashSet<i32>> = Arc::new(ids.iter().map(|id| id.pid).collect());
+            ids.iter().filter(|id| is_server(id)).map(|id| (at, id.pid, Arc::clone(&inside))).collect::<Vec<_>>()
+        };
+        let asked: Vec<_> = found.iter().enumerate().flat_map(servers).collect();
+        for some in asked.chunks(SIDE_BY_SIDE) {
+            let clients: Vec<Option<i32>> = std::thread::scope(|scope| {
+                let ask = |(_, server, inside): &(usize, i32, Arc<HashSet<i32>>)| {
+                    let (server, inside) = (*server, Arc::clone(inside));
+                    scope.spawn(move || tmux::outside_client(server, |pid| inside.contains(&pid)))
+                };
+                let threads: Vec<_> = some.iter().map(ask).collect();
+                threads.into_iter().map(|t| t.join().ok().flatten()).collect()
+            });
+            for ((at, server, _), client) in some.iter().zip(clients) {
+                let Some(client) = client else { continue };
+                self.boundary.spared.insert(*server);
+                let why = format!("tmux server {server} with its panes: client {client} from outside is attached");
+                open[*at].spared.push(why);
             }
         }
     }

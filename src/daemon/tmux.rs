@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::sys::{child, peers};
 
-/// How long a tmux server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a tmux server may take to answer; long, because on a busy machine a client is overlooked otherwise.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The pid of a client attached to this server that is not inside the session.
 pub fn outside_client(server: i32, is_inside: impl Fn(i32) -> bool) -> Option<i32> {
