@@ -2,21 +2,27 @@
 //!
 //! | file | writer | what |
 //! |---|---|---|
-//! | `identity.json` | keeper, before the agent is released | who the session, its keeper and its leader are |
-//! | `exit.json` | keeper; the daemon when the keeper is gone | how the leader ended |
-//! | `meta.json` | daemon | what a person may change (name, pin), and what was already reported |
+//! | `session.jsonl` | keeper, daemon | one JSON object a line, appended; of each kind the last one holds |
+//! | · `identity` | keeper, before the agent is released | who the session, its keeper and its leader are; a new run |
+//! | · `exit` | keeper; the daemon when the keeper is gone | how the leader ended |
+//! | · `meta` | daemon | what a person may change (name, pin), and who asked for a close |
+//! | · `reported` | daemon | the end is in the log |
 //! | `members` | daemon | identities of members, as they are seen |
 //! | `out.0`, `out.1` | keeper | the recording ([`super::record`]) |
 //!
+//! Appending makes no new file at the end of a session, when a hundred may end at once; and a line is written by one
+//! write(2), so that a reader sees it whole or, after a full disk, as a line that is no JSON, which is skipped.
+//!
 //! The environment of an agent is in none of them.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::types::Limit;
 use crate::model::session::{Cause, Exit, ProcId, Restart};
+use crate::sys::dirs;
 
 /// What a keeper is born with: the first frame on its birth connection. Never written down.
 #[derive(Clone, Serialize, Deserialize)]
@@ -57,7 +63,7 @@ pub struct KeptCgroup {
     pub inode: u64,
 }
 
-/// `identity.json`.
+/// Who a session, its keeper and its leader are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     pub session: Described,
@@ -71,17 +77,34 @@ pub struct Identity {
     pub started_monotonic_seconds: f64,
 }
 
-/// `meta.json`.
+/// What a person may change.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Meta {
     pub name: Option<String>,
     pub pinned: bool,
     pub paused: bool,
-    /// The end was logged.
-    pub reported: bool,
     /// Who last asked for a close, and why.
     pub cause: Option<Cause>,
+}
+
+/// One line of `session.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Identity(Box<Identity>),
+    Exit(Exit),
+    Meta(Meta),
+    Reported(bool),
+}
+
+/// All of `session.jsonl`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Kept {
+    pub identity: Option<Identity>,
+    pub exit: Option<Exit>,
+    pub meta: Meta,
+    pub reported: bool,
 }
 
 /// The directory of one session.
@@ -97,33 +120,65 @@ impl Dir {
         &self.0
     }
 
+    /// Everything the journal says.
+    pub fn kept(&self) -> Kept {
+        let bytes = std::fs::read(self.journal()).unwrap_or_default();
+        let mut kept = Kept::default();
+        for line in bytes.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()) {
+            match line {
+                // A new run: how the one before ended is no longer true.
+                Line::Identity(identity) => {
+                    kept = Kept { identity: Some(*identity), exit: None, reported: false, ..kept };
+                }
+                Line::Exit(exit) => kept.exit = Some(exit),
+                Line::Meta(meta) => kept.meta = meta,
+                Line::Reported(reported) => kept.reported = reported,
+            }
+        }
+        kept
+    }
+
     /// It is not there; one that cannot be looked at may be.
     pub fn is_gone(&self) -> bool {
         matches!(std::fs::symlink_metadata(&self.0), Err(e) if e.kind() == io::ErrorKind::NotFound)
     }
 
-    pub fn identity(&self) -> Option<Identity> {
-        read_json(&self.0.join("identity.json"))
+    /// True when no keeper ever wrote here.
+    pub fn is_unborn(&self) -> bool {
+        std::fs::metadata(self.journal()).is_err_and(|e| e.kind() == io::ErrorKind::NotFound)
     }
 
     pub fn write_identity(&self, identity: &Identity) -> io::Result<()> {
-        write_json(&self.0.join("identity.json"), identity)
-    }
-
-    pub fn exit(&self) -> Option<Exit> {
-        read_json(&self.0.join("exit.json"))
+        self.append(&Line::Identity(Box::new(identity.clone())))
     }
 
     pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
-        write_json(&self.0.join("exit.json"), exit)
-    }
-
-    pub fn meta(&self) -> Meta {
-        read_json(&self.0.join("meta.json")).unwrap_or_default()
+        self.append(&Line::Exit(exit.clone()))
     }
 
     pub fn write_meta(&self, meta: &Meta) -> io::Result<()> {
-        write_json(&self.0.join("meta.json"), meta)
+        self.append(&Line::Meta(meta.clone()))
+    }
+
+    pub fn write_reported(&self) -> io::Result<()> {
+        self.append(&Line::Reported(true))
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.0.join("session.jsonl")
+    }
+
+    fn append(&self, line: &Line) -> io::Result<()> {
+        let mut bytes = serde_json::to_vec(line).map_err(io::Error::other)?;
+        bytes.push(b'\n');
+        let mut file = dirs::private_log(&self.journal())?;
+        let n = file.write(&bytes)?;
+        if n < bytes.len() {
+            // A full disk took half of it: what follows begins a line of its own, if even that fits.
+            let _ = file.write(b"\n");
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     /// Identities of members seen so far.
@@ -136,9 +191,18 @@ impl Dir {
         text.lines().filter_map(one).collect()
     }
 
+    /// Written in place: if the writer is killed in the middle, what remains behind the end are identities seen before.
     pub fn write_members(&self, members: impl Iterator<Item = ProcId>) -> io::Result<()> {
         let text = members.fold(String::new(), |text, id| text + &id.to_string() + "\n");
-        crate::sys::dirs::write_whole(&self.0.join("members"), text.as_bytes())
+        dirs::overwrite(&self.0.join("members"), text.as_bytes())
+    }
+
+    /// Removes what belongs to the run before.
+    pub fn forget_run(&self) {
+        for file in ["session.jsonl", "members", "out.0", "out.1"] {
+            // Most are there; what is not, is not in the way.
+            let _ = std::fs::remove_file(self.0.join(file));
+        }
     }
 
     /// The two segments of the recording, older first.
@@ -147,11 +211,33 @@ impl Dir {
     }
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
-    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::session::ExitBy;
 
-fn write_json<T: Serialize>(path: &Path, value: &T) -> io::Result<()> {
-    let bytes = serde_json::to_vec(value).map_err(io::Error::other)?;
-    crate::sys::dirs::write_whole(path, &bytes)
+    #[test]
+    fn of_each_kind_the_last_line_holds_and_half_a_line_is_skipped() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = Dir::new(tmp.path());
+        assert_eq!(dir.kept(), Kept::default());
+        let exit = Exit { code: Some(7), signal: None, at: "t".into(), by: ExitBy::Itself, reason: "r".into() };
+        dir.write_meta(&Meta { pinned: true, ..Meta::default() }).unwrap();
+        dir.write_exit(&Exit { code: Some(1), ..exit.clone() }).unwrap();
+        std::fs::OpenOptions::new().append(true).open(dir.journal()).unwrap().write_all(b"{\"exit\":{\"co\n").unwrap();
+        dir.write_exit(&exit).unwrap();
+        dir.write_reported().unwrap();
+        let kept = dir.kept();
+        assert_eq!((kept.exit, kept.meta.pinned, kept.reported), (Some(exit), true, true));
+    }
+
+    #[test]
+    fn members_are_replaced_in_place() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = Dir::new(tmp.path());
+        let ids = |n: i32| (1..=n).map(|pid| ProcId { pid, start: 5 });
+        dir.write_members(ids(9)).unwrap();
+        dir.write_members(ids(2)).unwrap();
+        assert_eq!(dir.members(), ids(2).collect::<Vec<_>>());
+    }
 }

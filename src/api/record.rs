@@ -67,6 +67,18 @@ pub struct Segment {
     pub entries: Vec<(u64, Entry)>,
 }
 
+impl Segment {
+    /// Position behind the last byte.
+    fn end(&self) -> u64 {
+        let length = |entry: &Entry| match entry {
+            Entry::Output(bytes) => bytes.len() as u64,
+            Entry::Gap(lost) => *lost,
+            Entry::Size(..) => 0,
+        };
+        self.position + self.entries.iter().map(|(_, e)| length(e)).sum::<u64>()
+    }
+}
+
 /// Parses a segment as far as it is whole.
 pub fn parse(bytes: &[u8]) -> Option<Segment> {
     let rest = bytes.strip_prefix(MAGIC)?;
@@ -96,6 +108,19 @@ fn next_frame(bytes: &[u8]) -> Option<((u64, Entry), &[u8])> {
 
 /// The recording of a session, older segment first.
 pub fn read(dir: &Dir) -> io::Result<Vec<Segment>> {
+    let mut segments = read_once(dir)?;
+    for _ in 0..3 {
+        let torn = |pair: &[Segment]| pair[0].end() != pair[1].position;
+        if !segments.windows(2).any(torn) {
+            break;
+        }
+        // They took turns between the two reads.
+        segments = read_once(dir)?;
+    }
+    Ok(segments)
+}
+
+fn read_once(dir: &Dir) -> io::Result<Vec<Segment>> {
     let mut out = Vec::new();
     for path in dir.segments() {
         let mut bytes = Vec::new();

@@ -70,6 +70,8 @@ pub enum Request {
     Type { seq: u64, bytes: Vec<u8> },
     /// Somebody is about to take the session away: what to write into the exit record.
     Closing { seq: u64, cause: Cause },
+    /// The close is over, and something survived it: the next end has another cause.
+    NotClosing,
     /// Close the agent's standard input where it is a pipe.
     CloseInput,
     /// The agent says "still working".
@@ -94,6 +96,11 @@ pub enum Fact {
         exit: Option<Exit>,
         attached: u32,
         size: (u16, u16),
+        started_at: String,
+        started_monotonic_seconds: f64,
+        /// A close was announced and is not over.
+        #[serde(default)]
+        closing: Option<Cause>,
     },
     /// The command executes (only on the connection the keeper was born with).
     Started {

@@ -24,7 +24,7 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   beadle run -- claude
   beadle run --name api --project shop --cwd ~/shop -- codex --full-auto
-  beadle run --restart on-failure --timeout 2h -- ./nightly.sh
+  beadle run --pipe --name nightly -- ./nightly.sh
 Everything after CMD belongs to the command.";
 
 /// Keeps order among coding agents: starts them, watches them, takes them away with all they started.

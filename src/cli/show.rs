@@ -99,7 +99,7 @@ pub fn exit_words(exit: &Exit) -> String {
         crate::model::session::ExitBy::Itself => "by itself".into(),
         by => format!("by {by}"),
     };
-    if exit.reason.is_empty() || exit.reason == exit.by.as_str() {
+    if exit.reason.is_empty() || exit.reason == exit.by.as_str() || exit.reason == how {
         format!("{how}, {by}")
     } else {
         format!("{how}, {by}: {}", exit.reason)

@@ -13,8 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use tracing::warn;
+
 use super::link::{self, Shaken};
-use crate::api::kept::{Dir, Identity};
+use crate::api::kept::{Dir, Identity, Kept};
 use crate::sys::{clock, process, signal};
 
 /// How long all keepers together may take to answer.
@@ -35,12 +37,14 @@ pub enum Found {
 
 pub struct Adopted {
     pub dir: Dir,
-    pub identity: Identity,
+    pub kept: Kept,
     pub found: Found,
+    /// The end is in the log, although the journal does not say so: who was to write that down was killed.
+    pub logged: bool,
 }
 
 /// Looks through all directories; blocks at most a little longer than the deadline.
-pub fn adopt(sessions: &Path) -> Vec<Adopted> {
+pub fn adopt(sessions: &Path, logs: &Path) -> Vec<Adopted> {
     let end = Instant::now() + DEADLINE;
     let boot = clock::boot_id();
     let dirs: Vec<PathBuf> = std::fs::read_dir(sessions).into_iter().flatten().flatten().map(|e| e.path()).collect();
@@ -54,18 +58,38 @@ pub fn adopt(sessions: &Path) -> Vec<Adopted> {
             mine
         };
         let threads: Vec<_> = (0..SIDE_BY_SIDE.min(dirs.len())).map(|_| scope.spawn(take)).collect();
-        threads.into_iter().filter_map(|t| t.join().ok()).flatten().collect()
+        let all: Vec<Adopted> = threads.into_iter().filter_map(|t| t.join().ok()).flatten().collect();
+        look_in_log(all, logs)
     })
+}
+
+/// Only ends that may have been logged and not been noted are looked for, all in one pass.
+fn look_in_log(mut all: Vec<Adopted>, logs: &Path) -> Vec<Adopted> {
+    let is_doubtful = |a: &Adopted| !a.kept.reported && !matches!(a.found, Found::Live(_) | Found::Unknown);
+    if !all.iter().any(is_doubtful) {
+        return all;
+    }
+    let ended = super::log::ended_runs(logs);
+    for one in all.iter_mut().filter(|a| is_doubtful(a)) {
+        let run = one.kept.identity.as_ref().map(|i| super::log::run(&i.session.id, &i.started_at));
+        one.logged = run.is_some_and(|run| ended.contains(&run));
+    }
+    all
 }
 
 fn one(path: &Path, boot: &str, end: Instant) -> Option<Adopted> {
     let dir = Dir::new(path);
-    let Some(identity) = dir.identity() else {
-        remove_unborn(path);
+    let kept = dir.kept();
+    let Some(identity) = &kept.identity else {
+        if dir.is_unborn() {
+            remove_unborn(path);
+        } else {
+            warn!(directory = %path.display(), "nothing in it says who the session is: left alone");
+        }
         return None;
     };
-    let found = if identity.boot_id == boot { ask(&identity, end) } else { Found::PastBoot };
-    Some(Adopted { dir, identity, found })
+    let found = if identity.boot_id == boot { ask(identity, end) } else { Found::PastBoot };
+    Some(Adopted { dir, kept, found, logged: false })
 }
 
 /// Asks a keeper; one that has lost its socket is woken first.

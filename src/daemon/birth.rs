@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::link::{self, LinkError, Shaken};
 use crate::api::kept::{Described, Dir, KeptCgroup, Spec};
@@ -15,7 +15,7 @@ use crate::config::paths::Paths;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Home;
 use crate::sys::dirs::{self, DirError};
-use crate::sys::spawn;
+use crate::sys::{process, spawn};
 
 /// How long a keeper may take until the command executes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,6 +27,8 @@ pub struct Wanted {
     pub umask: Option<u32>,
     pub limits: Vec<Limit>,
     pub record_bytes: u64,
+    /// A new run of a session that is known.
+    pub again: bool,
 }
 
 pub struct Born {
@@ -34,6 +36,17 @@ pub struct Born {
     pub session: Described,
     pub shaken: Shaken,
     pub leader: ProcId,
+}
+
+/// A birth that failed, and what is left of it.
+#[derive(Debug)]
+pub struct Unborn {
+    pub error: BirthError,
+    pub dir: Dir,
+    /// Pid of the keeper, a child of ours to reap.
+    pub keeper: Option<i32>,
+    /// The keeper did not end: it may yet start the agent, and must not be forgotten.
+    pub lives: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -57,27 +70,52 @@ pub struct Cradle {
 }
 
 impl Cradle {
-    pub fn birth(&self, mut wanted: Wanted) -> Result<Born, BirthError> {
+    pub fn birth(&self, mut wanted: Wanted) -> Result<Born, Unborn> {
         let id = wanted.session.id.clone();
         let dir = Dir::new(self.paths.sessions().join(&id));
-        dirs::ensure_private(dir.path())?;
+        let again = wanted.again;
+        if let Err(error) = dirs::ensure_private(dir.path()).map_err(BirthError::from) {
+            return Err(Unborn { error, dir, keeper: None, lives: false });
+        }
         let cgroup = self.cgroups.as_ref().and_then(|home| home.create(&id).ok());
         wanted.session.cgroup = cgroup.as_ref().map(|c| KeptCgroup { dir: c.dir.clone(), inode: c.inode });
         let socket = self.paths.keepers().join(format!("{id}.sock"));
-        let born = start_keeper(&dir, socket, wanted);
-        if born.is_err() {
-            // What cannot be removed now is an empty directory, swept at the next start.
-            let _ = std::fs::remove_dir_all(dir.path());
+        let mut keeper = None;
+        let error = match start_keeper(&dir, socket, wanted, &mut keeper) {
+            Ok(born) => return Ok(born),
+            Err(error) => error,
+        };
+        // It sees the end of its birth connection and ends, unless the agent is executing already.
+        let lives = keeper.is_some_and(|pid| !ends_soon(pid));
+        if !lives {
+            if !again {
+                // What cannot be removed now is an empty directory, removed at the next start.
+                let _ = std::fs::remove_dir_all(dir.path());
+            }
             cgroup.map(|c| c.remove());
         }
-        born
+        Err(Unborn { error, dir, keeper, lives })
     }
 }
 
-fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted) -> Result<Born, BirthError> {
-    let Wanted { session, env, umask, limits, record_bytes } = wanted;
+/// Waits a little for the end of a child, and leaves it to be reaped.
+fn ends_soon(pid: i32) -> bool {
+    let end = Instant::now() + Duration::from_secs(1);
+    loop {
+        if process::stat(pid).is_none_or(|p| p.is_dead()) {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted, keeper: &mut Option<i32>) -> Result<Born, BirthError> {
+    let Wanted { session, env, umask, limits, record_bytes, .. } = wanted;
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(BirthError::Keeper)?;
-    spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?;
+    *keeper = Some(spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?);
     let spec = Spec { session: session.clone(), env, umask, limits, dir: dir.path().into(), socket, record_bytes };
     ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
     ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;

@@ -24,8 +24,6 @@ use crate::sys::table::{self, Tags};
 
 /// How long the environment of processes is asked for.
 const TAGS: Duration = Duration::from_millis(500);
-/// How many tmux servers are asked at once.
-const SIDE_BY_SIDE: usize = 16;
 const WAKE: u64 = u64::MAX;
 
 /// A session to close.
@@ -125,9 +123,11 @@ struct Closing {
     /// Pinned and not yet seen to end.
     waiting: HashSet<ProcId>,
     signals: Vec<&'static str>,
-    denied: HashMap<ProcId, &'static str>,
+    denied: HashMap<ProcId, String>,
     spared: Vec<String>,
     due: Due,
+    /// The plan knows that it is to hurry.
+    hurried: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -152,13 +152,21 @@ impl Closing {
             denied: HashMap::new(),
             spared: Vec::new(),
             due: Due::Now,
+            hurried: false,
         }
+    }
+
+    /// Waiting for it is of no use.
+    fn give_up(&mut self, id: ProcId, why: &str) {
+        self.denied.insert(id, why.to_string());
+        self.waiting.remove(&id);
+        self.plan.refused(id);
     }
 
     fn is_due(&self, now: Duration) -> bool {
         match self.due {
             Due::Now => true,
-            Due::AllGoneOr(at) => self.waiting.is_empty() || now >= at || self.is_hurried(),
+            Due::AllGoneOr(at) => self.waiting.is_empty() || now >= at || (self.is_hurried() && !self.hurried),
             Due::After(at) => now >= at,
         }
     }
@@ -180,6 +188,8 @@ struct Work<'a> {
     begun: Instant,
     guard: Guard,
     boundary: Boundary,
+    /// Found once, at the beginning.
+    boundary_spared: HashSet<i32>,
     poller: Poller,
     events: Vec<Event>,
     /// Watched processes, by the number of their pidfd.
@@ -197,6 +207,7 @@ impl<'a> Work<'a> {
             begun,
             guard: Guard::default(),
             boundary: Boundary::default(),
+            boundary_spared: HashSet::new(),
             poller,
             events: Vec::new(),
             watched: HashMap::new(),
@@ -210,7 +221,7 @@ impl<'a> Work<'a> {
         self.scan(open)?;
         let now = self.begun.elapsed();
         for closing in open.iter_mut() {
-            if closing.is_hurried() {
+            if closing.is_hurried() && !std::mem::replace(&mut closing.hurried, true) {
                 closing.plan.hurry();
             }
             let seen = std::mem::take(&mut closing.seen);
@@ -264,6 +275,7 @@ impl<'a> Work<'a> {
         self.guard = Guard::new(protected.clone(), self.around.fence.as_deref());
         self.boundary.keepers.clone_from(&self.around.keepers);
         self.boundary.protected = protected;
+        self.boundary.spared.clone_from(&self.boundary_spared);
     }
 
     /// Tags are asked only of those no living keeper accounts for.
@@ -276,37 +288,44 @@ impl<'a> Work<'a> {
                 queue.extend(table.children(pid));
             }
         }
-        let wanted = table.iter().filter(|p| !below.contains(&p.id.pid)).copied();
-        self.around.tags.lock().unwrap_or_else(PoisonError::into_inner).of(table, wanted, TAGS)
-    }
-
-    /// A tmux server born inside that somebody outside is attached to is left, with its panes. They are asked side by
-    /// side: one that hangs holds up no other. A stopped one cannot answer, and is not asked.
-    fn spare_tmux(&mut self, table: &Table, open: &mut [Closing]) {
-        let is_server = |id: &ProcId| table.get(*id).is_some_and(|p| p.comm_is(b"tmux: server") && !p.is_stopped());
-        let of_one = |closing: &Closing| members(table, &closing.target.claim, &self.boundary);
-        let found: Vec<Vec<ProcId>> = open.iter().map(of_one).collect();
-        let servers = |(at, ids): (usize, &Vec<ProcId>)| {
-            let inside: Arc<HashSet<i32>> = Arc::new(ids.iter().map(|id| id.pid).collect());
-            ids.iter().filter(|id| is_server(id)).map(|id| (at, id.pid, Arc::clone(&inside))).collect::<Vec<_>>()
-        };
-        let asked: Vec<_> = found.iter().enumerate().flat_map(servers).collect();
-        for some in asked.chunks(SIDE_BY_SIDE) {
-            let clients: Vec<Option<i32>> = std::thread::scope(|scope| {
-                let ask = |(_, server, inside): &(usize, i32, Arc<HashSet<i32>>)| {
-                    let (server, inside) = (*server, Arc::clone(inside));
-                    scope.spawn(move || tmux::outside_client(server, |pid| inside.contains(&pid)))
-                };
-                let threads: Vec<_> = some.iter().map(ask).collect();
-                threads.into_iter().map(|t| t.join().ok().flatten()).collect()
-            });
-            for ((at, server, _), client) in some.iter().zip(clients) {
-                let Some(client) = client else { continue };
-                self.boundary.spared.insert(*server);
-                let why = format!("tmux server {server} with its panes: client {client} from outside is attached");
-                open[*at].spared.push(why);
+        let mut tags = self.around.tags.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever does not answer costs one round, and is then left out.
+        let mut rounds = 0;
+        loop {
+            let wanted = table.iter().filter(|p| !below.contains(&p.id.pid)).copied();
+            let (carriers, all_asked) = tags.of(table, wanted, TAGS);
+            rounds += 1;
+            if all_asked || rounds == 5 {
+                return carriers;
             }
         }
+    }
+
+    /// A tmux server born inside that somebody outside is attached to is left, with its panes; so is one that cannot be
+    /// asked. One that is stopped has nobody who could see it.
+    fn spare_tmux(&mut self, table: &Table, open: &mut [Closing]) {
+        let boundary = &self.boundary;
+        let spared: Vec<Vec<(i32, String)>> = std::thread::scope(|scope| {
+            let asked: Vec<_> = open
+                .iter()
+                .map(|closing| {
+                    let found = members(table, &closing.target.claim, boundary);
+                    let is_server =
+                        |id: &ProcId| table.get(*id).is_some_and(|p| p.comm_is(b"tmux: server") && !p.is_stopped());
+                    let servers: Vec<i32> = found.iter().filter(|id| is_server(id)).map(|id| id.pid).collect();
+                    let inside: HashSet<i32> = found.iter().map(|id| id.pid).collect();
+                    (!servers.is_empty()).then(|| scope.spawn(move || spare_of(&servers, &inside)))
+                })
+                .collect();
+            asked.into_iter().map(|a| a.and_then(|a| a.join().ok()).unwrap_or_default()).collect()
+        });
+        for (closing, spared) in open.iter_mut().zip(spared) {
+            for (pid, why) in spared {
+                self.boundary_spared.insert(pid);
+                closing.spared.push(why);
+            }
+        }
+        self.boundary.spared.clone_from(&self.boundary_spared);
     }
 
     fn count(&self, table: &Table, closing: &mut Closing) {
@@ -332,16 +351,24 @@ impl<'a> Work<'a> {
             Order::Signal(id, signal) => {
                 self.signal(closing, id, signal);
             }
-            Order::KillCgroup => {
-                let killed = closing.target.cgroup.as_ref().is_some_and(|c| c.kill().is_ok());
-                if killed {
-                    note(&mut closing.signals, "KILL");
-                }
-            }
+            Order::KillCgroup => self.kill_cgroup(closing),
             Order::CloseInput => {
                 // Without a keeper there is no pipe to close.
                 let _ = closing.target.link.as_ref().map(|l| l.order(&Request::CloseInput));
             }
+        }
+    }
+
+    /// Only if everybody inside is to be taken: nobody spared, protected or outside the fence.
+    fn kill_cgroup(&self, closing: &mut Closing) {
+        let Some(cgroup) = &closing.target.cgroup else { return };
+        let barred = |pid: &i32| self.boundary.protected.contains(pid) || self.boundary.keepers.contains(pid);
+        let nobody_else = self.boundary.spared.is_empty() && !cgroup.processes().iter().any(barred);
+        let all_ours = self.around.fence.is_none() && nobody_else;
+        if !all_ours {
+            closing.plan.without_cgroup();
+        } else if cgroup.kill().is_ok() {
+            note(&mut closing.signals, "KILL");
         }
     }
 
@@ -354,19 +381,26 @@ impl<'a> Work<'a> {
         match self.guard.send(pin, signal.into(), own) {
             Sent::Sent => note(&mut closing.signals, signal.as_str()),
             Sent::Gone => {}
-            Sent::Denied => {
-                closing.denied.insert(id, "it belongs to another user");
-                closing.plan.refused(id);
-            }
-            Sent::Refused(why) => {
-                closing.denied.insert(id, why);
-                closing.plan.refused(id);
-            }
+            Sent::Denied => closing.give_up(id, "it belongs to another user"),
+            Sent::Refused(why) => closing.give_up(id, why),
         }
     }
 
     fn pin(&mut self, closing: &mut Closing, id: ProcId) -> bool {
-        let Ok(Some(pin)) = Pin::new(id) else { return false };
+        let pinned = Pin::new(id).or_else(|_| {
+            // Out of descriptors: those of the dead are of no more use.
+            closing.pins.retain(|id, _| closing.waiting.contains(id));
+            Pin::new(id)
+        });
+        let pin = match pinned {
+            Ok(Some(pin)) => pin,
+            Ok(None) => return false,
+            Err(error) => {
+                closing.denied.insert(id, format!("it could not be held: {error}"));
+                closing.plan.forgotten(id);
+                return false;
+            }
+        };
         // Not watched: its end is seen by the next pass instead.
         if self.poller.add(&pin, poll::token(&pin), poll::READ).is_ok() {
             closing.waiting.insert(id);
@@ -410,10 +444,9 @@ impl<'a> Work<'a> {
         }
         let Some(id) = self.watched.remove(&token) else { return };
         for closing in open {
-            if closing.waiting.remove(&id) {
-                // Its descriptor must not be reported again.
-                closing.pins.get(&id).map(|pin| self.poller.remove(pin));
-            }
+            closing.waiting.remove(&id);
+            // Its descriptor stays readable, and must not be reported again.
+            closing.pins.get(&id).map(|pin| self.poller.remove(pin));
         }
     }
 
@@ -430,7 +463,7 @@ impl<'a> Work<'a> {
             Ending::Forced => Outcome::Forced,
             Ending::Survivors => Outcome::Survivors,
         };
-        let described = survivors.iter().map(|id| survivor(*id, closing.denied.get(id).copied())).collect();
+        let described = survivors.iter().map(|id| survivor(*id, closing.denied.get(id).map(String::as_str))).collect();
         let closed = Closed {
             id: closing.target.id,
             name: closing.target.name,
@@ -445,6 +478,19 @@ impl<'a> Work<'a> {
         };
         Report { closed, survivors }
     }
+}
+
+/// Which of these tmux servers are left, and why.
+fn spare_of(servers: &[i32], inside: &HashSet<i32>) -> Vec<(i32, String)> {
+    let one = |server: &i32| {
+        let why = match tmux::outside_client(*server, |pid| inside.contains(&pid)) {
+            tmux::Outside::Nobody => return None,
+            tmux::Outside::Client(client) => format!("client {client} from outside is attached"),
+            tmux::Outside::Unknown => "it does not say who is attached".to_string(),
+        };
+        Some((*server, format!("tmux server {server} with its panes: {why}")))
+    };
+    servers.iter().filter_map(one).collect()
 }
 
 fn note(signals: &mut Vec<&'static str>, name: &'static str) {

@@ -5,18 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tracing::info;
+use tracing::{info, warn};
 
 use super::close;
 use super::close::{Report, Surroundings};
 use super::entry::{CloseUnderWay, Entry};
-use super::handle::{Input, Reply};
+use super::handle::{Ended, Input, Reply};
 use super::supervisor::{Supervisor, answer};
 use crate::api::types::{Closed, KillReport, Outcome};
 use crate::api::wire::Request;
 use crate::config::OnShutdown;
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Cause, ExitBy};
+use crate::sys::poll::Waker;
 
 /// How long after a close a keeper may take to say that it is over.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -62,11 +63,13 @@ impl Supervisor {
     pub(super) fn close_and_answer(&mut self, ids: &[String], now: bool, cause: &Cause, reply: Reply<KillReport>) {
         let (waiting, mut closed): (Vec<_>, Vec<_>) = (self.close(ids, now, cause), Vec::new());
         tokio::spawn(async move {
+            let asked = waiting.len();
             for receiver in waiting {
                 closed.extend(receiver.await);
             }
-            let failed = closed.iter().filter(|c| c.outcome == Outcome::Survivors).count();
-            answer(reply, Ok(KillReport { closed: closed.len() - failed, failed, sessions: closed }));
+            let lost = asked - closed.len();
+            let failed = lost + closed.iter().filter(|c| c.outcome == Outcome::Survivors).count();
+            answer(reply, Ok(KillReport { closed: asked - failed, failed, sessions: closed }));
         });
     }
 
@@ -74,6 +77,8 @@ impl Supervisor {
         let mut targets = Vec::new();
         let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
         let mut waiting = Vec::new();
+        // Of this close alone: a wake must not be taken by the thread of another.
+        let waker = Waker::new().map_or_else(|_| Arc::clone(&self.waker), Arc::new);
         for id in ids {
             let Some(entry) = self.entries.get_mut(id) else { continue };
             let (send, receive) = oneshot::channel();
@@ -86,12 +91,17 @@ impl Supervisor {
             if let Some(close) = &mut entry.close {
                 close.waiters.push(send);
                 close.hurry.fetch_or(now, Ordering::Relaxed);
-                self.waker.wake();
+                close.waker.wake();
                 continue;
             }
             let hurry = Arc::new(AtomicBool::new(false));
-            entry.close =
-                Some(CloseUnderWay { hurry: Arc::clone(&hurry), waiters: vec![send], report: None, then: None });
+            entry.close = Some(CloseUnderWay {
+                hurry: Arc::clone(&hurry),
+                waker: Arc::clone(&waker),
+                waiters: vec![send],
+                report: None,
+                then: None,
+            });
             entry.life.apply(Event::CloseBegan);
             entry.meta.cause = Some(cause.clone());
             if let Some(link) = &entry.link {
@@ -103,15 +113,15 @@ impl Supervisor {
         // Written down before the first signal; needed only where no keeper is left to know it.
         targets.iter().filter(|t| t.link.is_none()).for_each(|t| self.keep_meta(&t.id));
         self.bump();
-        self.carry_out(targets);
+        self.carry_out(targets, waker);
         waiting
     }
 
-    pub(super) fn carry_out(&self, targets: Vec<close::Target>) {
+    pub(super) fn carry_out(&self, targets: Vec<close::Target>, waker: Arc<Waker>) {
         if targets.is_empty() {
             return;
         }
-        let (around, inputs) = (self.surroundings(), self.inputs.clone());
+        let (around, inputs) = (Surroundings { waker, ..self.surroundings() }, self.inputs.clone());
         tokio::task::spawn_blocking(move || {
             close::close(targets, &around, |report| {
                 // A supervisor that has ended wants no report.
@@ -178,6 +188,10 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(id) else { return };
         if entry.close.as_ref().is_some_and(|c| c.report.is_some()) {
             entry.life.apply(Event::CloseEnded);
+            entry.meta.cause = None;
+            // The next end has its own cause; a keeper that does not hear this is gone.
+            let _ = entry.link.as_ref().map(|l| l.order(&Request::NotClosing));
+            self.keep_meta(id);
             self.answer_close(id);
             self.sample_soon();
             self.bump();
@@ -196,17 +210,51 @@ impl Supervisor {
         }
     }
 
+    /// Closes (or leaves) every session, those being born too, and ends; whether or not who asked still listens.
     pub(super) fn shutdown(&mut self, keep: Option<bool>, reply: Reply<KillReport>) {
-        self.closing_down = true;
         let keep = keep.unwrap_or(self.set.config.shutdown.sessions == OnShutdown::Keep);
         let live: Vec<String> = self.live().map(|e| e.id().to_string()).collect();
         info!(sessions = live.len(), keep, "stopping");
         if keep {
-            return answer(reply, Ok(KillReport::default()));
+            answer(reply, Ok(KillReport::default()));
+            self.ended = Some(Ended::Stopped);
+            return;
         }
-        let cause = Cause { by: ExitBy::Shutdown, reason: "the daemon was stopped".into() };
-        self.close_and_answer(&live, false, &cause, reply);
+        self.closing_down = true;
+        let (send, closed) = oneshot::channel();
+        self.close_and_answer(&live, false, &shutdown_cause(), send);
+        let (inputs, deadline) = (self.inputs.clone(), self.set.config.shutdown.deadline);
+        tokio::spawn(async move {
+            let report = tokio::time::timeout(deadline, closed).await;
+            let overdue = report.is_err();
+            let report = report.ok().and_then(Result::ok).and_then(Result::ok).unwrap_or_default();
+            // A supervisor that has ended needs no end.
+            let _ = inputs.send(Input::ShutDown { report, reply, overdue });
+        });
     }
+
+    pub(super) fn on_shut_down(&mut self, report: KillReport, reply: Reply<KillReport>, overdue: bool) {
+        let busy = !self.births.is_empty() || self.live().any(|e| e.life.is_closing());
+        if busy && !overdue {
+            let inputs = self.inputs.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                // As above.
+                let _ = inputs.send(Input::ShutDown { report, reply, overdue });
+            });
+            return;
+        }
+        if overdue {
+            warn!("sessions were still closing when shutdown.deadline had passed");
+        }
+        answer(reply, Ok(report));
+        self.ended = Some(if overdue { Ended::Overdue } else { Ended::Stopped });
+    }
+}
+
+/// A daemon that is stopped takes its sessions along.
+pub(super) fn shutdown_cause() -> Cause {
+    Cause { by: ExitBy::Shutdown, reason: "the daemon was stopped".into() }
 }
 
 fn already_gone(entry: &Entry, cause: &Cause) -> Closed {

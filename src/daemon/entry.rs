@@ -11,7 +11,7 @@ use super::close::Target;
 use super::handle::Reply;
 use super::link::Link;
 use super::sampler::{Ask, Sample};
-use crate::api::kept::{Described, Dir, Identity, Meta};
+use crate::api::kept::{Described, Dir, Kept, Meta};
 use crate::api::types::{Closed, Evidence, Session};
 use crate::model::lifecycle::{Keeper, Life};
 use crate::model::process::Claim;
@@ -19,11 +19,14 @@ use crate::model::session::{Cause, Exit, Health, Origin, ProcId, State};
 use crate::model::verdict::{self, Known, Since, Verdict};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
+use crate::sys::poll::Waker;
 use crate::sys::pulse::{Beat, Pulse};
 
 /// A close under way.
 pub struct CloseUnderWay {
     pub hurry: Arc<AtomicBool>,
+    /// Interrupts the wait of the thread that carries it out.
+    pub waker: Arc<Waker>,
     pub waiters: Vec<oneshot::Sender<Closed>>,
     /// The report, while the keeper has still to say that it is over.
     pub report: Option<Closed>,
@@ -60,6 +63,10 @@ pub struct Entry {
     pub usage: Usage,
     pub attached: u32,
     pub close: Option<CloseUnderWay>,
+    /// What a person last wanted: its tree stopped, or not.
+    pub wants_pause: Arc<AtomicBool>,
+    /// Its end is in the log.
+    pub logged: bool,
     /// Members whose end is waited for, once there is no keeper to tell of it.
     pub watched: BTreeSet<ProcId>,
     /// When messages were last put into a snapshot: what was seen by readers.
@@ -67,15 +74,15 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// From what a keeper wrote down.
-    pub fn kept(identity: Identity, dir: Dir, life: Life) -> Self {
-        let meta = dir.meta();
+    /// From what was written down; `None` when no keeper wrote who the session is.
+    pub fn kept(kept: Kept, dir: Dir, life: Life) -> Option<Self> {
+        let Kept { identity, exit, meta, .. } = kept;
+        let identity = identity?;
         let same_boot = identity.boot_id == clock::boot_id();
         let started = Duration::try_from_secs_f64(identity.started_monotonic_seconds).ok().filter(|_| same_boot);
-        let exit = dir.exit();
-        let age_at_end =
-            exit.as_ref().filter(|_| life.is_ended()).and_then(|e| clock::seconds_between(&identity.started_at, &e.at));
-        Self {
+        let ended = exit.as_ref().filter(|_| life.is_ended());
+        Some(Self {
+            age_at_end: ended.and_then(|e| clock::seconds_between(&identity.started_at, &e.at)),
             exit,
             members: dir.members().into_iter().filter(|_| same_boot).collect(),
             session: identity.session,
@@ -89,13 +96,14 @@ impl Entry {
             pulse: None,
             started_at: identity.started_at,
             started,
-            age_at_end,
             usage: Usage::default(),
             attached: 0,
             close: None,
+            wants_pause: Arc::default(),
+            logged: false,
             watched: BTreeSet::new(),
             shown_messages: 0,
-        }
+        })
     }
 
     pub fn id(&self) -> &str {
@@ -160,7 +168,9 @@ impl Entry {
     /// Remembers members; true when there are new ones to write down.
     pub fn remember(&mut self, members: &[ProcId]) -> bool {
         let now: BTreeSet<ProcId> = members.iter().copied().collect();
-        let any_new = !now.is_subset(&self.members);
+        // The leader is written down already, by its keeper.
+        let any_new = now.iter().any(|m| !self.members.contains(m) && Some(*m) != self.leader);
+        self.watched.retain(|m| now.contains(m));
         self.members = now;
         any_new
     }

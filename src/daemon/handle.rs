@@ -3,7 +3,7 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::adopt::Adopted;
-use super::birth::Born;
+use super::birth::{Born, Unborn};
 use super::close::Report;
 use super::link::{Delivered, Link};
 use super::sampler::{Ask, Ground, Sample};
@@ -87,8 +87,7 @@ pub enum Command {
         keep: Option<bool>,
         reply: Reply<KillReport>,
     },
-    /// The deadline of a shutdown has passed: the end is a failure.
-    Overdue,
+    /// End now, whatever is under way.
     End,
     /// Execute the daemon again in place.
     Again {
@@ -100,6 +99,8 @@ pub enum Command {
 pub struct Files {
     pub dir: crate::api::kept::Dir,
     pub ended: bool,
+    /// Bytes of output in the recording by now, where the keeper tells.
+    pub recorded: Option<u64>,
 }
 
 /// A fact.
@@ -112,13 +113,19 @@ pub enum Input {
     },
     Born {
         id: String,
-        born: Result<Box<Born>, Refusal>,
+        born: Result<Box<Born>, Box<Unborn>>,
     },
     Closed(Box<Report>),
     /// The keeper had its time to say that it is over.
     Settle(String),
     /// A process of a session without a keeper ended.
     MemberEnded(String),
+    /// The closes of a shutdown are over, or its deadline has passed.
+    ShutDown {
+        report: KillReport,
+        reply: Reply<KillReport>,
+        overdue: bool,
+    },
     Sampled(Vec<Sample>),
     SampleFailed(String),
     Adopted(Vec<Adopted>),

@@ -10,6 +10,7 @@ use super::entry::Entry;
 use super::handle::Input;
 use super::link::{Delivered, Link};
 use super::supervisor::Supervisor;
+use crate::api::kept::Dir;
 use crate::api::wire::Fact;
 use crate::model::lifecycle::{Event, Keeper, Life};
 use crate::model::session::{Exit, ExitBy, ProcId};
@@ -18,25 +19,34 @@ use crate::sys::process::Pin;
 
 impl Supervisor {
     pub(super) fn on_keeper(&mut self, id: &str, keeper: ProcId, what: Delivered) {
-        let Some(entry) = self.entries.get_mut(id).filter(|e| e.keeper == Some(keeper)) else { return };
+        if self.entries.get(id).is_none_or(|e| e.keeper != Some(keeper)) {
+            return;
+        }
         match what {
-            Delivered::Fact(Fact::Exited { exit }) => {
+            Delivered::Fact(fact) => self.on_fact(id, *fact),
+            Delivered::Lost => self.on_keeper_lost(id, keeper),
+        }
+        self.bump();
+    }
+
+    fn on_fact(&mut self, id: &str, fact: Fact) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        match fact {
+            Fact::Exited { exit } => {
                 entry.life.apply(Event::LeaderEnded);
                 entry.exit = Some(exit);
                 self.sample_soon();
             }
-            Delivered::Fact(Fact::Attached { count }) => entry.attached = count,
-            Delivered::Fact(Fact::Restarted { leader }) => {
+            Fact::Attached { count } => entry.attached = count,
+            Fact::Restarted { leader } => {
                 entry.leader = Some(leader);
                 entry.exit = None;
                 entry.life.apply(Event::Started);
                 info!(session = %id, name = %entry.name(), pid = leader.pid, "started again");
             }
-            Delivered::Fact(Fact::Empty) => self.finish(id),
-            Delivered::Fact(_) => {}
-            Delivered::Lost => self.on_keeper_lost(id, keeper),
+            Fact::Empty => self.finish(id),
+            Fact::Hello { .. } | Fact::Started { .. } | Fact::NotStarted { .. } | Fact::Reply { .. } => {}
         }
-        self.bump();
     }
 
     pub(super) fn on_keeper_lost(&mut self, id: &str, keeper: ProcId) {
@@ -44,7 +54,7 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(id).filter(|e| e.is_live()) else { return self.reap() };
         entry.link = None;
         entry.attached = 0;
-        entry.exit = entry.exit.take().or_else(|| entry.dir.exit());
+        entry.exit = entry.exit.take().or_else(|| entry.dir.kept().exit);
         if crate::sys::process::is_alive(keeper) {
             entry.life.apply(Event::KeeperFellSilent);
             warn!(session = %id, name = %entry.name(), "its keeper closed the connection");
@@ -65,10 +75,10 @@ impl Supervisor {
     pub(super) fn watch_members(&mut self, id: &str) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         for member in entry.members.clone() {
-            let Ok(Some(pin)) = Pin::new(member) else { continue };
             if !entry.watched.insert(member) {
                 continue;
             }
+            let Ok(Some(pin)) = Pin::new(member) else { continue };
             let (inputs, id) = (self.inputs.clone(), id.to_string());
             tokio::spawn(async move {
                 if pin.ended().await.is_ok() {
@@ -81,14 +91,21 @@ impl Supervisor {
 
     /// Tries to reach a keeper that lives and is silent, beside everything else.
     pub(super) fn ask_again(&self, id: &str) {
-        let Some(entry) = self.entries.get(id) else { return };
-        let (dir, inputs) = (entry.dir.clone(), self.inputs.clone());
+        if let Some(entry) = self.entries.get(id) {
+            self.ask_about(entry.dir.clone());
+        }
+    }
+
+    /// Looks again, a little later, at what a session directory says.
+    pub(super) fn ask_about(&self, dir: Dir) {
+        let inputs = self.inputs.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(200)).await;
             let asked = tokio::task::spawn_blocking(move || {
-                let identity = dir.identity()?;
-                let found = super::adopt::ask(&identity, std::time::Instant::now() + super::adopt::DEADLINE);
-                Some(Adopted { dir, identity, found })
+                let kept = dir.kept();
+                let identity = kept.identity.as_ref()?;
+                let found = super::adopt::ask(identity, std::time::Instant::now() + super::adopt::DEADLINE);
+                Some(Adopted { dir, kept, found, logged: false })
             });
             if let Ok(Some(adopted)) = asked.await {
                 // A supervisor that has ended asks nobody.
@@ -99,9 +116,10 @@ impl Supervisor {
 
     pub fn on_adopted(&mut self, adopted: Vec<Adopted>) {
         for one in adopted {
-            let id = one.identity.session.id.clone();
-            let known = self.entries.get(&id).is_some_and(|e| e.link.is_some() || !e.is_live());
-            if !known {
+            let Some(id) = one.kept.identity.as_ref().map(|i| i.session.id.clone()) else { continue };
+            if self.entries.contains_key(&id) {
+                self.learn(&id, one.found);
+            } else {
                 self.adopt(&id, one);
             }
         }
@@ -109,39 +127,66 @@ impl Supervisor {
         self.bump();
     }
 
-    pub(super) fn adopt(&mut self, id: &str, one: Adopted) {
-        let Adopted { dir, identity, found } = one;
-        let exit = dir.exit();
-        let paused = dir.meta().paused;
+    /// News of a keeper that was silent. What is known of the session stays.
+    fn learn(&mut self, id: &str, found: Found) {
+        let Some(entry) = self.entries.get_mut(id).filter(|e| e.is_live() && e.link.is_none()) else { return };
         match found {
-            Found::PastBoot => {
-                let reported = dir.meta().reported;
-                let mut entry = Entry::kept(
-                    identity,
-                    dir,
-                    if reported { Life::past() } else { Life::found(Keeper::Gone, false, false) },
-                );
-                entry.exit = exit.or_else(|| Some(unknown_exit(ExitBy::Reboot, "the machine was restarted")));
-                self.entries.insert(id.into(), entry);
-                self.finish(id);
+            Found::Live(shaken) => self.connect(id, *shaken),
+            Found::KeeperGone => {
+                entry.life.apply(Event::KeeperDied);
+                entry.exit = entry.exit.take().or_else(|| entry.dir.kept().exit);
+                warn!(session = %id, name = %entry.name(), "its keeper is gone");
             }
+            Found::Unknown => self.ask_again(id),
+            Found::PastBoot => {}
+        }
+    }
+
+    pub(super) fn adopt(&mut self, id: &str, one: Adopted) {
+        let Adopted { dir, kept, found, logged } = one;
+        let (paused, running) = (kept.meta.paused, kept.exit.is_none());
+        let over = kept.reported;
+        let life = match &found {
+            Found::Live(shaken) => Life::found(Keeper::Alive, shaken.hello.leader.is_some(), paused),
+            Found::Unknown => Life::found(Keeper::Silent, running, paused),
+            Found::KeeperGone | Found::PastBoot if over => Life::past(),
+            Found::KeeperGone => Life::found(Keeper::Gone, running, paused),
+            Found::PastBoot => Life::found(Keeper::Gone, false, false),
+        };
+        let Some(mut entry) = Entry::kept(kept, dir, life) else { return };
+        entry.logged = logged;
+        // A close that was cut short is taken up again.
+        let interrupted = match &found {
+            Found::Live(shaken) => shaken.hello.closing.clone(),
+            Found::Unknown | Found::KeeperGone | Found::PastBoot => {
+                entry.meta.cause.clone().filter(|_| entry.is_live())
+            }
+        };
+        match found {
             Found::Live(shaken) => {
-                let life = Life::found(Keeper::Alive, shaken.hello.leader.is_some(), paused);
-                let mut entry = Entry::kept(identity, dir, life);
                 entry.leader = shaken.hello.leader.or(entry.leader);
                 self.entries.insert(id.into(), entry);
                 self.connect(id, *shaken);
             }
             Found::Unknown => {
-                self.entries
-                    .insert(id.into(), Entry::kept(identity, dir, Life::found(Keeper::Silent, exit.is_none(), paused)));
+                self.entries.insert(id.into(), entry);
                 self.ask_again(id);
             }
-            Found::KeeperGone => {
-                let reported = dir.meta().reported;
-                let life = if reported { Life::past() } else { Life::found(Keeper::Gone, exit.is_none(), paused) };
-                self.entries.insert(id.into(), Entry::kept(identity, dir, life));
+            Found::KeeperGone => drop(self.entries.insert(id.into(), entry)),
+            Found::PastBoot => {
+                if entry.exit.is_none() {
+                    let exit = unknown_exit(ExitBy::Reboot, "the machine was restarted");
+                    // Without it, the next start says the same of a later moment.
+                    let _ = entry.dir.write_exit(&exit);
+                    entry.exit = Some(exit);
+                }
+                self.entries.insert(id.into(), entry);
+                self.finish(id);
             }
+        }
+        if let Some(cause) = interrupted {
+            info!("session={id}: a close that was cut short is taken up again");
+            drop(self.close(&[id.to_string()], false, &cause));
         }
     }
 
@@ -149,27 +194,22 @@ impl Supervisor {
     pub(super) fn connect(&mut self, id: &str, shaken: super::link::Shaken) {
         let keeper = shaken.hello.keeper;
         let (inputs, session) = (self.inputs.clone(), id.to_string());
-        let deliver = move |what| {
+        let opened = Link::open(shaken, move |what| {
             // A supervisor that has ended hears nobody.
             let _ = inputs.send(Input::Keeper { id: session.clone(), keeper, what });
-        };
-        let opened = Link::open(shaken, deliver.clone());
+        });
         let Some(entry) = self.entries.get_mut(id) else { return };
-        match opened {
-            Ok((link, hello, pulse)) => {
-                entry.link = Some(link);
-                entry.pulse = Some(pulse);
-                entry.keeper = Some(keeper);
-                entry.attached = hello.attached;
-                entry.exit = hello.exit.or_else(|| entry.exit.take());
-                entry.life.apply(Event::KeeperAnswered);
-            }
-            Err(error) => {
-                warn!(session = %id, %error, "failed to talk to its keeper");
-                // A command that ended at once takes its keeper along before we could subscribe: what it wrote down counts.
-                deliver(Delivered::Lost);
-            }
-        }
+        let Ok((link, hello, pulse)) = opened else {
+            // It has ended already, most likely: what it wrote down says how.
+            entry.keeper = Some(keeper);
+            return self.on_keeper_lost(id, keeper);
+        };
+        entry.link = Some(link);
+        entry.pulse = Some(pulse);
+        entry.keeper = Some(keeper);
+        entry.attached = hello.attached;
+        entry.exit = hello.exit.or_else(|| entry.exit.take());
+        entry.life.apply(Event::KeeperAnswered);
     }
 
     /// Nothing of the session is left: writes that down once, and answers who waited.
@@ -177,7 +217,7 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(id).filter(|e| e.is_live()) else { return };
         let cause = entry.meta.cause.clone();
         if entry.exit.is_none() {
-            entry.exit = entry.dir.exit();
+            entry.exit = entry.dir.kept().exit;
         }
         if entry.exit.is_none() {
             let exit = cause
@@ -203,19 +243,21 @@ impl Supervisor {
     /// One line in the log for each end, also across crashes.
     pub(super) fn report_end(&mut self, id: &str) {
         let Some(entry) = self.entries.get_mut(id) else { return };
-        if !entry.meta.reported && !super::log::has_line(&self.set.paths.logs(), &format!("ended session={id} ")) {
+        if !entry.logged {
             let exit = entry.exit.as_ref();
             let code = exit.and_then(|e| e.code).map_or_else(|| "-".into(), |c| c.to_string());
             let by = exit.map_or(ExitBy::Unknown, |e| e.by);
             let reason = exit.map_or("", |e| e.reason.as_str());
             let seconds = entry.age_at_end.unwrap_or(0.0);
             info!(
-                "ended session={id} name={:?} code={code} by={by} reason={reason:?} seconds={seconds:.1}",
+                "ended {} name={:?} code={code} by={by} reason={reason:?} seconds={seconds:.1}",
+                super::log::run(id, &entry.started_at),
                 entry.name()
             );
         }
-        entry.meta.reported = true;
-        self.keep_meta(id);
+        entry.logged = true;
+        // Without it, the next start looks for the line above.
+        let _ = entry.dir.write_reported();
     }
 
     pub(super) fn keep_meta(&self, id: &str) {

@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
 use crate::api::wire::{self, Decoder, Fact, Request, ScreenFact};
-use crate::model::session::{Exit, ProcId};
+use crate::model::session::{Cause, Exit, ProcId};
 use crate::sys::pulse::Pulse;
 use crate::sys::{fds, poll, socket};
 
@@ -38,6 +38,9 @@ pub struct Hello {
     pub leader: Option<ProcId>,
     pub exit: Option<Exit>,
     pub attached: u32,
+    pub started_at: String,
+    pub started_monotonic_seconds: f64,
+    pub closing: Option<Cause>,
 }
 
 /// A connection after its first words.
@@ -74,7 +77,9 @@ pub fn shake(stream: UnixStream, patience: Duration) -> Result<Shaken, LinkError
 fn understood(payload: &[u8]) -> Result<Hello, LinkError> {
     match serde_json::from_slice(payload) {
         Ok(Fact::Hello { protocol, .. }) if protocol != wire::PROTOCOL => Err(LinkError::Version(protocol)),
-        Ok(Fact::Hello { id, keeper, leader, exit, attached, .. }) => Ok(Hello { id, keeper, leader, exit, attached }),
+        Ok(Fact::Hello {
+            id, keeper, leader, exit, attached, started_at, started_monotonic_seconds, closing, ..
+        }) => Ok(Hello { id, keeper, leader, exit, attached, started_at, started_monotonic_seconds, closing }),
         Ok(_) | Err(_) => Err(LinkError::Stranger),
     }
 }
@@ -126,7 +131,7 @@ pub struct Link {
 /// What the reading task delivers.
 #[derive(Debug)]
 pub enum Delivered {
-    Fact(Fact),
+    Fact(Box<Fact>),
     Lost,
 }
 
@@ -152,7 +157,11 @@ impl Link {
 
     /// Sends an order that is not answered.
     pub fn order(&self, request: &Request) -> io::Result<()> {
-        (&*self.stream).write_all(&wire::json_frame(request))
+        (&*self.stream).write_all(&wire::json_frame(request)).inspect_err(|_| {
+            // Half a frame may stand there: nothing behind it would be understood. The reader sees the end, and the keeper is
+            // called again.
+            let _ = self.stream.shutdown(std::net::Shutdown::Both);
+        })
     }
 
     /// Sends a numbered order; the answer comes through the receiver, or never if the keeper goes.
@@ -199,7 +208,7 @@ fn hand_out(payload: &[u8], pending: &Pending, deliver: &(impl Fn(Delivered) + S
                 let _ = waiting.send(Answer { ok, message, screen });
             }
         }
-        Ok(fact) => deliver(Delivered::Fact(fact)),
+        Ok(fact) => deliver(Delivered::Fact(Box::new(fact))),
         // A fact of a later version.
         Err(_) => {}
     }

@@ -2,6 +2,7 @@
 //!
 //! Written at once, line by line: a daemon that is killed has said what it did.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
@@ -36,12 +37,34 @@ pub fn begin(dir: &Path) -> Result<(), tracing_appender::rolling::InitError> {
     Ok(())
 }
 
-/// True when some kept file holds this text.
-pub fn has_line(dir: &Path, text: &str) -> bool {
-    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    files.filter_map(|f| std::fs::read(f.path()).ok()).any(|bytes| contains(&bytes, text.as_bytes()))
+/// One run of a session, as it stands behind `ended` in the log.
+pub fn run(id: &str, started_at: &str) -> String {
+    format!("session={id} run={started_at}")
 }
 
-fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    bytes.windows(text.len().max(1)).any(|w| w == text)
+/// Every run whose end is in some kept file.
+pub fn ended_runs(dir: &Path) -> HashSet<String> {
+    let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    files.filter_map(|f| std::fs::read(f.path()).ok()).flat_map(|bytes| runs_in(&bytes)).collect()
+}
+
+fn runs_in(bytes: &[u8]) -> Vec<String> {
+    let mark = b" ended session=";
+    let run = |at: usize| {
+        let rest = &bytes[at + b" ended ".len()..];
+        let end = memchr::memchr2_iter(b' ', b'\n', rest).nth(1)?;
+        String::from_utf8(rest[..end].to_vec()).ok()
+    };
+    memchr::memmem::find_iter(bytes, mark).filter_map(run).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_found_by_run() {
+        let log = b"t  INFO started session=a name=\"x\"\nt  INFO ended session=a run=T1 name=\"x\" code=0\nt  INFO ended session=b run=T2 name";
+        assert_eq!(runs_in(log), [run("a", "T1"), run("b", "T2")]);
+    }
 }

@@ -13,6 +13,7 @@ use crate::model::select;
 use crate::model::select::Choice;
 use crate::model::session::{Health, State};
 use crate::sys::clock;
+use crate::sys::pulse::Beat;
 
 impl Supervisor {
     pub(super) fn live(&self) -> impl Iterator<Item = &Entry> {
@@ -78,7 +79,11 @@ impl Supervisor {
 
     pub(super) fn files(&self, word: &str) -> Result<Files, Refusal> {
         let entry = self.find(word)?;
-        Ok(Files { dir: entry.dir.clone(), ended: !entry.is_live() })
+        Ok(Files {
+            dir: entry.dir.clone(),
+            ended: !entry.is_live(),
+            recorded: entry.pulse.as_ref().map(|p| p.get(Beat::Recorded)),
+        })
     }
 
     pub(super) fn heartbeat(&mut self, word: &str) -> Result<Session, Refusal> {

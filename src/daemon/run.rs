@@ -133,7 +133,6 @@ pub struct Daemon {
     peers: Peers,
     commands: mpsc::UnboundedReceiver<Command>,
     inputs: mpsc::UnboundedReceiver<Input>,
-    deadline: Duration,
     embedded: bool,
 }
 
@@ -143,6 +142,8 @@ impl Daemon {
         if process::below_keeper() {
             return Err(DaemonError::BelowKeeper);
         }
+        // Clients that wait for us wake us, from the moment the lock is held.
+        spawn::ignore_wakes();
         dirs::ensure_private(&paths.state)?;
         let lock = take_lock(&paths, &options)?;
         let config = config::load(&paths, &config::process_env())?;
@@ -156,11 +157,11 @@ impl Daemon {
         let (generation_sender, generation) = watch::channel(1);
         let (command_sender, commands) = mpsc::unbounded_channel();
         let peers = Peers::default();
-        let deadline = config.shutdown.deadline;
         let setting = setting(&paths, config, instance, peers.clone(), &options);
         let mut supervisor = Supervisor::new(setting, input_sender, generation_sender)?;
-        let sessions = paths.sessions();
-        let adopted = tokio::task::spawn_blocking(move || adopt::adopt(&sessions)).await.map_err(io::Error::other)?;
+        let (sessions, logs) = (paths.sessions(), paths.logs());
+        let adopted =
+            tokio::task::spawn_blocking(move || adopt::adopt(&sessions, &logs)).await.map_err(io::Error::other)?;
         info!(
             "daemon started pid={} version={} sessions={}",
             std::process::id(),
@@ -178,7 +179,6 @@ impl Daemon {
             peers,
             commands,
             inputs,
-            deadline,
             embedded: options.embedded,
         };
         daemon.first_pass().await;
@@ -207,10 +207,10 @@ impl Daemon {
 
     /// Serves until it is stopped; `Some` when it is to be executed again.
     pub async fn serve(self) -> Result<Option<Kept>, DaemonError> {
-        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, deadline, embedded } = self;
+        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded } = self;
         let (rebind, rebound) = watch::channel(Arc::new(listener));
         let server = tokio::spawn(accept(rebound.clone(), handle.clone(), peers));
-        let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, (!embedded).then_some(deadline)));
+        let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, embedded));
         let ended = run(supervisor, commands, inputs).await;
         server.abort();
         hearing.abort();
@@ -246,6 +246,7 @@ async fn run(
             () = sleep_until(tick) => supervisor.tick(tokio::time::Instant::now()),
         }
         if let Some(ended) = supervisor.ended() {
+            supervisor.tidy();
             return ended;
         }
     }
@@ -316,20 +317,19 @@ fn connection(stream: tokio::net::UnixStream, router: axum::Router, peers: &Peer
 }
 
 /// Signals: TERM and INT end the daemon, a second one at once; HUP reads the config again; USR1 makes a lost socket anew.
-/// Inside the interface (no deadline) the first three are the interface's.
-async fn hear(paths: Paths, handle: Handle, rebind: watch::Sender<Arc<UnixListener>>, deadline: Option<Duration>) {
+/// Inside the interface the first three are the interface's.
+async fn hear(paths: Paths, handle: Handle, rebind: watch::Sender<Arc<UnixListener>>, embedded: bool) {
     let heard = |kind| {
-        let ours = deadline.is_some() || kind == SignalKind::user_defined1();
+        let ours = !embedded || kind == SignalKind::user_defined1();
         ours.then(|| signal(kind).ok()).flatten()
     };
-    let deadline = deadline.unwrap_or_default();
     let (mut term, mut int) = (heard(SignalKind::terminate()), heard(SignalKind::interrupt()));
     let (mut hup, mut usr1) = (heard(SignalKind::hangup()), heard(SignalKind::user_defined1()));
     let mut stopping = false;
     loop {
         tokio::select! {
-            () = heard_one(&mut term) => stop(&handle, std::mem::replace(&mut stopping, true), deadline),
-            () = heard_one(&mut int) => stop(&handle, std::mem::replace(&mut stopping, true), deadline),
+            () = heard_one(&mut term) => stop(&handle, std::mem::replace(&mut stopping, true)),
+            () = heard_one(&mut int) => stop(&handle, std::mem::replace(&mut stopping, true)),
             () = heard_one(&mut hup) => {
                 // The log says how it went.
                 let _ = handle.ask(|reply| Command::Reload { reply }).await;
@@ -346,22 +346,14 @@ async fn hear(paths: Paths, handle: Handle, rebind: watch::Sender<Arc<UnixListen
     }
 }
 
-fn stop(handle: &Handle, already: bool, deadline: Duration) {
+fn stop(handle: &Handle, already: bool) {
     if already {
         info!("a second signal: ending at once");
-        // Ending is all that is left to do.
-        let _ = handle.commands.send(Command::End);
-        return;
+        return handle.end();
     }
-    let handle = handle.clone();
-    tokio::spawn(async move {
-        let closed = handle.ask(|reply| Command::Shutdown { keep: None, reply });
-        if tokio::time::timeout(deadline, closed).await.is_err() {
-            warn!("{}", DaemonError::Deadline);
-            let _ = handle.commands.send(Command::Overdue);
-        }
-        let _ = handle.commands.send(Command::End);
-    });
+    let (reply, _) = oneshot::channel();
+    // A supervisor that has ended is what is wanted.
+    let _ = handle.commands.send(Command::Shutdown { keep: None, reply });
 }
 
 fn take_lock(paths: &Paths, options: &Options) -> Result<Lock, DaemonError> {

@@ -36,6 +36,8 @@ pub struct Sample {
     pub leader_lives: bool,
     pub leader_stopped: bool,
     pub keeper_lives: bool,
+    /// Everybody who could be a member was asked.
+    pub whole: bool,
 }
 
 /// What all passes need to know.
@@ -54,7 +56,7 @@ pub struct Sampler {
 impl Sampler {
     pub fn sample(&mut self, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Sample>> {
         let table = table::read()?;
-        let claims = claimed(&table, asks, ground, tags);
+        let (claims, all_asked) = claimed(&table, asks, ground, tags);
         let boundary = boundary(&table, ground);
         let now = Instant::now();
         let since = self.last.replace(now).map(|last| now.duration_since(last));
@@ -71,6 +73,7 @@ impl Sampler {
                 leader_lives: claim.leader.is_some_and(|l| table.is_alive(l)),
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
                 keeper_lives: claim.keeper.is_some_and(|k| table.is_alive(k)),
+                whole: all_asked,
                 members: found,
             });
         }
@@ -89,11 +92,11 @@ fn boundary(table: &Table, ground: &Ground) -> Boundary {
 
 /// Claims with what only this table knows. Tags are asked for only when a keeper has gone: below a living one nothing
 /// needs them.
-fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> Vec<Claim> {
+fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> (Vec<Claim>, bool) {
     let is_gone = |a: &&Ask| a.claim.keeper.is_none_or(|k| !table.is_alive(k));
     let gone: HashSet<&str> = asks.iter().filter(is_gone).map(|a| a.id.as_str()).collect();
-    let carriers = if gone.is_empty() {
-        Vec::new()
+    let (carriers, all_asked) = if gone.is_empty() {
+        (Vec::new(), true)
     } else {
         tags.lock().unwrap_or_else(PoisonError::into_inner).of(table, table.iter().copied(), TAGS)
     };
@@ -106,7 +109,7 @@ fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> 
         }
         claim
     };
-    asks.iter().map(one).collect()
+    (asks.iter().map(one).collect(), all_asked)
 }
 
 /// Of one core. What was not there before is counted whole.
@@ -124,7 +127,7 @@ fn percent(procs: &[&Proc], before: &HashMap<ProcId, u64>, span: Duration) -> Op
 /// The process tree of one session, parents before children.
 pub fn tree(ask: &Ask, ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Process>> {
     let table = table::read()?;
-    let claims = claimed(&table, std::slice::from_ref(ask), ground, tags);
+    let (claims, _) = claimed(&table, std::slice::from_ref(ask), ground, tags);
     let Some(claim) = claims.first() else { return Ok(Vec::new()) };
     let found = members(&table, claim, &boundary(&table, ground));
     let pids: HashSet<i32> = found.iter().map(|id| id.pid).collect();

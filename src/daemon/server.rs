@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{Response, StatusCode};
+use axum::http::{Response, StatusCode, Uri};
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -33,6 +33,8 @@ use crate::sys::table::Tags;
 const MAX_BODY: usize = 8 << 20;
 /// How long a long poll waits.
 const POLL: Duration = Duration::from_secs(30);
+/// Bytes typed at once.
+const PIECE: usize = 4 << 10;
 /// How long a keeper may take to answer.
 const KEEPER: Duration = Duration::from_secs(2);
 
@@ -112,6 +114,11 @@ fn need<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
         .map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the request: {e}")).into())
 }
 
+fn queried<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
+    let read = Query::try_from_uri(uri).map(|Query(query)| query);
+    read.map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the query: {}", e.body_text())).into())
+}
+
 pub fn routes(handle: Handle) -> Router {
     Router::new()
         .route("/api/sessions", get(sessions))
@@ -143,11 +150,11 @@ async fn signed(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-async fn unknown(uri: axum::http::Uri) -> Refused {
+async fn unknown(uri: Uri) -> Refused {
     Refusal::new(Code::NotFound, format!("there is nothing at {}", uri.path())).into()
 }
 
-async fn not_allowed(method: axum::http::Method, uri: axum::http::Uri) -> Response<Body> {
+async fn not_allowed(method: axum::http::Method, uri: Uri) -> Response<Body> {
     let message = format!("{method} is not for {}", uri.path());
     json(StatusCode::METHOD_NOT_ALLOWED, &ErrorBody { error: ErrorText { code: "method-not-allowed".into(), message } })
 }
@@ -161,7 +168,8 @@ struct Look {
     newer_than: Option<u64>,
 }
 
-async fn sessions(State(handle): State<Handle>, Query(look): Query<Look>) -> Answer {
+async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
+    let look: Look = queried(&uri)?;
     if let Some(known) = look.newer_than {
         // A daemon that has ended answers below.
         let _ = handle.commands.send(Command::Watch);
@@ -223,11 +231,17 @@ struct Since {
     wait: bool,
 }
 
-async fn log(State(handle): State<Handle>, Path(word): Path<String>, Query(since): Query<Since>) -> Answer {
+async fn log(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+    let since: Since = queried(&uri)?;
     let end = tokio::time::Instant::now() + POLL;
     loop {
         let word = word.clone();
         let files = handle.ask(|reply| Command::Files { word, reply }).await?;
+        let nothing_new = files.recorded.is_some_and(|recorded| recorded <= since.from);
+        if since.wait && nothing_new && !files.ended && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        }
         let read = tokio::task::spawn_blocking(move || record::since(&files.dir, since.from)).await;
         let failed = |e: String| Refusal::new(Code::Internal, format!("failed to read the recording: {e}"));
         let mut chunk = read.map_err(|e| failed(e.to_string()))?.map_err(|e| failed(e.to_string()))?;
@@ -280,9 +294,10 @@ struct Wait {
 async fn verb(
     State(handle): State<Handle>,
     Path((word, verb)): Path<(String, String)>,
-    Query(wait): Query<Wait>,
+    uri: Uri,
     body: Bytes,
 ) -> Answer {
+    let wait: Wait = queried(&uri)?;
     match verb.as_str() {
         "kill" => kill_one(&handle, word, wait.wait.unwrap_or(true), &body).await,
         "pause" => act_one(&handle, Act::Pause, word).await,
@@ -321,7 +336,7 @@ async fn kill_one(handle: &Handle, word: String, wait: bool, body: &Bytes) -> An
     tokio::select! {
         biased;
         done = ask => ok(&done?),
-        () = tokio::time::sleep(Duration::from_millis(1)) => Ok(json(StatusCode::ACCEPTED, &serde_json::json!({ "accepted": true, "session_id": detail.session.id }))),
+        () = tokio::time::sleep(Duration::from_millis(1)) => ok(&serde_json::json!({ "accepted": true, "session_id": detail.session.id })),
     }
 }
 
@@ -334,8 +349,11 @@ async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
     let bytes = typed(&request)?;
     let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
     let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
-    let asked = link.ask(|seq| Request::Type { seq, bytes }).map_err(|_| gone())?;
-    tokio::time::timeout(KEEPER, asked).await.map_err(|_| gone())?.map_err(|_| gone())?;
+    // In pieces that fit into the keeper's socket, each taken before the next.
+    for piece in bytes.chunks(PIECE) {
+        let asked = link.ask(|seq| Request::Type { seq, bytes: piece.to_vec() }).map_err(|_| gone())?;
+        tokio::time::timeout(KEEPER, asked).await.map_err(|_| gone())?.map_err(|_| gone())?;
+    }
     ok(&row)
 }
 
@@ -361,7 +379,8 @@ struct Beat {
     session_id: Option<String>,
 }
 
-async fn heartbeat(State(handle): State<Handle>, Query(beat): Query<Beat>) -> Answer {
+async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
+    let beat: Beat = queried(&uri)?;
     let word = beat
         .session_id
         .ok_or_else(|| Refusal::new(Code::BadRequest, "session_id is missing: POST /api/heartbeat?session_id=ID"))?;
@@ -375,8 +394,6 @@ async fn status(State(handle): State<Handle>) -> Answer {
 async fn stop(State(handle): State<Handle>, body: Bytes) -> Answer {
     let request: StopRequest = read(&body)?;
     let report = handle.ask(|reply| Command::Shutdown { keep: request.keep, reply }).await?;
-    // Nobody is asked whether it may end any more.
-    let _ = handle.commands.send(Command::End);
     ok(&report)
 }
 

@@ -3,14 +3,15 @@
 
 use std::path::Path;
 
-use tracing::info;
+use tracing::{info, warn};
 
-use super::birth::{self, Born, Wanted};
+use super::birth::{self, Born, Unborn, Wanted};
+use super::closing::shutdown_cause;
 use super::entry::Entry;
 use super::handle::{Input, Reply};
 use super::link::Link;
 use super::supervisor::{Supervisor, answer, silent};
-use crate::api::kept::{Described, Identity};
+use crate::api::kept::{Described, Identity, Kept, Meta};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
 use crate::api::wire::Request;
@@ -56,6 +57,7 @@ impl Supervisor {
                     limits: request.limits,
                     record_bytes: self.set.config.record.per_session,
                     session,
+                    again: false,
                 };
                 self.bear(wanted, Asker::Start(reply));
             }
@@ -89,7 +91,7 @@ impl Supervisor {
         self.births.insert(id.clone(), Waiting { name: wanted.session.name.clone(), reply: asker });
         let (cradle, inputs) = (self.set.cradle.clone(), self.inputs.clone());
         tokio::task::spawn_blocking(move || {
-            let born = cradle.birth(wanted).map(Box::new).map_err(|e| refusal(&e));
+            let born = cradle.birth(wanted).map(Box::new).map_err(Box::new);
             // A supervisor that has ended: the keeper sees its birth connection close.
             let _ = inputs.send(Input::Born { id, born });
         });
@@ -102,7 +104,7 @@ impl Supervisor {
         if request.restart != Restart::Never || request.timeout_seconds.is_some() || request.max_idle_seconds.is_some()
         {
             let message = "--restart, --timeout and --max-idle are not in this version yet: nothing would keep to them";
-            return Err(Refusal::new(Code::Unprocessable, message));
+            return Err(Refusal::new(Code::Forbidden, message));
         }
         let cap = self.set.config.cleanup.max_sessions;
         if self.live().count() + self.births.len() >= cap {
@@ -157,11 +159,8 @@ impl Supervisor {
                 format!("the workspace must be an absolute path, not {workspace:?}"),
             ));
         }
-        match std::fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => Ok(workspace),
-            Ok(_) => Err(Refusal::new(Code::CannotExecute, format!("{workspace:?} is not a directory"))),
-            Err(e) => Err(Refusal::new(Code::CannotExecute, format!("failed to enter {workspace:?}: {e}"))),
-        }
+        // Whether it can be entered is found out by the agent's own process: asking here could hang on a dead mount.
+        Ok(workspace)
     }
 
     fn name_of(&self, request: &StartRequest, agent: &str, command: &[String]) -> Result<String, Refusal> {
@@ -193,10 +192,12 @@ impl Supervisor {
         Ok(())
     }
 
-    pub(super) fn on_born(&mut self, id: &str, born: Result<Box<Born>, Refusal>) {
+    pub(super) fn on_born(&mut self, id: &str, born: Result<Box<Born>, Box<Unborn>>) {
         let Some(Waiting { name, reply }) = self.births.remove(id) else { return };
         match born {
-            Err(refusal) => {
+            Err(unborn) => {
+                let refusal = refusal(&unborn.error);
+                self.after_unborn(id, *unborn);
                 info!("refused start session={id} name={name:?}: {refusal}");
                 match reply {
                     Asker::Start(reply) => answer(reply, Err(refusal)),
@@ -207,6 +208,9 @@ impl Supervisor {
                 let leader = born.leader;
                 self.enter(id, *born);
                 info!("started session={id} name={name:?} pid={}", leader.pid);
+                if self.closing_down {
+                    drop(self.close(&[id.to_string()], false, &shutdown_cause()));
+                }
                 match reply {
                     Asker::Start(reply) => {
                         answer(
@@ -223,24 +227,42 @@ impl Supervisor {
         self.bump();
     }
 
+    /// What a failed birth leaves: a keeper to reap, the end of the run before, or a keeper that went on without us.
+    fn after_unborn(&mut self, id: &str, unborn: Unborn) {
+        self.dying.extend(unborn.keeper);
+        if let Some(entry) = self.entries.get(id) {
+            // The run before is still the last one.
+            if let Some(exit) = &entry.exit {
+                let _ = entry.dir.write_exit(exit).and_then(|()| entry.dir.write_reported());
+            }
+        } else if unborn.lives {
+            warn!(session = %id, "its keeper lives although the start failed: it is asked again");
+            self.ask_about(unborn.dir);
+        }
+    }
+
     fn enter(&mut self, id: &str, born: Born) {
         let Born { dir, session, shaken, leader } = born;
-        let now = clock::monotonic();
-        let identity = dir.identity().unwrap_or_else(|| Identity {
+        let identity = Identity {
             socket: self.set.paths.keepers().join(format!("{id}.sock")),
             session,
             boot_id: clock::boot_id(),
             keeper: shaken.hello.keeper,
             leader,
-            started_at: clock::wall(),
-            started_monotonic_seconds: now.as_secs_f64(),
-        });
+            started_at: shaken.hello.started_at.clone(),
+            started_monotonic_seconds: shaken.hello.started_monotonic_seconds,
+        };
         let mut life = Life::new();
         life.apply(Event::Started);
-        let mut entry = Entry::kept(identity, dir, life);
+        // A name and a pin outlive the run; who closed the run before does not.
+        let before = self.entries.get(id).map(|e| Meta { paused: false, cause: None, ..e.meta.clone() });
+        let kept = Kept { identity: Some(identity), meta: before.clone().unwrap_or_default(), ..Kept::default() };
+        let Some(mut entry) = Entry::kept(kept, dir, life) else { return };
         entry.members = [leader].into();
-        entry.exit = None;
         self.entries.insert(id.into(), entry);
+        if before.is_some() {
+            self.keep_meta(id);
+        }
         self.connect(id, shaken);
     }
 
@@ -310,17 +332,11 @@ impl Supervisor {
         if let Err(refusal) = self.free_name(&session.name, Some(id)) {
             return answer(reply, Err(refusal));
         }
-        // What stands in the directory belongs to the run before.
-        for file in ["exit.json", "meta.json", "members", "out.0", "out.1", "identity.json"] {
-            // Most are there; what is not, is not in the way.
-            let _ = std::fs::remove_file(entry.dir.path().join(file));
-        }
         session.cgroup = None;
         let env = self.environment(request.env_whole, request.env, &session);
         let record_bytes = self.set.config.record.per_session;
-        self.entries.remove(id);
         self.bear(
-            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, session },
+            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, session, again: true },
             Asker::Restart(reply),
         );
     }

@@ -64,6 +64,8 @@ pub struct Supervisor {
     pub(super) sampler: Arc<Mutex<Sampler>>,
     pub(super) tags: Arc<Mutex<Tags>>,
     pub(super) waker: Arc<Waker>,
+    /// Pauses and continuations are carried out one after the other.
+    pub(super) pausing: Arc<Mutex<()>>,
     pub(super) sampling: bool,
     pub(super) sample_again: bool,
     pub(super) sample_waiters: Vec<Reply<()>>,
@@ -93,6 +95,7 @@ impl Supervisor {
             sampler: Arc::default(),
             tags: Arc::default(),
             waker: Arc::new(Waker::new()?),
+            pausing: Arc::default(),
             sampling: false,
             sample_again: false,
             sample_waiters: Vec::new(),
@@ -104,6 +107,13 @@ impl Supervisor {
             closing_down: false,
             ended: None,
         })
+    }
+
+    /// Takes away what is of no use without a daemon and without sessions.
+    pub fn tidy(&self) {
+        if let Some(home) = &self.set.cradle.cgroups {
+            home.remove();
+        }
     }
 
     pub fn ended(&self) -> Option<Ended> {
@@ -141,7 +151,6 @@ impl Supervisor {
             Command::Status { reply } => answer(reply, Ok(self.status())),
             Command::Reload { reply } => answer(reply, self.reload()),
             Command::Shutdown { keep, reply } => self.shutdown(keep, reply),
-            Command::Overdue => self.ended = Some(Ended::Overdue),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),
             Command::Again { reply } => {
                 answer(reply, Ok(()));
@@ -160,6 +169,7 @@ impl Supervisor {
                 info!(session = %id, "a process of it ended");
                 self.sample();
             }
+            Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
             Input::Sampled(samples) => self.on_sampled(&samples),
             Input::SampleFailed(why) => {
                 warn!(error = %why, "failed to read the process table");
@@ -262,7 +272,7 @@ impl Supervisor {
                     entry.life.apply(Event::LeaderEnded);
                     changed = true;
                 }
-                if sample.members.is_empty() && !entry.life.is_closing() {
+                if sample.members.is_empty() && sample.whole && !entry.life.is_closing() {
                     emptied.push(sample.id.clone());
                 }
             }

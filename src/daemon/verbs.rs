@@ -1,6 +1,7 @@
 //! The small verbs: pause, pin, forget, reload.
 
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -49,10 +50,16 @@ impl Supervisor {
         }
         entry.life.apply(if paused { Event::Paused } else { Event::Continued });
         entry.meta.paused = paused;
+        entry.wants_pause.store(paused, Ordering::Relaxed);
+        let entry_wanted = Arc::clone(&entry.wants_pause);
         let target = entry.target(Duration::ZERO, Cause { by: ExitBy::User, reason: "pause".into() }, Arc::default());
         self.keep_meta(id);
         let id = id.to_string();
+        let (wanted, turn) = (Arc::clone(&entry_wanted), Arc::clone(&self.pausing));
         tokio::task::spawn_blocking(move || {
+            // One after the other, and each does what is wanted by now: the last word holds.
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let paused = wanted.load(Ordering::Relaxed);
             let signal = if paused { crate::model::stop::Signal::Stop } else { crate::model::stop::Signal::Cont };
             let processes = close::signal_tree(target, &around, signal).unwrap_or(0);
             // As above.

@@ -21,8 +21,8 @@ const TYPED: usize = 256 << 10;
 pub enum StartError {
     #[error(transparent)]
     NotFound(#[from] NotFound),
-    #[error("failed to start {0:?}: {1}")]
-    Birth(String, BirthError),
+    #[error("failed to start {0:?} in {1}: {2}")]
+    Birth(String, String, BirthError),
     #[error("failed to open a terminal: {0}")]
     Terminal(io::Error),
     #[error("failed to write down the session's identity: {0} (is the disk full?)")]
@@ -34,8 +34,16 @@ pub enum StartError {
 /// Where the agent's bytes come from and go to.
 #[derive(Debug)]
 enum Line {
-    Terminal(Master),
-    Pipes { input: Option<OwnedFd>, output: Option<OwnedFd> },
+    /// The other end is held open too: a terminal that everybody has closed would hang up for good, and whoever opens
+    /// `/dev/tty` later would write to nobody.
+    Terminal {
+        master: Master,
+        _held: OwnedFd,
+    },
+    Pipes {
+        input: Option<OwnedFd>,
+        output: Option<OwnedFd>,
+    },
 }
 
 pub struct Agent {
@@ -53,6 +61,7 @@ pub struct Newborn {
     agent: Agent,
     held: Held,
     name: String,
+    cwd: String,
 }
 
 impl Newborn {
@@ -62,20 +71,25 @@ impl Newborn {
         let name = session.command.first().cloned().unwrap_or_default();
         let birth = birth(spec, session)?;
         let (line, stdio) = open_line(session.pipe, size).map_err(StartError::Terminal)?;
-        let held = spawn::hold(&birth, &stdio).map_err(|e| StartError::Birth(name.clone(), e))?;
-        let gone = || StartError::Birth(name.clone(), BirthError::Vanished);
+        let (cwd, name) = (session.workspace.clone(), name);
+        let held = spawn::hold(&birth, &stdio).map_err(|e| StartError::Birth(name.clone(), cwd.clone(), e))?;
+        let gone = || StartError::Birth(name.clone(), cwd.clone(), BirthError::Vanished);
         let leader = process::identity(held.pid).ok_or_else(gone)?;
         let agent = Agent { line, leader, typed: VecDeque::new(), writing: false, pending: false };
-        Ok(Self { agent, held, name })
+        Ok(Self { agent, held, name, cwd })
     }
 
     pub fn leader(&self) -> ProcId {
         self.agent.leader
     }
 
+    pub fn watch(&self, poller: &Poller) -> io::Result<()> {
+        self.agent.watch(poller)
+    }
+
     /// Lets it execute; after an error it is dead and to be reaped.
     pub fn release(self) -> Result<Agent, StartError> {
-        self.held.release().map_err(|e| StartError::Birth(self.name, e))?;
+        self.held.release().map_err(|e| StartError::Birth(self.name, self.cwd, e))?;
         Ok(self.agent)
     }
 }
@@ -106,7 +120,8 @@ fn open_line(pipe: bool, (cols, rows): (u16, u16)) -> io::Result<(Line, Stdio)> 
     }
     let master = Master::open(cols, rows)?;
     let slave = master.slave()?;
-    Ok((Line::Terminal(master), Stdio::Terminal(slave)))
+    let held = slave.try_clone()?;
+    Ok((Line::Terminal { master, _held: held }, Stdio::Terminal(slave)))
 }
 
 impl Agent {
@@ -117,7 +132,7 @@ impl Agent {
 
     pub fn watch(&self, poller: &Poller) -> io::Result<()> {
         match &self.line {
-            Line::Terminal(master) => poller.add(master, Self::OUTPUT, poll::READ),
+            Line::Terminal { master, .. } => poller.add(master, Self::OUTPUT, poll::READ),
             Line::Pipes { output: Some(output), .. } => poller.add(output, Self::OUTPUT, poll::READ),
             Line::Pipes { output: None, .. } => Ok(()),
         }
@@ -125,7 +140,7 @@ impl Agent {
 
     fn source(&self) -> Option<BorrowedFd<'_>> {
         match &self.line {
-            Line::Terminal(master) => Some(master.as_fd()),
+            Line::Terminal { master, .. } => Some(master.as_fd()),
             Line::Pipes { output, .. } => output.as_ref().map(AsFd::as_fd),
         }
     }
@@ -164,7 +179,7 @@ impl Agent {
         loop {
             let (bytes, _) = self.typed.as_slices();
             let target = match &self.line {
-                Line::Terminal(master) => Some(master.as_fd()),
+                Line::Terminal { master, .. } => Some(master.as_fd()),
                 Line::Pipes { input, .. } => input.as_ref().map(AsFd::as_fd),
             };
             let Some(target) = target.filter(|_| !bytes.is_empty()) else { break };
@@ -184,7 +199,7 @@ impl Agent {
             return;
         }
         let watched = match &self.line {
-            Line::Terminal(master) => {
+            Line::Terminal { master, .. } => {
                 let interest = Interest { read: true, write: waiting };
                 poller.change(master, Self::OUTPUT, interest)
             }
@@ -207,7 +222,7 @@ impl Agent {
     }
 
     pub fn resize(&self, cols: u16, rows: u16) {
-        if let Line::Terminal(master) = &self.line {
+        if let Line::Terminal { master, .. } = &self.line {
             // The size is a courtesy: the agent goes on with the old one.
             let _ = master.resize(cols, rows);
         }

@@ -161,6 +161,9 @@ impl Keeper {
             exit: self.exit.clone(),
             attached: u32::try_from(self.clients.terminals()).unwrap_or(u32::MAX),
             size: self.screen.size(),
+            started_at: self.started_at.clone(),
+            started_monotonic_seconds: self.born.as_secs_f64(),
+            closing: self.cause.clone(),
         }
     }
 
@@ -187,9 +190,8 @@ impl Keeper {
         if asker.is_some_and(|s| poll::readable(&[s.as_fd()], Duration::ZERO).is_ok_and(|r| r == [true])) {
             return Err(StartError::Abandoned);
         }
-        let agent = newborn.release()?;
-        agent.watch(&self.poller).map_err(StartError::Terminal)?;
-        self.agent = Some(agent);
+        newborn.watch(&self.poller).map_err(StartError::Terminal)?;
+        self.agent = Some(newborn.release()?);
         self.leader_lives = true;
         Ok(leader)
     }
@@ -236,7 +238,9 @@ impl Keeper {
             SIGNALS => self.on_signals(),
             LISTENER => self.on_connection(),
             Agent::OUTPUT | Agent::INPUT => {
-                if let Some(agent) = self.agent.as_mut().filter(|_| event.writable) {
+                // A reader that has gone is noticed by writing to it.
+                let write = event.writable || (event.hangup && event.token == Agent::INPUT);
+                if let Some(agent) = self.agent.as_mut().filter(|_| write) {
                     agent.write_typed(&self.poller);
                 }
             }
@@ -315,8 +319,6 @@ impl Keeper {
                 self.exit = None;
                 self.stored = false;
                 self.cause = None;
-                // Absent when the leader was alive at the time of the order.
-                let _ = std::fs::remove_file(self.dir.path().join("exit.json"));
                 self.clients.tell(&Fact::Restarted { leader }, false, &self.poller);
                 self.answer(token, seq, true, "restarted");
             }
@@ -456,6 +458,10 @@ impl Keeper {
                 if let Some(client) = self.clients.get_mut(token) {
                     client.role = Role::Subscriber;
                 }
+                // What happened between the greeting and now.
+                if let Some(exit) = self.exit.clone() {
+                    self.clients.reply(token, &Fact::Exited { exit }, &self.poller);
+                }
             }
             Request::Attach { cols, rows, read_only } => self.attach(token, (cols, rows), read_only),
             Request::Resize { cols, rows } => self.resize_for(token, cols, rows),
@@ -476,6 +482,7 @@ impl Keeper {
                 self.cause = Some(cause);
                 self.answer(token, seq, true, "noted");
             }
+            Request::NotClosing => self.cause = None,
             Request::CloseInput => self.agent.iter_mut().for_each(Agent::close_input),
             Request::Heartbeat => {
                 self.pulse.mark(Beat::Heartbeat);

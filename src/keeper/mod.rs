@@ -5,7 +5,7 @@
 //!                                          │  ▲
 //!      daemon, attach clients ──socket──►  │  │ PTY or pipes
 //!                                          ▼  │
-//!                     recording · screen · exit.json · pulse
+//!                     recording · screen · journal · pulse
 //! ```
 //!
 //! It is a single-threaded loop over epoll, leader of its own session and a child subreaper: whatever the agent
@@ -13,7 +13,7 @@
 //! thread of its own, born with the first output: a disk that hangs must not stop the draining of the terminal.)
 //!
 //! The happy path: read the [`Spec`](crate::api::kept::Spec) · bind the socket · say hello · hold a child · write
-//! `identity.json` · release it · drain, record, serve · the leader ends: write `exit.json`, tell · the tree is
+//! the identity · release it · drain, record, serve · the leader ends: write how, tell · the tree is
 //! empty: tell, end.
 //!
 //! It knows nothing of other sessions, of policy, of the daemon's state; it never signals anybody. There

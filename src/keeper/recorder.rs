@@ -177,6 +177,11 @@ impl Writer {
 
     fn rotate(&mut self) -> io::Result<()> {
         let [old, new] = self.dir.segments();
+        if self.open.is_none() && self.position == 0 {
+            // Of a run before this one, if there was one.
+            let _ = std::fs::remove_file(&old);
+            let _ = std::fs::remove_file(&new);
+        }
         match std::fs::rename(&new, &old) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
             _ => {}

@@ -7,7 +7,8 @@
 //! - the parser is at rest when they begin: one whole line with a letter in it was drawn before them,
 //! - the lines end in CR LF, so that what follows begins in the first column,
 //! - no scrolling region is set (then rows outside it would keep what the unseen lines left there),
-//! - and at least a screenful of lines follows, which overwrites every row.
+//! - and two screenfuls of lines follow: one brings the cursor to the last row from wherever it was (over rows that keep
+//!   what stood there), the other scrolls every one of those rows away.
 
 const ESCAPE: u8 = 0x1b;
 
@@ -81,7 +82,7 @@ pub fn seen(bytes: &[u8], rows: usize) -> (&[u8], &[u8]) {
         return whole;
     }
     let Some(begin) = first_line_end(bytes) else { return whole };
-    let Some(end) = last_lines(bytes, rows + 1) else { return whole };
+    let Some(end) = last_lines(bytes, 2 * rows + 1) else { return whole };
     if end > begin { (&bytes[..begin], &bytes[end..]) } else { whole }
 }
 
@@ -136,7 +137,7 @@ mod tests {
     fn most_of_a_flood_is_unseen() {
         let flood = b"a line of the flood\r\n".repeat(1000);
         let (before, after) = seen(&flood, 24);
-        assert!(before.len() + after.len() < flood.len() / 20);
+        assert!(before.len() + after.len() < flood.len() / 15);
     }
 
     fn a_piece() -> impl Strategy<Value = Vec<u8>> {

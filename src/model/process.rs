@@ -58,9 +58,9 @@ impl Proc {
         Self { state, ..self }
     }
 
-    /// A zombie is dead.
+    /// A zombie is dead, but not one whose other threads go on after the first one ended (`pthread_exit` in `main`).
     pub fn is_dead(&self) -> bool {
-        matches!(self.state, b'Z' | b'X' | b'x')
+        matches!(self.state, b'X' | b'x') || (self.state == b'Z' && self.threads <= 1)
     }
 
     /// Stopped by a signal or a tracer.

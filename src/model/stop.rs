@@ -170,6 +170,20 @@ impl Plan {
         self.told.entry(id).or_default().refused = true;
     }
 
+    /// Nothing was sent to it after all: it is told again.
+    pub fn forgotten(&mut self, id: ProcId) {
+        let refused = self.told.get(&id).is_some_and(|t| t.refused);
+        self.told.insert(id, Told { refused, ..Told::default() });
+    }
+
+    /// Somebody else is in the cgroup: its members are taken one by one.
+    pub fn without_cgroup(&mut self) {
+        self.manner.cgroup = false;
+        if let Phase::Kill { round } = self.phase {
+            self.phase = Phase::Freeze { since: self.killed_at.unwrap_or_default(), round };
+        }
+    }
+
     /// `seen` is every live member at `now`.
     pub fn step(&mut self, now: Duration, seen: &[Seen]) -> (Vec<Order>, Next) {
         let mut orders = Vec::new();

@@ -1,7 +1,7 @@
 //! What a session's health is, and why: one pure function of what is known.
 
 use super::lifecycle::{Keeper, Life};
-use super::session::{Attention, Exit, Health, State};
+use super::session::{Attention, Exit, ExitBy, Health, State};
 
 /// What is known of a session when it is judged.
 #[derive(Debug, Clone)]
@@ -54,12 +54,10 @@ fn health(known: &Known<'_>) -> (Health, String) {
     match life.state() {
         State::Ended => (Health::Healthy, ended(known.exit)),
         State::Starting => (Health::Healthy, "starting".into()),
-        State::Lingering if life.keeper() == Keeper::Gone => {
-            (Health::Orphaned, format!("its keeper is gone, {}", left(known.processes)))
-        }
+        State::Lingering if life.keeper() == Keeper::Gone => (Health::Orphaned, "its keeper is gone".into()),
         State::Closing if life.keeper() == Keeper::Gone => (Health::Orphaned, "closing; its keeper is gone".into()),
         State::Lingering => {
-            (Health::Orphaned, format!("its leader ended ({}), {}", ended(known.exit), left(known.processes)))
+            (Health::Orphaned, format!("leader ended ({}), {}", ended(known.exit), left(known.processes)))
         }
         State::Running | State::Paused if life.keeper() == Keeper::Gone => {
             (Health::Orphaned, "its keeper is gone".into())
@@ -73,20 +71,17 @@ fn health(known: &Known<'_>) -> (Health, String) {
 }
 
 fn ended(exit: Option<&Exit>) -> String {
-    match exit {
-        None => "ended".into(),
-        Some(Exit { code: Some(code), .. }) => format!("exit status {code}"),
-        Some(Exit { signal: Some(signal), .. }) => format!("signal {signal}"),
-        Some(_) => "exit status unknown".into(),
+    let Some(exit) = exit else { return "ended".into() };
+    match (exit.by, exit.code, exit.signal) {
+        (ExitBy::Itself, Some(code), _) => format!("exit {code}"),
+        (ExitBy::Itself, None, Some(signal)) => format!("signal {signal}"),
+        (ExitBy::Itself | ExitBy::Unknown, _, _) => "exit status unknown".into(),
+        (by, _, _) => format!("closed by {by}"),
     }
 }
 
 fn left(processes: Option<u32>) -> String {
-    match processes {
-        None => "processes remain".into(),
-        Some(1) => "1 process remains".into(),
-        Some(n) => format!("{n} processes remain"),
-    }
+    processes.map_or_else(|| "processes left".into(), |n| format!("{n} left"))
 }
 
 fn active(since: Since) -> String {
@@ -133,13 +128,7 @@ mod tests {
     #[test]
     fn every_verdict_has_its_reason() {
         use Event::{CloseBegan, KeeperDied, KeeperFellSilent, LeaderEnded, Paused, Started};
-        let exit = Exit {
-            code: Some(3),
-            signal: None,
-            at: String::new(),
-            by: super::super::session::ExitBy::Itself,
-            reason: String::new(),
-        };
+        let exit = Exit { code: Some(3), signal: None, at: String::new(), by: ExitBy::Itself, reason: String::new() };
         let cases: [(Known<'_>, Health, &str); 9] = [
             (known(&[]), Health::Healthy, "starting"),
             (known(&[Started]), Health::Healthy, "output 3 s ago"),
@@ -150,12 +139,12 @@ mod tests {
             (
                 Known { exit: Some(&exit), ..known(&[Started, LeaderEnded]) },
                 Health::Orphaned,
-                "its leader ended (exit status 3), 2 processes remain",
+                "leader ended (exit 3), 2 left",
             ),
             (
                 Known { processes: Some(1), ..known(&[Started, LeaderEnded, KeeperDied]) },
                 Health::Orphaned,
-                "its keeper is gone, 1 process remains",
+                "its keeper is gone",
             ),
             (known(&[Started, CloseBegan]), Health::Healthy, "closing"),
         ];

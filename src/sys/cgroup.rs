@@ -26,9 +26,17 @@ impl Home {
         usable.then_some(Self { dir })
     }
 
+    /// Removes it; refused by the kernel while a session is below.
+    pub fn remove(&self) {
+        // Some session lives on: it stays.
+        let _ = std::fs::remove_dir(&self.dir);
+    }
+
     /// A new cgroup for a session.
     pub fn create(&self, id: &str) -> io::Result<Cgroup> {
         let dir = self.dir.join(id);
+        // Removed by a daemon that ended meanwhile.
+        make(&self.dir)?;
         make(&dir)?;
         let inode = std::fs::metadata(&dir)?.ino();
         Ok(Cgroup { dir, inode })

@@ -62,6 +62,13 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Replaces the content of a file in the file itself, mode 0600: no new file, and nothing to rename.
+pub fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.set_len(content.len() as u64)
+}
+
 /// Opens a file for writing from the start, mode 0600.
 pub fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)

@@ -23,10 +23,18 @@ impl Lock {
     /// Takes the lock and writes down who holds it; `None` when somebody has it.
     pub fn take(path: &Path, holder: ProcId) -> io::Result<Option<Self>> {
         let file = open(path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-            Err(e) => return Err(e.into()),
+        // Who only asks whether it is held (`holder`) has it for a moment.
+        let mut tries = 0;
+        loop {
+            match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(rustix::io::Errno::WOULDBLOCK) if tries < 10 => {
+                    tries += 1;
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+                Err(e) => return Err(e.into()),
+            }
         }
         let mut lock = Self { file };
         lock.name(holder)?;

@@ -290,8 +290,8 @@ unsafe fn limit(resource: u32, soft: u64, hard: u64) {
 pub enum NotFound {
     #[error("no command was given")]
     Empty,
-    #[error("{0:?} was not found: it is neither a file nor in PATH ({1})")]
-    Missing(String, String),
+    #[error("{0:?} was not found: it is neither a file nor in PATH")]
+    Missing(String),
     #[error("{0:?} is not executable ({1}): try `chmod +x`, or name the program that runs it")]
     NotExecutable(String, String),
 }
@@ -306,7 +306,7 @@ pub fn find_program(name: &str, path: Option<&str>, cwd: &Path) -> Result<PathBu
         return match usable(&file) {
             Usable::Yes => Ok(file),
             Usable::NotExecutable => Err(NotFound::NotExecutable(name.into(), file.display().to_string())),
-            Usable::Missing => Err(NotFound::Missing(name.into(), format!("looked at {}", file.display()))),
+            Usable::Missing => Err(NotFound::Missing(name.into())),
         };
     }
     let path = path.filter(|p| !p.is_empty()).unwrap_or("/usr/local/bin:/usr/bin:/bin");
@@ -321,7 +321,7 @@ pub fn find_program(name: &str, path: Option<&str>, cwd: &Path) -> Result<PathBu
     }
     Err(match refused {
         Some(file) => NotFound::NotExecutable(name.into(), file.display().to_string()),
-        None => NotFound::Missing(name.into(), path.into()),
+        None => NotFound::Missing(name.into()),
     })
 }
 
@@ -351,12 +351,13 @@ pub fn become_keeper() -> io::Result<()> {
 
 /// Starts `beadle keep ID` with `birth` as its standard input. It runs the very file this process runs, also when
 /// that was replaced meanwhile.
-pub fn keeper(id: &str, birth: std::os::unix::net::UnixStream) -> io::Result<u32> {
+pub fn keeper(id: &str, birth: std::os::unix::net::UnixStream) -> io::Result<i32> {
     use std::process::{Command, Stdio as Std};
     let mut command = Command::new("/proc/self/exe");
     std::os::unix::process::CommandExt::arg0(&mut command, "beadle");
     command.args(["keep", id]).env_clear().stdin(OwnedFd::from(birth)).stdout(Std::null()).stderr(Std::null());
-    Ok(command.spawn()?.id())
+    let child = command.spawn()?;
+    Ok(i32::try_from(child.id()).unwrap_or(0))
 }
 
 /// Starts `beadle daemon --auto` with this environment, and returns what it says on standard output and error
@@ -378,8 +379,9 @@ pub fn daemon(env: &[(String, String)]) -> io::Result<File> {
 
 /// Reaps a child of ours that has ended or is about to; false while it lives.
 pub fn reap_child(pid: i32) -> bool {
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-    !matches!(waitpid(nix::unistd::Pid::from_raw(pid), Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
+    let mut status = 0;
+    // SAFETY: writes one number.
+    unsafe { libc::waitpid(pid, &raw mut status, libc::WNOHANG) != 0 }
 }
 
 /// Leaves the caller behind: the parent ends at once, the child goes on in a session of its own. Only while
@@ -399,9 +401,7 @@ pub fn detach() -> io::Result<()> {
 pub fn reset_signals() {
     // SAFETY: sets default actions at the start of a process; Rust's own choice for SIGPIPE is kept.
     unsafe {
-        for signal in
-            [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGCHLD, libc::SIGUSR1, libc::SIGUSR2]
-        {
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM, libc::SIGCHLD, libc::SIGUSR2] {
             libc::signal(signal, libc::SIG_DFL);
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
@@ -410,9 +410,25 @@ pub fn reset_signals() {
     }
 }
 
-/// Replaces this process by the same program with other arguments (execve(2)); only comes back with an error.
+/// Until there is a handler for it, `SIGUSR1` ("make your socket anew") must not end this process. An ignored signal
+/// stays ignored across execve(2).
+pub fn ignore_wakes() {
+    // SAFETY: sets one disposition.
+    unsafe {
+        libc::signal(libc::SIGUSR1, libc::SIG_IGN);
+    }
+}
+
+/// Replaces this process by the program that now stands where ours did, with other arguments (execve(2)); only comes
+/// back with an error. Where nothing stands there, by our own.
 pub fn again(args: &[String]) -> io::Error {
-    let mut command = std::process::Command::new("/proc/self/exe");
+    ignore_wakes();
+    let path = std::env::current_exe().ok().and_then(|p| {
+        let text = p.to_str()?;
+        Some(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
+    });
+    let program = path.filter(|p| p.is_file()).unwrap_or_else(|| "/proc/self/exe".into());
+    let mut command = std::process::Command::new(program);
     std::os::unix::process::CommandExt::arg0(&mut command, "beadle");
     std::os::unix::process::CommandExt::exec(command.args(args))
 }

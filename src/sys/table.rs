@@ -56,22 +56,28 @@ pub struct Tags {
 }
 
 impl Tags {
-    /// (pid, tag) of every process among `wanted` that carries one. Processes of other users and other PID
-    /// namespaces never count. At most `deadline` is spent: what did not answer by then is left out.
-    pub fn of(&mut self, table: &Table, wanted: impl Iterator<Item = Proc>, deadline: Duration) -> Vec<(i32, String)> {
+    /// (pid, tag) of every process among `wanted` that carries one, and whether everybody was asked. Processes of other
+    /// users and other PID namespaces never count. At most `deadline` is spent: the one that did not answer by then is
+    /// not asked again, those behind it are the next time.
+    pub fn of(
+        &mut self,
+        table: &Table,
+        wanted: impl Iterator<Item = Proc>,
+        deadline: Duration,
+    ) -> (Vec<(i32, String)>, bool) {
         self.known.retain(|id, _| table.get(*id).is_some());
         self.hung.retain(|id| table.get(*id).is_some());
         let wanted: Vec<ProcId> = wanted.filter(|p| !p.kernel && !p.is_dead()).map(|p| p.id).collect();
         let is_unknown = |id: &&ProcId| !self.known.contains_key(id) && !self.hung.contains(id);
         let unknown: Vec<ProcId> = wanted.iter().filter(is_unknown).copied().collect();
-        self.ask(unknown, deadline);
+        let all_asked = self.ask(unknown, deadline);
         let carried = |id: &ProcId| Some((id.pid, self.known.get(id)?.clone()?));
-        wanted.iter().filter_map(carried).collect()
+        (wanted.iter().filter_map(carried).collect(), all_asked)
     }
 
-    fn ask(&mut self, unknown: Vec<ProcId>, deadline: Duration) {
+    fn ask(&mut self, unknown: Vec<ProcId>, deadline: Duration) -> bool {
         if unknown.is_empty() {
-            return;
+            return true;
         }
         let (send, receive) = mpsc::channel();
         let until = Instant::now() + deadline;
@@ -86,12 +92,12 @@ impl Tags {
             }
         });
         if asked.is_err() {
-            return;
+            return false;
         }
         for next in order {
             let Ok((id, answer)) = receive.recv_timeout(until.saturating_duration_since(Instant::now())) else {
                 self.hung.insert(next);
-                return;
+                return false;
             };
             match answer {
                 Asked::Unknown => {}
@@ -99,6 +105,7 @@ impl Tags {
                 Asked::Tagged(tag) => drop(self.known.insert(id, Some(tag))),
             }
         }
+        true
     }
 }
 
@@ -143,7 +150,7 @@ mod tests {
         assert_eq!(table.pid(pid).unwrap().ppid, own.pid);
         let mut tags = Tags::default();
         let carriers = loop {
-            let carriers = tags.of(&table, table.iter().copied(), Duration::from_secs(5));
+            let (carriers, _) = tags.of(&table, table.iter().copied(), Duration::from_secs(5));
             if carriers.iter().any(|(p, _)| *p == pid) {
                 break carriers;
             }

@@ -195,7 +195,7 @@ fn a_daemon_comes_back_within_a_second_whatever_it_finds() {
     // A birth that never was, half a file, a foreign file.
     std::fs::create_dir(arena.state().join("sessions/unborn")).unwrap();
     std::fs::create_dir(arena.state().join("sessions/halved")).unwrap();
-    std::fs::write(arena.state().join("sessions/halved/identity.json"), "{\"session\":").unwrap();
+    std::fs::write(arena.state().join("sessions/halved/session.jsonl"), "{\"identity\":").unwrap();
     std::fs::write(arena.state().join("sessions/stray"), "x").unwrap();
     std::fs::write(arena.state().join("address"), "/nowhere\n").unwrap();
     let begun = Instant::now();

@@ -82,6 +82,9 @@ fn hello(protocol: u32) -> Fact {
         exit: None,
         attached: 0,
         size: (80, 24),
+        started_at: String::new(),
+        started_monotonic_seconds: 0.0,
+        closing: None,
     }
 }
 

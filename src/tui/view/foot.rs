@@ -111,7 +111,7 @@ fn word(app: &App, action: Action) -> Option<&'static str> {
         Action::Pause => has_leader.then_some(if is_paused { "go on" } else { "pause" }),
         Action::Restart => is_managed.then_some("restart"),
         Action::Pin => row.map(|r| if r.session.pinned { "unpin" } else { "pin" }),
-        Action::Copy if app.report.is_some() => Some("copy resume"),
+        Action::Copy if app.report.iter().flat_map(|r| &r.sessions).any(|s| s.resume.is_some()) => Some("copy resume"),
         Action::New => Some("new"),
         Action::Filter => (!app.rows.is_empty()).then_some("filter"),
         Action::Help => Some("help"),
