@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::sys::{child, peers};
 
-/// How long a tmux server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a tmux server may take to answer; one that does not is spared, so a busy machine gets its time.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Who from outside a session is attached to a server inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -275,7 +275,11 @@ impl Arena {
         } else {
             Command::new(program)
         };
-        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env(COOKIE, &self.cookie);
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env(COOKIE, &self.cookie)
+            .env("SHELL", "/bin/sh");
         command.env("HOME", self.path("home")).env("XDG_CONFIG_HOME", self.path("config"));
         command.env("XDG_DATA_HOME", self.path("data")).env("XDG_CACHE_HOME", self.path("cache"));
         command.env("BEADLE_STATE_DIR", self.state()).env("BEADLE_RUNTIME_DIR", self.path("run"));
