@@ -45,8 +45,8 @@ pub struct Unborn {
     pub dir: Dir,
     /// Pid of the keeper, a child of ours to reap.
     pub keeper: Option<i32>,
-    /// The keeper did not end: it may yet start the agent, and must not be forgotten.
-    pub lives: bool,
+    /// The keeper did not end, or ended after it had named a leader: the agent may run, and must not be forgotten.
+    pub may_run: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,7 @@ impl Cradle {
         let dir = Dir::new(self.paths.sessions().join(&id));
         let again = wanted.again;
         if let Err(error) = dirs::ensure_private(dir.path()).map_err(BirthError::from) {
-            return Err(Unborn { error, dir, keeper: None, lives: false });
+            return Err(Unborn { error, dir, keeper: None, may_run: false });
         }
         let cgroup = self.cgroups.as_ref().and_then(|home| home.create(&id).ok());
         wanted.session.cgroup = cgroup.as_ref().map(|c| KeptCgroup { dir: c.dir.clone(), inode: c.inode });
@@ -86,16 +86,26 @@ impl Cradle {
             Err(error) => error,
         };
         // It sees the end of its birth connection and ends, unless the agent is executing already.
-        let lives = keeper.is_some_and(|pid| !ends_soon(pid));
-        if !lives {
+        let may_run = keeper.is_some_and(|pid| !ends_soon(pid) || (!is_refused(&error) && has_named(&dir, pid)));
+        if !may_run {
             if !again {
                 // What cannot be removed now is an empty directory, removed at the next start.
                 let _ = std::fs::remove_dir_all(dir.path());
             }
             cgroup.map(|c| c.remove());
         }
-        Err(Unborn { error, dir, keeper, lives })
+        Err(Unborn { error, dir, keeper, may_run })
     }
+}
+
+/// The keeper itself said that nothing executes.
+fn is_refused(error: &BirthError) -> bool {
+    matches!(error, BirthError::Command(_))
+}
+
+/// This very keeper wrote down who the leader is: what it did afterwards is not known.
+fn has_named(dir: &Dir, keeper: i32) -> bool {
+    dir.kept().identity.is_some_and(|i| i.keeper.pid == keeper)
 }
 
 /// Waits a little for the end of a child, and leaves it to be reaped.
@@ -120,7 +130,8 @@ fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted, keeper: &mut Option<
     ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
     ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
     let mut shaken = link::shake(ours, PATIENCE)?;
-    match shaken.next_fact(PATIENCE)? {
+    let fact = shaken.next_fact(PATIENCE)?;
+    match fact {
         Fact::Started { leader } => Ok(Born { dir: dir.clone(), session, shaken, leader }),
         Fact::NotStarted { message } => Err(BirthError::Command(message)),
         _ => Err(LinkError::Stranger.into()),

@@ -14,8 +14,8 @@ use crate::api::kept::Dir;
 use crate::api::wire::{Fact, Request};
 use crate::model::lifecycle::{Event, Keeper, Life};
 use crate::model::session::{Exit, ExitBy, ProcId};
-use crate::sys::clock;
 use crate::sys::process::Pin;
+use crate::sys::clock;
 
 impl Supervisor {
     pub(super) fn on_keeper(&mut self, id: &str, keeper: ProcId, what: Delivered) {
@@ -235,12 +235,16 @@ impl Supervisor {
     pub(super) fn finish(&mut self, id: &str) {
         let Some(entry) = self.entries.get_mut(id).filter(|e| e.is_live()) else { return };
         let cause = entry.meta.cause.clone();
-        if entry.exit.is_none() {
-            entry.exit = entry.dir.kept().exit;
-        }
-        if entry.exit.is_none() {
-            let exit = cause
-                .map_or_else(|| unknown_exit(ExitBy::Unknown, "its keeper is gone"), |c| unknown_exit(c.by, &c.reason));
+        // A keeper tells before it writes, and may have died in between; one that is still there has written.
+        let written = entry.exit.clone().filter(|_| entry.link.is_some()).or_else(|| entry.dir.kept().exit);
+        entry.exit = entry.exit.take().or_else(|| written.clone());
+        if written.is_none() {
+            let exit = entry.exit.take().unwrap_or_else(|| {
+                cause.map_or_else(
+                    || unknown_exit(ExitBy::Unknown, "its keeper is gone"),
+                    |c| unknown_exit(c.by, &c.reason),
+                )
+            });
             if entry.dir.write_exit(&exit).is_err() {
                 warn!(session = %id, "failed to write down its end (is the disk full?)");
             }
