@@ -15,7 +15,7 @@ use crate::config::paths::Paths;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Home;
 use crate::sys::dirs::{self, DirError};
-use crate::sys::{process, spawn};
+use crate::sys::{failpoint, process, spawn};
 
 /// How long a keeper may take until the command executes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -74,9 +74,11 @@ impl Cradle {
         let id = wanted.session.id.clone();
         let dir = Dir::new(self.paths.sessions().join(&id));
         let again = wanted.again;
+        failpoint::here("daemon.directory.before");
         if let Err(error) = dirs::ensure_private(dir.path()).map_err(BirthError::from) {
             return Err(Unborn { error, dir, keeper: None, may_run: false });
         }
+        failpoint::here("daemon.directory.after");
         let cgroup = self.cgroups.as_ref().and_then(|home| home.create(&id).ok());
         wanted.session.cgroup = cgroup.as_ref().map(|c| KeptCgroup { dir: c.dir.clone(), inode: c.inode });
         let socket = self.paths.keepers().join(format!("{id}.sock"));
@@ -125,12 +127,16 @@ fn ends_soon(pid: i32) -> bool {
 fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted, keeper: &mut Option<i32>) -> Result<Born, BirthError> {
     let Wanted { session, env, umask, limits, record_bytes, .. } = wanted;
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(BirthError::Keeper)?;
+    failpoint::here("daemon.keeper.before");
     *keeper = Some(spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?);
+    failpoint::here("daemon.keeper.after");
     let spec = Spec { session: session.clone(), env, umask, limits, dir: dir.path().into(), socket, record_bytes };
     ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
     ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
     let mut shaken = link::shake(ours, PATIENCE)?;
+    failpoint::here("daemon.started.before");
     let fact = shaken.next_fact(PATIENCE)?;
+    failpoint::here("daemon.started.after");
     match fact {
         Fact::Started { leader } => Ok(Born { dir: dir.clone(), session, shaken, leader }),
         Fact::NotStarted { message } => Err(BirthError::Command(message)),

@@ -18,7 +18,7 @@ use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
 use crate::model::session::{Cause, ExitBy, Restart, State};
 use crate::model::{agent, text};
-use crate::sys::{clock, dirs, spawn};
+use crate::sys::{clock, dirs, failpoint, spawn};
 
 /// Who waits for a birth.
 pub struct Waiting {
@@ -207,6 +207,7 @@ impl Supervisor {
             Ok(born) => {
                 let leader = born.leader;
                 self.enter(id, *born);
+                failpoint::here("daemon.entered.after");
                 info!("started session={id} name={name:?} pid={}", leader.pid);
                 if self.closing_down {
                     drop(self.close(&[id.to_string()], false, &shutdown_cause()));
