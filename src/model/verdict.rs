@@ -57,7 +57,7 @@ fn health(known: &Known<'_>) -> (Health, String) {
         State::Lingering if life.keeper() == Keeper::Gone => (Health::Orphaned, "its keeper is gone".into()),
         State::Closing if life.keeper() == Keeper::Gone => (Health::Orphaned, "closing; its keeper is gone".into()),
         State::Lingering => {
-            (Health::Orphaned, format!("leader ended ({}), {}", ended(known.exit), left(known.processes)))
+            (Health::Orphaned, format!("ended ({}), {}", ended(known.exit), left(known.processes)))
         }
         State::Running | State::Paused if life.keeper() == Keeper::Gone => {
             (Health::Orphaned, "its keeper is gone".into())
@@ -139,7 +139,7 @@ mod tests {
             (
                 Known { exit: Some(&exit), ..known(&[Started, LeaderEnded]) },
                 Health::Orphaned,
-                "leader ended (exit 3), 2 left",
+                "ended (exit 3), 2 left",
             ),
             (
                 Known { processes: Some(1), ..known(&[Started, LeaderEnded, KeeperDied]) },
