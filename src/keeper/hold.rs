@@ -309,6 +309,8 @@ impl Keeper {
     }
 
     fn restart(&mut self, token: u64, seq: u64) {
+        // Who sent the order saw everybody dead; the signal that says so to us may come later.
+        self.reap();
         if !self.empty {
             return self.answer(token, seq, false, "processes of the run before are still there");
         }
