@@ -248,7 +248,10 @@ impl<'a> Work<'a> {
             let claim = &mut closing.target.claim;
             let tag = format!("{}@{}", closing.target.id, self.around.instance);
             claim.tagged = carriers.iter().filter(|(_, t)| *t == tag).map(|(pid, _)| *pid).collect();
-            claim.cgroup = closing.target.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
+            // Below a living keeper nobody is lost: its cgroup would tell nothing new.
+            let keeper_lives = claim.keeper.is_some_and(|k| table.is_alive(k));
+            let cgroup = closing.target.cgroup.as_ref().filter(|_| !keeper_lives);
+            claim.cgroup = cgroup.map(Cgroup::processes).unwrap_or_default();
         }
         if !std::mem::replace(&mut self.looked_for_tmux, true) {
             self.spare_tmux(&table, open);

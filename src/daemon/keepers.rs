@@ -11,7 +11,7 @@ use super::handle::Input;
 use super::link::{Delivered, Link};
 use super::supervisor::Supervisor;
 use crate::api::kept::Dir;
-use crate::api::wire::Fact;
+use crate::api::wire::{Fact, Request};
 use crate::model::lifecycle::{Event, Keeper, Life};
 use crate::model::session::{Exit, ExitBy, ProcId};
 use crate::sys::clock;
@@ -184,9 +184,28 @@ impl Supervisor {
                 self.finish(id);
             }
         }
-        if let Some(cause) = interrupted {
-            info!("session={id}: a close that was cut short is taken up again");
-            drop(self.close(&[id.to_string()], false, &cause));
+        match interrupted {
+            None => {}
+            // The daemon was to end, not the work: somebody wants a daemon again.
+            Some(cause) if cause.by == ExitBy::Shutdown => self.call_off(id),
+            Some(cause) => {
+                info!("session={id}: a close that was cut short is taken up again");
+                drop(self.close(&[id.to_string()], false, &cause));
+            }
+        }
+    }
+
+    /// A close that is not taken up again: its keeper forgets the cause, and what was stopped for it goes on.
+    fn call_off(&mut self, id: &str) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        entry.meta.cause = None;
+        // A keeper that does not hear this is gone.
+        let _ = entry.link.as_ref().map(|l| l.order(&Request::NotClosing));
+        let paused = entry.meta.paused;
+        self.keep_meta(id);
+        if !paused {
+            // Refused only to what has ended.
+            let _ = self.pause(id, false);
         }
     }
 
