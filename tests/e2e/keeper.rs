@@ -232,6 +232,7 @@ fn attach_detach_and_the_end_of_a_session_on_a_real_terminal() {
     second.type_in("quit\r");
     assert_eq!(second.wait(), 0);
     second.until_shown("exit status 3");
+    arena.until_state(&id, "ended");
     let mut third = Terminal::attach(&arena, "a");
     assert_ne!(third.wait(), 0);
     third.until_shown("has ended");
