@@ -7,7 +7,8 @@
 //! | of this boot | lives, does not answer | – | unknown: never killed by itself, asked again |
 //! | of this boot | gone | some | keeper gone, processes alive |
 //! | of this boot | gone | none | ended |
-//! | none | – | – | never became a session: removed |
+//! | none, no journal | – | – | never became a session: removed |
+//! | unreadable | – | – | left alone, and said in the log |
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};

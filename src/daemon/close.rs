@@ -3,7 +3,7 @@
 //! Runs in a thread that may block. One pass over the process table serves all sessions of the close; ends of
 //! processes come from pidfds, so nothing is polled for while everybody ends in time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +39,8 @@ pub struct Target {
     pub cause: Cause,
     /// Set by a second request that does not want to wait for the grace.
     pub hurry: Arc<AtomicBool>,
+    /// tmux servers born inside to which somebody from outside was seen attached.
+    pub visited: BTreeSet<ProcId>,
 }
 
 /// What all closes of this daemon share.
@@ -316,9 +318,11 @@ impl<'a> Work<'a> {
                     let found = members(table, &closing.target.claim, boundary);
                     let is_server =
                         |id: &ProcId| table.get(*id).is_some_and(|p| p.comm_is(b"tmux: server") && !p.is_stopped());
-                    let servers: Vec<i32> = found.iter().filter(|id| is_server(id)).map(|id| id.pid).collect();
+                    let visited = &closing.target.visited;
+                    let servers: Vec<ProcId> =
+                        found.iter().filter(|id| visited.contains(id) || is_server(id)).copied().collect();
                     let inside: HashSet<i32> = found.iter().map(|id| id.pid).collect();
-                    (!servers.is_empty()).then(|| scope.spawn(move || spare_of(&servers, &inside)))
+                    (!servers.is_empty()).then(|| scope.spawn(move || spare_of(&servers, visited, &inside)))
                 })
                 .collect();
             asked.into_iter().map(|a| a.and_then(|a| a.join().ok()).unwrap_or_default()).collect()
@@ -488,14 +492,18 @@ impl<'a> Work<'a> {
 }
 
 /// Which of these tmux servers are left, and why.
-fn spare_of(servers: &[i32], inside: &HashSet<i32>) -> Vec<(i32, String)> {
-    let one = |server: &i32| {
-        let why = match tmux::outside_client(*server, |pid| inside.contains(&pid)) {
+fn spare_of(servers: &[ProcId], visited: &BTreeSet<ProcId>, inside: &HashSet<i32>) -> Vec<(i32, String)> {
+    let one = |id: &ProcId| {
+        let server = id.pid;
+        if visited.contains(id) {
+            return Some((server, format!("tmux server {server} with its panes: somebody from outside was attached")));
+        }
+        let why = match tmux::outside_client(server, |pid| inside.contains(&pid)) {
             tmux::Outside::Nobody => return None,
             tmux::Outside::Client(client) => format!("client {client} from outside is attached"),
             tmux::Outside::Unknown => "it does not say who is attached".to_string(),
         };
-        Some((*server, format!("tmux server {server} with its panes: {why}")))
+        Some((server, format!("tmux server {server} with its panes: {why}")))
     };
     servers.iter().filter_map(one).collect()
 }

@@ -67,6 +67,8 @@ pub struct Entry {
     pub wants_pause: Arc<AtomicBool>,
     /// Its end is in the log.
     pub logged: bool,
+    /// tmux servers born inside to which somebody from outside was seen attached.
+    pub visited: BTreeSet<ProcId>,
     /// Members whose end is waited for, once there is no keeper to tell of it.
     pub watched: BTreeSet<ProcId>,
     /// When messages were last put into a snapshot: what was seen by readers.
@@ -101,6 +103,7 @@ impl Entry {
             close: None,
             wants_pause: Arc::default(),
             logged: false,
+            visited: BTreeSet::new(),
             watched: BTreeSet::new(),
             shown_messages: 0,
         })
@@ -147,6 +150,7 @@ impl Entry {
             link: self.link.clone(),
             cause,
             hurry,
+            visited: self.visited.clone(),
         }
     }
 

@@ -118,6 +118,13 @@ pub enum Input {
     Closed(Box<Report>),
     /// The keeper had its time to say that it is over.
     Settle(String),
+    /// Somebody outside the session was attached to a tmux server born inside it.
+    Visited {
+        id: String,
+        server: ProcId,
+    },
+    /// tmux servers were asked who is attached.
+    AskedTmux,
     /// A process of a session without a keeper ended.
     MemberEnded(String),
     /// The closes of a shutdown are over, or its deadline has passed.

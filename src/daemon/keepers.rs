@@ -258,7 +258,7 @@ impl Supervisor {
         entry.usage = super::entry::Usage::default();
         if let Some(cgroup) = entry.ask().cgroup {
             // Somebody still inside (a spared server): it stays.
-            let _ = cgroup.remove();
+            tokio::task::spawn_blocking(move || cgroup.remove());
         }
         self.report_end(id);
         self.answer_close(id);

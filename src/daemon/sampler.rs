@@ -36,6 +36,8 @@ pub struct Sample {
     pub leader_lives: bool,
     pub leader_stopped: bool,
     pub keeper_lives: bool,
+    /// tmux servers among the members.
+    pub tmux_servers: Vec<ProcId>,
     /// Everybody who could be a member was asked.
     pub whole: bool,
 }
@@ -74,6 +76,7 @@ impl Sampler {
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
                 keeper_lives: claim.keeper.is_some_and(|k| table.is_alive(k)),
                 whole: all_asked,
+                tmux_servers: procs.iter().filter(|p| p.comm_is(b"tmux: server")).map(|p| p.id).collect(),
                 members: found,
             });
         }

@@ -28,7 +28,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::model::lifecycle::{Event, Keeper};
-use crate::model::session::Cause;
+use crate::model::session::{Cause, ProcId};
 use crate::sys::poll::Waker;
 use crate::sys::table::Tags;
 use crate::sys::{failpoint, spawn};
@@ -66,6 +66,7 @@ pub struct Supervisor {
     pub(super) waker: Arc<Waker>,
     /// Pauses and continuations are carried out one after the other.
     pub(super) pausing: Arc<Mutex<()>>,
+    asking_tmux: bool,
     pub(super) sampling: bool,
     pub(super) sample_again: bool,
     pub(super) sample_waiters: Vec<Reply<()>>,
@@ -96,6 +97,7 @@ impl Supervisor {
             tags: Arc::default(),
             waker: Arc::new(Waker::new()?),
             pausing: Arc::default(),
+            asking_tmux: false,
             sampling: false,
             sample_again: false,
             sample_waiters: Vec::new(),
@@ -169,6 +171,13 @@ impl Supervisor {
                 info!(session = %id, "a process of it ended");
                 self.sample();
             }
+            Input::Visited { id, server } => {
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    info!(session = %id, "somebody from outside is attached to its tmux server {server}: it will be spared");
+                    entry.visited.insert(server);
+                }
+            }
+            Input::AskedTmux => self.asking_tmux = false,
             Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
             Input::Sampled(samples) => self.on_sampled(&samples),
             Input::SampleFailed(why) => {
@@ -257,6 +266,32 @@ impl Supervisor {
         });
     }
 
+    /// Who from outside looks at tmux servers born inside sessions: asked beside everything else, one round at a time.
+    fn ask_tmux(&mut self, samples: &[Sample]) {
+        let is_new = |s: &Sample, server: &ProcId| self.entries.get(&s.id).is_some_and(|e| !e.visited.contains(server));
+        let mut asked: Vec<(String, ProcId, HashSet<i32>)> = Vec::new();
+        for sample in samples {
+            let members = || sample.members.iter().map(|m| m.pid).collect();
+            let servers = sample.tmux_servers.iter().filter(|server| is_new(sample, server));
+            asked.extend(servers.map(|server| (sample.id.clone(), *server, members())));
+        }
+        if asked.is_empty() || std::mem::replace(&mut self.asking_tmux, true) {
+            return;
+        }
+        let inputs = self.inputs.clone();
+        tokio::task::spawn_blocking(move || {
+            for (id, server, members) in asked {
+                let outside = super::tmux::outside_client(server.pid, |pid| members.contains(&pid));
+                if let super::tmux::Outside::Client(_) = outside {
+                    // A supervisor that has ended needs no news.
+                    let _ = inputs.send(Input::Visited { id, server });
+                }
+            }
+            // As above.
+            let _ = inputs.send(Input::AskedTmux);
+        });
+    }
+
     fn on_sampled(&mut self, samples: &[Sample]) {
         self.sampling = false;
         let mut changed = false;
@@ -282,6 +317,7 @@ impl Supervisor {
             }
         }
         emptied.iter().for_each(|id| self.finish(id));
+        self.ask_tmux(samples);
         let keeperless: Vec<String> =
             self.live().filter(|e| e.life.keeper() == Keeper::Gone).map(|e| e.id().to_string()).collect();
         keeperless.iter().for_each(|id| self.watch_members(id));

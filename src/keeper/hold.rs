@@ -280,7 +280,8 @@ impl Keeper {
         self.pump(LAST_OUTPUT);
         // An announcement of this very end may lie unread: it was sent before the first signal.
         self.clients.tokens().into_iter().for_each(|token| self.hear(token));
-        if self.staying {
+        // A restart may have been among what was heard: then this end is of the run before.
+        if self.staying || self.leader_lives {
             return;
         }
         let cause = self.cause.clone().unwrap_or(Cause { by: ExitBy::Itself, reason: described(end) });
@@ -315,6 +316,8 @@ impl Keeper {
     }
 
     fn restart(&mut self, token: u64, seq: u64) {
+        // Who sent the order saw everybody dead; the signal that says so to us may come later.
+        self.reap();
         if !self.empty {
             return self.answer(token, seq, false, "processes of the run before are still there");
         }

@@ -56,9 +56,7 @@ fn health(known: &Known<'_>) -> (Health, String) {
         State::Starting => (Health::Healthy, "starting".into()),
         State::Lingering if life.keeper() == Keeper::Gone => (Health::Orphaned, "its keeper is gone".into()),
         State::Closing if life.keeper() == Keeper::Gone => (Health::Orphaned, "closing; its keeper is gone".into()),
-        State::Lingering => {
-            (Health::Orphaned, format!("leader ended ({}), {}", ended(known.exit), left(known.processes)))
-        }
+        State::Lingering => (Health::Orphaned, format!("ended ({}), {}", ended(known.exit), left(known.processes))),
         State::Running | State::Paused if life.keeper() == Keeper::Gone => {
             (Health::Orphaned, "its keeper is gone".into())
         }
@@ -136,11 +134,7 @@ mod tests {
             (Known { stopped: true, ..known(&[Started, Paused]) }, Health::Healthy, "paused"),
             (known(&[Started, KeeperDied]), Health::Orphaned, "its keeper is gone"),
             (known(&[Started, KeeperFellSilent]), Health::Healthy, "its keeper does not answer"),
-            (
-                Known { exit: Some(&exit), ..known(&[Started, LeaderEnded]) },
-                Health::Orphaned,
-                "leader ended (exit 3), 2 left",
-            ),
+            (Known { exit: Some(&exit), ..known(&[Started, LeaderEnded]) }, Health::Orphaned, "ended (exit 3), 2 left"),
             (
                 Known { processes: Some(1), ..known(&[Started, LeaderEnded, KeeperDied]) },
                 Health::Orphaned,

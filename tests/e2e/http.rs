@@ -100,7 +100,7 @@ fn a_kill_that_is_not_waited_for_is_accepted_and_done() {
     let id = arena.sh("a", "trap '' TERM HUP; while :; do sleep 1; done");
     until("it is deaf", || arena.agents().len() == 2);
     let answer = ask(&arena.socket(), "POST", &format!("/api/sessions/{id}/kill?wait=false"), "");
-    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!((answer.status, &answer.json()["accepted"]), (200, &json!(true)), "{answer:?}");
     arena.until_state(&id, "ended");
     assert_eq!(arena.agents(), []);
 }

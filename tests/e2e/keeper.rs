@@ -20,7 +20,7 @@ fn a_leader_that_leaves_a_holder_of_its_terminal_is_over_and_its_session_lingers
         (&row["health"], &row["leader_pid"], &row["exit"]["code"]),
         (&json!("orphaned"), &json!(null), &json!(5))
     );
-    assert!(row["reason"].as_str().unwrap().contains("leader ended (exit 5)"), "{row}");
+    assert!(row["reason"].as_str().unwrap().contains("ended (exit 5)"), "{row}");
     until("the holder is counted", || arena.show(&id)["processes"] == 1);
     assert_eq!(arena.recorded(&id).0, b"said\r\n");
     arena.run(&["health", "--check"]).fails(1, "");
@@ -232,6 +232,7 @@ fn attach_detach_and_the_end_of_a_session_on_a_real_terminal() {
     second.type_in("quit\r");
     assert_eq!(second.wait(), 0);
     second.until_shown("exit status 3");
+    arena.until_state(&id, "ended");
     let mut third = Terminal::attach(&arena, "a");
     assert_ne!(third.wait(), 0);
     third.until_shown("has ended");

@@ -363,6 +363,8 @@ impl Arena {
 
     fn seen(&self, pid: i32) -> Option<Seen> {
         let stat = process::stat(pid).filter(|p| !p.is_dead() && !p.kernel)?;
+        // No memory any more, so no program: it is in the middle of its end, whatever it still holds open.
+        std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
         self.owns(pid).then(|| Seen { id: stat.id, ppid: stat.ppid, arguments: process::arguments(pid) })
     }
 
