@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::support::{Arena, Said, until, until_some};
 
 /// How many arenas at once.
-const SIDE_BY_SIDE: usize = 4;
+const SIDE_BY_SIDE: usize = 6;
 
 const NOTED: &str = "echo $BEADLE_SESSION_ID >>started; ";
 /// Its terminal going away would end it; pipes do not.

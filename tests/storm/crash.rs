@@ -1,4 +1,4 @@
-//! The daemon is SIGKILLed at random moments while sessions start, write, exit and are killed. Afterwards every session is
+//! SIGKILL of the daemon at random moments, while sessions start, write, exit and are killed. Afterwards every session is
 //! there, every exit has one row and one line in the log with the right code, and no recorded byte is missing.
 
 use std::collections::BTreeMap;
@@ -188,12 +188,10 @@ fn storm(kills: u64, end: Instant) {
     println!("seed {seed}");
     let (storm, begun) = (Storm::new(), Instant::now());
     let answers = std::thread::scope(|scope| {
-        (1..=HANDS).for_each(|hand| {
-            drop({
-                let storm = &storm;
-                scope.spawn(move || storm.hand(Chance::new(seed + hand)))
-            })
-        });
+        for hand in 1..=HANDS {
+            let storm = &storm;
+            scope.spawn(move || storm.hand(Chance::new(seed + hand)));
+        }
         storm.kill_daemons(kills, Chance::new(seed), end)
     });
     storm.settle();
