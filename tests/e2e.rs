@@ -3,13 +3,20 @@
 //! Every test lives in an [`support::Arena`]: private directories, and a cookie in the environment of everything it starts.
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
-//! One file per promise: `zoo` (nothing is left), `crash` (nothing is lost), `innocent` (nobody else is touched), `start`,
+//! One file per promise: `zoo` (nothing is left), `crash` and `crashpoints` (nothing is lost), `innocent` (nobody else is touched), `start`,
 //! `keeper`, `daemon`, `users`, `hostile`, `http`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+#[path = "e2e/ask.rs"]
+mod ask;
+#[path = "e2e/cages.rs"]
+mod cages;
 #[path = "e2e/crash.rs"]
 mod crash;
+#[cfg(debug_assertions)]
+#[path = "e2e/crashpoints.rs"]
+mod crashpoints;
 #[path = "e2e/daemon.rs"]
 mod daemon;
 #[path = "e2e/disk.rs"]

@@ -15,7 +15,7 @@ use crate::config::paths::Paths;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Home;
 use crate::sys::dirs::{self, DirError};
-use crate::sys::{process, spawn};
+use crate::sys::{failpoint, process, spawn};
 
 /// How long a keeper may take until the command executes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,8 +45,8 @@ pub struct Unborn {
     pub dir: Dir,
     /// Pid of the keeper, a child of ours to reap.
     pub keeper: Option<i32>,
-    /// The keeper did not end: it may yet start the agent, and must not be forgotten.
-    pub lives: bool,
+    /// The keeper did not end, or ended after it had named a leader: the agent may run, and must not be forgotten.
+    pub may_run: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +74,11 @@ impl Cradle {
         let id = wanted.session.id.clone();
         let dir = Dir::new(self.paths.sessions().join(&id));
         let again = wanted.again;
+        failpoint::here("daemon.directory.before");
         if let Err(error) = dirs::ensure_private(dir.path()).map_err(BirthError::from) {
-            return Err(Unborn { error, dir, keeper: None, lives: false });
+            return Err(Unborn { error, dir, keeper: None, may_run: false });
         }
+        failpoint::here("daemon.directory.after");
         let cgroup = self.cgroups.as_ref().and_then(|home| home.create(&id).ok());
         wanted.session.cgroup = cgroup.as_ref().map(|c| KeptCgroup { dir: c.dir.clone(), inode: c.inode });
         let socket = self.paths.keepers().join(format!("{id}.sock"));
@@ -86,16 +88,26 @@ impl Cradle {
             Err(error) => error,
         };
         // It sees the end of its birth connection and ends, unless the agent is executing already.
-        let lives = keeper.is_some_and(|pid| !ends_soon(pid));
-        if !lives {
+        let may_run = keeper.is_some_and(|pid| !ends_soon(pid) || (!is_refused(&error) && has_named(&dir, pid)));
+        if !may_run {
             if !again {
                 // What cannot be removed now is an empty directory, removed at the next start.
                 let _ = std::fs::remove_dir_all(dir.path());
             }
             cgroup.map(|c| c.remove());
         }
-        Err(Unborn { error, dir, keeper, lives })
+        Err(Unborn { error, dir, keeper, may_run })
     }
+}
+
+/// The keeper itself said that nothing executes.
+fn is_refused(error: &BirthError) -> bool {
+    matches!(error, BirthError::Command(_))
+}
+
+/// This very keeper wrote down who the leader is: what it did afterwards is not known.
+fn has_named(dir: &Dir, keeper: i32) -> bool {
+    dir.kept().identity.is_some_and(|i| i.keeper.pid == keeper)
 }
 
 /// Waits a little for the end of a child, and leaves it to be reaped.
@@ -115,12 +127,17 @@ fn ends_soon(pid: i32) -> bool {
 fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted, keeper: &mut Option<i32>) -> Result<Born, BirthError> {
     let Wanted { session, env, umask, limits, record_bytes, .. } = wanted;
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(BirthError::Keeper)?;
+    failpoint::here("daemon.keeper.before");
     *keeper = Some(spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?);
+    failpoint::here("daemon.keeper.after");
     let spec = Spec { session: session.clone(), env, umask, limits, dir: dir.path().into(), socket, record_bytes };
     ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
     ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
     let mut shaken = link::shake(ours, PATIENCE)?;
-    match shaken.next_fact(PATIENCE)? {
+    failpoint::here("daemon.started.before");
+    let fact = shaken.next_fact(PATIENCE)?;
+    failpoint::here("daemon.started.after");
+    match fact {
         Fact::Started { leader } => Ok(Born { dir: dir.clone(), session, shaken, leader }),
         Fact::NotStarted { message } => Err(BirthError::Command(message)),
         _ => Err(LinkError::Stranger.into()),

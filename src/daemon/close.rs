@@ -17,6 +17,7 @@ use crate::model::process::{Boundary, Claim, Table, members};
 use crate::model::session::{Cause, ProcId};
 use crate::model::stop::{Ending, Manner, Next, Order, Plan, Seen, Signal};
 use crate::sys::cgroup::Cgroup;
+use crate::sys::failpoint;
 use crate::sys::poll::{self, Event, Poller, Waker};
 use crate::sys::process::{self, Pin};
 use crate::sys::signal::{Guard, Sent};
@@ -385,7 +386,10 @@ impl<'a> Work<'a> {
         }
         let Some(pin) = closing.pins.get(&id) else { return };
         let own = !closing.doubtful.contains(&id);
-        match self.guard.send(pin, signal.into(), own) {
+        failpoint::here("daemon.signal.before");
+        let sent = self.guard.send(pin, signal.into(), own);
+        failpoint::here("daemon.signal.after");
+        match sent {
             Sent::Sent => note(&mut closing.signals, signal.as_str()),
             Sent::Gone => {}
             Sent::Denied => closing.give_up(id, "it belongs to another user"),

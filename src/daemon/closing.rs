@@ -17,6 +17,7 @@ use crate::api::wire::Request;
 use crate::config::OnShutdown;
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Cause, ExitBy};
+use crate::sys::failpoint;
 use crate::sys::poll::Waker;
 
 /// How long after a close a keeper may take to say that it is over.
@@ -104,10 +105,12 @@ impl Supervisor {
             });
             entry.life.apply(Event::CloseBegan);
             entry.meta.cause = Some(cause.clone());
+            failpoint::here("daemon.announce.before");
             if let Some(link) = &entry.link {
                 // Unanswered: it is read before the end it explains, or the keeper is gone.
                 let _ = link.order(&Request::Closing { seq: u64::MAX, cause: cause.clone() });
             }
+            failpoint::here("daemon.announce.after");
             targets.push(entry.target(grace, cause.clone(), hurry));
         }
         // Written down before the first signal; needed only where no keeper is left to know it.

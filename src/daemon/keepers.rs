@@ -14,8 +14,8 @@ use crate::api::kept::Dir;
 use crate::api::wire::{Fact, Request};
 use crate::model::lifecycle::{Event, Keeper, Life};
 use crate::model::session::{Exit, ExitBy, ProcId};
-use crate::sys::clock;
 use crate::sys::process::Pin;
+use crate::sys::{clock, failpoint};
 
 impl Supervisor {
     pub(super) fn on_keeper(&mut self, id: &str, keeper: ProcId, what: Delivered) {
@@ -235,15 +235,21 @@ impl Supervisor {
     pub(super) fn finish(&mut self, id: &str) {
         let Some(entry) = self.entries.get_mut(id).filter(|e| e.is_live()) else { return };
         let cause = entry.meta.cause.clone();
-        if entry.exit.is_none() {
-            entry.exit = entry.dir.kept().exit;
-        }
-        if entry.exit.is_none() {
-            let exit = cause
-                .map_or_else(|| unknown_exit(ExitBy::Unknown, "its keeper is gone"), |c| unknown_exit(c.by, &c.reason));
+        // A keeper tells before it writes, and may have died in between; one that is still there has written.
+        let written = entry.exit.clone().filter(|_| entry.link.is_some()).or_else(|| entry.dir.kept().exit);
+        entry.exit = entry.exit.take().or_else(|| written.clone());
+        if written.is_none() {
+            let exit = entry.exit.take().unwrap_or_else(|| {
+                cause.map_or_else(
+                    || unknown_exit(ExitBy::Unknown, "its keeper is gone"),
+                    |c| unknown_exit(c.by, &c.reason),
+                )
+            });
+            failpoint::here("daemon.exit.before");
             if entry.dir.write_exit(&exit).is_err() {
                 warn!(session = %id, "failed to write down its end (is the disk full?)");
             }
+            failpoint::here("daemon.exit.after");
             entry.exit = Some(exit);
         }
         entry.age_at_end = entry.started.map(|at| clock::monotonic().saturating_sub(at).as_secs_f64());
@@ -262,6 +268,7 @@ impl Supervisor {
     /// One line in the log for each end, also across crashes.
     pub(super) fn report_end(&mut self, id: &str) {
         let Some(entry) = self.entries.get_mut(id) else { return };
+        failpoint::here("daemon.ended.before");
         if !entry.logged {
             let exit = entry.exit.as_ref();
             let code = exit.and_then(|e| e.code).map_or_else(|| "-".into(), |c| c.to_string());
@@ -275,15 +282,19 @@ impl Supervisor {
             );
         }
         entry.logged = true;
+        failpoint::here("daemon.reported.before");
         // Without it, the next start looks for the line above.
         let _ = entry.dir.write_reported();
+        failpoint::here("daemon.reported.after");
     }
 
     pub(super) fn keep_meta(&self, id: &str) {
         let Some(entry) = self.entries.get(id) else { return };
+        failpoint::here("daemon.meta.before");
         if entry.dir.write_meta(&entry.meta).is_err() {
             warn!(session = %id, "failed to write down its name and pin (is the disk full?)");
         }
+        failpoint::here("daemon.meta.after");
     }
 }
 

@@ -22,7 +22,7 @@ use crate::config::paths::Paths;
 use crate::config::{self, Config, ConfigError};
 use crate::sys::dirs::{self, DirError};
 use crate::sys::lock::Lock;
-use crate::sys::{cgroup, fds, host, process, socket, spawn};
+use crate::sys::{cgroup, failpoint, fds, host, process, socket, spawn};
 
 /// How a daemon is started.
 #[derive(Debug, Clone, Default)]
@@ -119,6 +119,7 @@ impl Kept {
         if auto {
             args.push("--auto".into());
         }
+        failpoint::here("daemon.again.before");
         spawn::again(&args)
     }
 }
@@ -144,6 +145,9 @@ impl Daemon {
         }
         // Clients that wait for us wake us, from the moment the lock is held.
         spawn::ignore_wakes();
+        if options.inherited.is_some() {
+            failpoint::here("daemon.again.after");
+        }
         dirs::ensure_private(&paths.state)?;
         let lock = take_lock(&paths, &options)?;
         let config = config::load(&paths, &config::process_env())?;
@@ -168,7 +172,9 @@ impl Daemon {
             env!("CARGO_PKG_VERSION"),
             adopted.len()
         );
+        failpoint::here("daemon.adoption.before");
         supervisor.on_adopted(adopted);
+        failpoint::here("daemon.adoption.after");
         let handle = Handle { commands: command_sender, generation };
         let mut daemon = Self {
             listener: listen(&paths, &options)?,
@@ -383,10 +389,12 @@ fn bind(paths: &Paths) -> Result<UnixListener, DaemonError> {
     let failed = |source| DaemonError::File { what: "listen on", path: path.clone(), source };
     let listener = socket::bind(&path).map_err(failed)?;
     let address = paths.address();
+    failpoint::here("daemon.address.before");
     if let Err(error) = dirs::write_whole(&address, path.as_os_str().as_encoded_bytes()) {
         // A full disk, mostly, where a daemon is needed all the same: clients look in the usual place too.
         warn!(%error, "failed to write {}", address.display());
     }
+    failpoint::here("daemon.address.after");
     Ok(listener)
 }
 
@@ -398,11 +406,13 @@ fn instance(path: &Path) -> Result<String, DaemonError> {
         return Ok(text.trim().to_string());
     }
     let word = dirs::random_word(8)?;
+    failpoint::here("daemon.instance.before");
     dirs::write_whole(path, word.as_bytes()).map_err(|source| DaemonError::File {
         what: "write",
         path: path.into(),
         source,
     })?;
+    failpoint::here("daemon.instance.after");
     Ok(word)
 }
 

@@ -18,7 +18,7 @@ use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
 use crate::model::session::{Cause, ExitBy, Restart, State};
 use crate::model::{agent, text};
-use crate::sys::{clock, dirs, spawn};
+use crate::sys::{clock, dirs, failpoint, spawn};
 
 /// Who waits for a birth.
 pub struct Waiting {
@@ -207,6 +207,7 @@ impl Supervisor {
             Ok(born) => {
                 let leader = born.leader;
                 self.enter(id, *born);
+                failpoint::here("daemon.entered.after");
                 info!("started session={id} name={name:?} pid={}", leader.pid);
                 if self.closing_down {
                     drop(self.close(&[id.to_string()], false, &shutdown_cause()));
@@ -230,14 +231,16 @@ impl Supervisor {
     /// What a failed birth leaves: a keeper to reap, the end of the run before, or a keeper that went on without us.
     fn after_unborn(&mut self, id: &str, unborn: Unborn) {
         self.dying.extend(unborn.keeper);
-        if let Some(entry) = self.entries.get(id) {
+        if unborn.may_run {
+            warn!(session = %id, "its command may run although the start failed: it is looked for");
+            // Of a session started again, what is written down now is the new run.
+            self.entries.remove(id);
+            self.ask_about(unborn.dir);
+        } else if let Some(entry) = self.entries.get(id) {
             // The run before is still the last one.
             if let Some(exit) = &entry.exit {
                 let _ = entry.dir.write_exit(exit).and_then(|()| entry.dir.write_reported());
             }
-        } else if unborn.lives {
-            warn!(session = %id, "its keeper lives although the start failed: it is asked again");
-            self.ask_about(unborn.dir);
         }
     }
 

@@ -31,8 +31,8 @@ use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Cause, ProcId};
 use crate::sys::cgroup::Home;
 use crate::sys::poll::Waker;
-use crate::sys::spawn;
 use crate::sys::table::Tags;
+use crate::sys::{failpoint, spawn};
 
 /// How long after somebody looked samples are taken often.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -298,8 +298,12 @@ impl Supervisor {
         for sample in samples {
             let Some(entry) = self.entries.get_mut(&sample.id).filter(|e| e.is_live()) else { continue };
             changed |= entry.take_in(sample);
-            if entry.remember(&sample.members) && entry.dir.write_members(entry.members.iter().copied()).is_err() {
-                warn!(session = %sample.id, "failed to write down its members (is the disk full?)");
+            if entry.remember(&sample.members) {
+                failpoint::here("daemon.members.before");
+                if entry.dir.write_members(entry.members.iter().copied()).is_err() {
+                    warn!(session = %sample.id, "failed to write down its members (is the disk full?)");
+                }
+                failpoint::here("daemon.members.after");
             }
             if entry.life.keeper() == Keeper::Gone {
                 if entry.life.has_leader() && !sample.leader_lives {

@@ -13,6 +13,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Act, Done, Touched};
 use crate::model::lifecycle::Event;
 use crate::model::session::{Cause, ExitBy, State};
+use crate::sys::failpoint;
 
 impl Supervisor {
     pub(super) fn act(&mut self, verb: Act, targets: &[String]) -> Result<Done, Refusal> {
@@ -82,9 +83,11 @@ impl Supervisor {
         if entry.is_live() {
             return Err(Refusal::new(Code::WrongState, format!("{name} has not ended: `beadle kill {name}` first")));
         }
+        failpoint::here("daemon.forget.before");
         std::fs::remove_dir_all(entry.dir.path()).map_err(|e| {
             Refusal::new(Code::Internal, format!("failed to remove {}: {e}", entry.dir.path().display()))
         })?;
+        failpoint::here("daemon.forget.after");
         self.entries.remove(id);
         Ok(Touched { id: id.into(), name, message: "forgotten".into() })
     }

@@ -22,7 +22,7 @@ use crate::api::wire::{self, Decoder, Fact, Kind, Request};
 use crate::model::session::{Cause, Exit, ExitBy, ProcId};
 use crate::sys::poll::{self, Event, Heard, Poller, Reap, Reaped, Signals};
 use crate::sys::pulse::{Beat, Pulse};
-use crate::sys::{clock, dirs, fds, host, process, socket, spawn};
+use crate::sys::{clock, dirs, failpoint, fds, host, process, socket, spawn};
 
 const SIGNALS: u64 = u64::MAX - 1;
 const LISTENER: u64 = u64::MAX - 2;
@@ -186,12 +186,16 @@ impl Keeper {
             started_at: self.started_at.clone(),
             started_monotonic_seconds: self.born.as_secs_f64(),
         };
+        failpoint::here("keeper.identity.before");
         self.dir.write_identity(&identity).map_err(StartError::Identity)?;
+        failpoint::here("keeper.identity.after");
         if asker.is_some_and(|s| poll::readable(&[s.as_fd()], Duration::ZERO).is_ok_and(|r| r == [true])) {
             return Err(StartError::Abandoned);
         }
         newborn.watch(&self.poller).map_err(StartError::Terminal)?;
+        failpoint::here("keeper.release.before");
         self.agent = Some(newborn.release()?);
+        failpoint::here("keeper.release.after");
         self.leader_lives = true;
         Ok(leader)
     }
@@ -299,8 +303,10 @@ impl Keeper {
 
     fn store(&mut self) {
         if let Some(exit) = &self.exit {
+            failpoint::here("keeper.exit.before");
             // Where somebody removed the directory nobody will ever read it.
             self.stored = self.dir.write_exit(exit).is_ok() || self.dir.is_gone();
+            failpoint::here("keeper.exit.after");
         }
     }
 

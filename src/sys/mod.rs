@@ -2,6 +2,7 @@
 //!
 //! - [`process`], [`table`]: who lives; [`signal`]: the one function that sends signals.
 //! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
+//! - [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
@@ -9,6 +10,7 @@ pub mod cgroup;
 pub mod child;
 pub mod clock;
 pub mod dirs;
+pub mod failpoint;
 pub mod fds;
 pub mod host;
 pub mod inherit;

@@ -356,6 +356,7 @@ pub fn keeper(id: &str, birth: std::os::unix::net::UnixStream) -> io::Result<i32
     let mut command = Command::new("/proc/self/exe");
     std::os::unix::process::CommandExt::arg0(&mut command, "beadle");
     command.args(["keep", id]).env_clear().stdin(OwnedFd::from(birth)).stdout(Std::null()).stderr(Std::null());
+    super::failpoint::hand_down(&mut command);
     let child = command.spawn()?;
     Ok(i32::try_from(child.id()).unwrap_or(0))
 }

@@ -425,7 +425,7 @@ impl Arena {
     /// Bytes a session wrote, as recorded, and how many are missing.
     #[track_caller]
     pub fn recorded(&self, id: &str) -> (Vec<u8>, u64) {
-        let answer = super::http::ask(&self.socket(), "GET", &format!("/api/sessions/{id}/log"), "");
+        let answer = super::ask::ask(&self.socket(), "GET", &format!("/api/sessions/{id}/log"), "");
         assert_eq!(answer.status, 200, "{answer:?}");
         let missing = answer.header("x-beadle-missing").parse().unwrap();
         (answer.body, missing)
