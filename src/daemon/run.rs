@@ -217,7 +217,7 @@ impl Daemon {
         let (rebind, rebound) = watch::channel(Arc::new(listener));
         let server = tokio::spawn(accept(rebound.clone(), handle.clone(), peers));
         let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, embedded));
-        let ended = run(supervisor, commands, inputs).await;
+        let (ended, cgroups) = run(supervisor, commands, inputs).await;
         server.abort();
         hearing.abort();
         let listener = rebound.borrow().clone();
@@ -225,6 +225,9 @@ impl Daemon {
         tokio::time::sleep(Duration::from_millis(20)).await;
         if ended == Ended::Again {
             return Ok(Some(Kept { lock, listener: listener.try_clone()? }));
+        }
+        if let Some(home) = cgroups {
+            home.remove();
         }
         // Gone already: all the better.
         let _ = std::fs::remove_file(paths.socket());
@@ -240,7 +243,7 @@ async fn run(
     mut supervisor: Supervisor,
     mut commands: mpsc::UnboundedReceiver<Command>,
     mut inputs: mpsc::UnboundedReceiver<Input>,
-) -> Ended {
+) -> (Ended, Option<cgroup::Home>) {
     let mut children = signal(SignalKind::child()).ok();
     loop {
         let tick = supervisor.next_tick();
@@ -252,8 +255,7 @@ async fn run(
             () = sleep_until(tick) => supervisor.tick(tokio::time::Instant::now()),
         }
         if let Some(ended) = supervisor.ended() {
-            supervisor.tidy();
-            return ended;
+            return (ended, supervisor.cgroups());
         }
     }
 }

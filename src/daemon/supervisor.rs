@@ -29,6 +29,7 @@ use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Cause, ProcId};
+use crate::sys::cgroup::Home;
 use crate::sys::poll::Waker;
 use crate::sys::table::Tags;
 use crate::sys::{failpoint, spawn};
@@ -111,11 +112,9 @@ impl Supervisor {
         })
     }
 
-    /// Takes away what is of no use without a daemon and without sessions.
-    pub fn tidy(&self) {
-        if let Some(home) = &self.set.cradle.cgroups {
-            home.remove();
-        }
+    /// Where the cgroups of sessions are, for the removal of what is empty.
+    pub fn cgroups(&self) -> Option<Home> {
+        self.set.cradle.cgroups.clone()
     }
 
     pub fn ended(&self) -> Option<Ended> {

@@ -15,6 +15,8 @@ use crate::sys::pulse::{Beat, Pulse};
 
 /// Most bytes waiting to be written.
 const QUEUE: usize = 1 << 20;
+/// How long output waits for room in the queue.
+const BEHIND: Duration = Duration::from_millis(200);
 /// How long a failed write is let alone.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long the end of a session waits for the last bytes to be written.
@@ -28,6 +30,8 @@ struct Queue {
     lost: u64,
     ending: bool,
     idle: bool,
+    /// The thread did not make room in time; until it does, nobody waits for it.
+    behind: bool,
 }
 
 struct Shared {
@@ -59,7 +63,15 @@ impl Recorder {
     pub fn output(&mut self, millis: u64, bytes: &[u8]) {
         for piece in bytes.chunks(self.capacity / 2) {
             let mut queue = self.shared.lock();
-            if queue.frames.len() + piece.len() > self.capacity {
+            let is_full = |q: &mut Queue| q.frames.len() + piece.len() > self.capacity;
+            if is_full(&mut queue) && !queue.behind && self.writer.is_none() {
+                // An agent faster than the thread waits for it, once; a disk that hangs is not waited for again.
+                self.shared.changed.notify_all();
+                let waited = self.shared.changed.wait_timeout_while(queue, BEHIND, is_full);
+                queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+                queue.behind = is_full(&mut queue);
+            }
+            if is_full(&mut queue) {
                 queue.lost += piece.len() as u64;
                 continue;
             }
@@ -155,6 +167,8 @@ impl Writer {
             queue = self.shared.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
         queue.idle = false;
+        queue.behind = false;
+        self.shared.changed.notify_all();
         std::mem::swap(&mut queue.frames, batch);
         Some(std::mem::take(&mut queue.output))
     }
