@@ -197,14 +197,6 @@ impl Dir {
         dirs::overwrite(&self.0.join("members"), text.as_bytes())
     }
 
-    /// Removes what belongs to the run before.
-    pub fn forget_run(&self) {
-        for file in ["session.jsonl", "members", "out.0", "out.1"] {
-            // Most are there; what is not, is not in the way.
-            let _ = std::fs::remove_file(self.0.join(file));
-        }
-    }
-
     /// The two segments of the recording, older first.
     pub fn segments(&self) -> [PathBuf; 2] {
         [self.0.join("out.0"), self.0.join("out.1")]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::session::{Attention, Exit, ExitBy, Health, Origin, Restart, State};
+use crate::model::session::{Attention, Exit, Health, Origin, Restart, State};
 
 /// One session, as `ls --json` and `GET /api/sessions` show it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -326,6 +326,19 @@ pub struct DaemonStatus {
     pub instance: String,
     /// Runs as the interface's own background task.
     pub embedded: bool,
+    /// `null` where the machine does not tell.
+    #[serde(default)]
+    pub host: Option<Host>,
+}
+
+/// The machine the daemon runs on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Host {
+    pub memory_bytes: u64,
+    /// What programs could still get without swapping.
+    pub available_memory_bytes: u64,
+    /// Runnable and uninterruptible tasks over the last minute (`proc_loadavg(5)`).
+    pub load: f64,
 }
 
 /// `POST /api/daemon/stop`.
@@ -346,9 +359,4 @@ pub struct ErrorBody {
 pub struct ErrorText {
     pub code: String,
     pub message: String,
-}
-
-/// By whom a close was asked, as it goes into reports.
-pub const fn reason_word(by: ExitBy) -> &'static str {
-    by.as_str()
 }

@@ -6,13 +6,14 @@ use super::link::Link;
 use super::sampler::Ground;
 use super::supervisor::{Supervisor, silent};
 use crate::api::refusal::{Code, Refusal};
-use crate::api::types::{DaemonStatus, Detail, HealthReport, Recommendation, Session, Table};
+use crate::api::types::{DaemonStatus, Detail, HealthReport, Host, Recommendation, Session, Table};
 use crate::api::wire::Request;
 use crate::model::lifecycle::Keeper;
 use crate::model::select;
 use crate::model::select::Choice;
 use crate::model::session::{Health, State};
 use crate::sys::clock;
+use crate::sys::host;
 use crate::sys::pulse::Beat;
 
 impl Supervisor {
@@ -96,6 +97,7 @@ impl Supervisor {
     }
 
     pub(super) fn status(&self) -> DaemonStatus {
+        let host = host::figures();
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: i32::try_from(std::process::id()).unwrap_or(0),
@@ -105,6 +107,11 @@ impl Supervisor {
             sessions: self.live().count(),
             instance: self.set.instance.clone(),
             embedded: self.set.embedded,
+            host: host.map(|(memory_bytes, available_memory_bytes, load)| Host {
+                memory_bytes,
+                available_memory_bytes,
+                load,
+            }),
         }
     }
 

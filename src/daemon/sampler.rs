@@ -1,7 +1,7 @@
 //! What sessions use: one pass over the process table for all of them.
 //!
 //! Processor time is counted between two passes, so the first one knows none. Memory is resident memory from the same line
-//! of `stat`. The host's own figures come from sysinfo.
+//! of `stat`. The figures of the host are in `daemon status` (`sys::host`).
 
 use std::collections::{HashMap, HashSet};
 use std::io;

@@ -6,6 +6,14 @@ pub fn name() -> String {
     name.split('.').next().unwrap_or_default().to_string()
 }
 
+/// Memory and available memory in bytes, and the load of the last minute; `None` where the machine does not tell.
+pub fn figures() -> Option<(u64, u64, f64)> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    let load = sysinfo::System::load_average().ok()?.one;
+    Some((system.total_memory(), system.available_memory(), load))
+}
+
 /// The name tools show for this process (prctl(2), `PR_SET_NAME`): it was started through a link in `/proc` and would be
 /// called after that.
 pub fn call_oneself(name: &str) {

@@ -160,13 +160,6 @@ pub fn find_variable<'a>(block: &'a [u8], name: &str) -> Option<&'a [u8]> {
     block.split(|b| *b == 0).find_map(|v| v.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
-/// Reads and writes of a process in bytes (`/proc/PID/io`: `rchar` and `wchar`), when allowed.
-pub fn io_bytes(pid: i32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
-    let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse::<u64>().ok());
-    Some(field("rchar:")? + field("wchar:")?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
