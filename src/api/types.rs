@@ -26,6 +26,9 @@ pub struct Session {
     pub processes: Option<u32>,
     /// Of one core, over the last sampling interval, the whole tree together.
     pub cpu_percent: Option<f64>,
+    /// Read and written by system calls over the last sampling interval, the whole tree together (`proc_pid_io(5)`).
+    #[serde(default)]
+    pub io_bytes_per_second: Option<f64>,
     /// Resident memory of the whole tree (shared pages counted once for each process).
     pub memory_bytes: Option<u64>,
     /// How often there was activity.

@@ -19,6 +19,7 @@ pub fn session(id: &str, name: &str) -> Session {
         leader_pid: Some(10),
         processes: Some(2),
         cpu_percent: None,
+        io_bytes_per_second: None,
         memory_bytes: Some(2 << 20),
         messages: None,
         started_at: "2026-11-20T10:00:00Z".into(),

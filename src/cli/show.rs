@@ -81,11 +81,17 @@ fn state(s: &Session) -> String {
 
 fn resources(s: &Session) -> String {
     format!(
-        "{}, CPU {}, memory {}",
+        "{}, CPU {}, memory {}, I/O {}",
         print::or_unknown(s.processes, |n| print::processes(n as usize)),
         print::or_unknown(s.cpu_percent, print::percent),
         print::or_unknown(s.memory_bytes, print::size),
+        print::or_unknown(s.io_bytes_per_second, rate),
     )
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is positive and small")]
+fn rate(bytes_per_second: f64) -> String {
+    format!("{}/s", print::size(bytes_per_second as u64))
 }
 
 /// `exit status 3, by itself`: how a leader ended, and through whom.
@@ -158,7 +164,7 @@ Health      stuck: stopped·[2J
 Attention   unknown
 Age         15m (since 2026-11-20T10:00:00Z)
 Idle        –
-Resources   2 processes, CPU –, memory 2.0M
+Resources   2 processes, CPU –, memory 2.0M, I/O –
 Pids        agent 10, keeper 9
 
 Evidence

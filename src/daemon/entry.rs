@@ -39,6 +39,7 @@ pub struct CloseUnderWay {
 pub struct Usage {
     pub processes: Option<u32>,
     pub cpu_percent: Option<f64>,
+    pub io_bytes_per_second: Option<f64>,
     pub memory_bytes: Option<u64>,
     pub leader_stopped: bool,
 }
@@ -159,6 +160,7 @@ impl Entry {
         let usage = Usage {
             processes: Some(u32::try_from(sample.members.len()).unwrap_or(u32::MAX)),
             cpu_percent: sample.cpu_percent.or(self.usage.cpu_percent),
+            io_bytes_per_second: sample.io_bytes_per_second.or(self.usage.io_bytes_per_second),
             memory_bytes: Some(sample.memory_bytes),
             leader_stopped: sample.leader_stopped,
         };
@@ -221,6 +223,7 @@ impl Entry {
             leader_pid: self.leader.filter(|_| self.life.has_leader()).map(|l| l.pid),
             processes: if live { self.usage.processes } else { Some(0) },
             cpu_percent: self.usage.cpu_percent.filter(|_| live),
+            io_bytes_per_second: self.usage.io_bytes_per_second.filter(|_| live),
             memory_bytes: self.usage.memory_bytes.filter(|_| live),
             messages: self.pulse.as_ref().map(|p| p.get(Beat::Messages)),
             started_at: self.started_at.clone(),
@@ -256,6 +259,9 @@ impl Entry {
         }
         if let Some(cpu) = self.usage.cpu_percent {
             add("cpu", format!("{cpu} % of a core, the whole tree"), None);
+        }
+        if let Some(rate) = self.usage.io_bytes_per_second {
+            add("io", format!("{rate} bytes a second read and written, the whole tree"), None);
         }
         let keeper = match self.life.keeper() {
             Keeper::Alive => "alive",

@@ -1,6 +1,6 @@
 //! What sessions use: one pass over the process table for all of them.
 //!
-//! Processor time is counted between two passes, so the first one knows none. Memory is resident memory from the same line
+//! Processor time and I/O are counted between two passes, so the first one knows none. Memory is resident memory from the same line
 //! of `stat`. The figures of the host are in `daemon status` (`sys::host`).
 
 use std::collections::{HashMap, HashSet};
@@ -17,6 +17,8 @@ use crate::sys::{clock, process};
 
 /// How long the environment of processes is asked for.
 const TAGS: Duration = Duration::from_millis(500);
+/// Over less than this no rate is told: the kernel counts processor time in ticks.
+const SHORTEST: Duration = Duration::from_millis(50);
 
 /// A session to be measured.
 #[derive(Clone)]
@@ -32,10 +34,11 @@ pub struct Sample {
     pub id: String,
     pub members: Vec<ProcId>,
     pub cpu_percent: Option<f64>,
+    /// Read and written by system calls; `None` when no member tells.
+    pub io_bytes_per_second: Option<f64>,
     pub memory_bytes: u64,
     pub leader_lives: bool,
     pub leader_stopped: bool,
-    pub keeper_lives: bool,
     /// tmux servers among the members.
     pub tmux_servers: Vec<ProcId>,
     /// Everybody who could be a member was asked.
@@ -49,9 +52,16 @@ pub struct Ground {
     pub keepers: HashSet<i32>,
 }
 
+/// What one process has used since it began.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    ticks: u64,
+    io_bytes: Option<u64>,
+}
+
 #[derive(Default)]
 pub struct Sampler {
-    ticks: HashMap<ProcId, u64>,
+    used: HashMap<ProcId, Used>,
     last: Option<Instant>,
 }
 
@@ -62,25 +72,39 @@ impl Sampler {
         let boundary = boundary(&table, ground);
         let now = Instant::now();
         let since = self.last.replace(now).map(|last| now.duration_since(last));
-        let before = std::mem::take(&mut self.ticks);
+        let before = std::mem::take(&mut self.used);
         let mut samples = Vec::with_capacity(asks.len());
         for (ask, claim) in asks.iter().zip(&claims) {
             let found = members(&table, claim, &boundary);
             let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();
-            self.ticks.extend(procs.iter().map(|p| (p.id, p.cpu_ticks)));
+            let used = |p: &&Proc| (p.id, Used { ticks: p.cpu_ticks, io_bytes: process::io_bytes(p.id.pid) });
+            self.used.extend(procs.iter().map(used));
             samples.push(Sample {
                 id: ask.id.clone(),
                 cpu_percent: since.and_then(|span| percent(&procs, &before, span)),
+                io_bytes_per_second: since.and_then(|span| self.io_rate(&found, &before, span)),
                 memory_bytes: procs.iter().map(|p| p.rss_pages).sum::<u64>() * clock::page_bytes(),
                 leader_lives: claim.leader.is_some_and(|l| table.is_alive(l)),
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
-                keeper_lives: claim.keeper.is_some_and(|k| table.is_alive(k)),
                 whole: all_asked,
                 tmux_servers: procs.iter().filter(|p| p.comm_is(b"tmux: server")).map(|p| p.id).collect(),
                 members: found,
             });
         }
         Ok(samples)
+    }
+
+    /// Bytes a second; of what was not there before, everything.
+    fn io_rate(&self, members: &[ProcId], before: &HashMap<ProcId, Used>, span: Duration) -> Option<f64> {
+        let io = |used: &HashMap<ProcId, Used>, id| used.get(id).and_then(|u: &Used| u.io_bytes);
+        let moved = |id| Some(io(&self.used, id)?.saturating_sub(io(before, id).unwrap_or(0)));
+        let told: Vec<u64> = members.iter().filter_map(moved).collect();
+        if told.is_empty() || span < SHORTEST {
+            return None;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "bytes between two passes are few")]
+        let bytes = told.iter().sum::<u64>() as f64;
+        Some((bytes / span.as_secs_f64()).round())
     }
 }
 
@@ -116,11 +140,11 @@ fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> 
 }
 
 /// Of one core. What was not there before is counted whole.
-fn percent(procs: &[&Proc], before: &HashMap<ProcId, u64>, span: Duration) -> Option<f64> {
-    if span < Duration::from_millis(50) {
+fn percent(procs: &[&Proc], before: &HashMap<ProcId, Used>, span: Duration) -> Option<f64> {
+    if span < SHORTEST {
         return None;
     }
-    let used: u64 = procs.iter().map(|p| p.cpu_ticks.saturating_sub(before.get(&p.id).copied().unwrap_or(0))).sum();
+    let used: u64 = procs.iter().map(|p| p.cpu_ticks.saturating_sub(before.get(&p.id).map_or(0, |u| u.ticks))).sum();
     #[expect(clippy::cast_precision_loss, reason = "ticks between two passes are few")]
     let seconds = used as f64 / clock::ticks_per_second() as f64;
     let percent = seconds / span.as_secs_f64() * 100.0;

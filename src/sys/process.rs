@@ -101,6 +101,20 @@ pub fn arguments(pid: i32) -> Vec<String> {
     trimmed.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect()
 }
 
+/// Bytes a process has read and written by system calls since it began (`rchar` and `wchar` of `/proc/PID/io`,
+/// `proc_pid_io(5)`); `None` where the kernel does not tell, as for one that is not dumpable.
+pub fn io_bytes(pid: i32) -> Option<u64> {
+    let mut path = String::with_capacity(24);
+    // Writing to a String cannot fail.
+    let _ = write!(path, "/proc/{pid}/io");
+    let fd = rustix::fs::open(path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut buffer = [0; 512];
+    let n = rustix::io::read(&fd, &mut buffer).ok()?;
+    let text = std::str::from_utf8(&buffer[..n]).ok()?;
+    let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse::<u64>().ok());
+    Some(field("rchar:")? + field("wchar:")?)
+}
+
 /// Who owns a process, by name where there is one.
 pub fn owner(pid: i32) -> String {
     use std::os::unix::fs::MetadataExt;
@@ -171,6 +185,16 @@ mod tests {
         assert!(Pin::new(ProcId { start: own.start + 1, ..own }).unwrap().is_none());
         assert!(Pin::new(ProcId { pid: 0, start: 0 }).unwrap().is_none());
         assert!(Pin::new(ProcId { pid: -1, start: 0 }).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_process_wrote_is_counted() {
+        use std::io::Write;
+        let own = own_identity().unwrap().pid;
+        let before = io_bytes(own).unwrap();
+        std::fs::File::create("/dev/null").unwrap().write_all(&[0; 8_000]).unwrap();
+        assert!(io_bytes(own).unwrap() >= before + 8_000);
+        assert_eq!(io_bytes(-1), None);
     }
 
     #[test]

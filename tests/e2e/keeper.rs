@@ -313,3 +313,19 @@ fn a_keeper_whose_directory_was_removed_ends_with_its_agent() {
     std::fs::write(arena.path("work/go"), "").unwrap();
     until("no keeper is left", || arena.keepers().is_empty());
 }
+
+#[test]
+fn what_a_session_uses_is_measured() {
+    let arena = Arena::new();
+    let busy = arena.sh("busy", "while :; do head -c 4000000 /dev/zero > /dev/null; done");
+    let measured = || {
+        let s = arena.show(&busy);
+        let above = |key: &str, least: f64| s[key].as_f64().is_some_and(|n| n >= least);
+        above("cpu_percent", 1.0)
+            && above("io_bytes_per_second", 1e5)
+            && above("memory_bytes", 1e5)
+            && above("processes", 1.0)
+    };
+    until("processor time, I/O, memory and processes are counted", measured);
+    assert!(arena.show(&busy)["evidence"].as_array().unwrap().iter().any(|e| e["kind"] == "io"));
+}
