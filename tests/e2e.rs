@@ -4,12 +4,14 @@
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
 //! One file per promise: `zoo` (nothing is left), `crash` and `crashpoints` (nothing is lost), `innocent` (nobody else is touched), `start`,
-//! `keeper`, `daemon`, `users`, `hostile`, `http`.
+//! `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "e2e/ask.rs"]
 mod ask;
+#[path = "e2e/authority.rs"]
+mod authority;
 #[path = "e2e/cages.rs"]
 mod cages;
 #[path = "e2e/crash.rs"]

@@ -55,6 +55,9 @@ pub struct Described {
     pub timeout_seconds: Option<f64>,
     pub max_idle_seconds: Option<f64>,
     pub cgroup: Option<KeptCgroup>,
+    /// The session it was started from, and those that one was started from, nearest first.
+    #[serde(default)]
+    pub started_by: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

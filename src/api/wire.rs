@@ -78,6 +78,8 @@ pub enum Request {
     Heartbeat,
     /// A restart is coming: do not end when the tree is empty. `false` takes it back.
     Stay { on: bool },
+    /// Whether callers below other keepers may do more than look (`agents.authority`).
+    Authority { all: bool },
     /// Start the same command again, in the same environment; the tree must be empty.
     Restart { seq: u64 },
 }

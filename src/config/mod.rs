@@ -39,8 +39,9 @@ pub use error::{ConfigError, Fault, Place};
 pub use load::{load, parse, process_env};
 pub use show::{keys, to_toml};
 pub use value::{parse_duration, parse_size, show_duration, show_size};
-pub use words::{Authority, DetachKey, Fence, OnShutdown, Token};
+pub use words::{DetachKey, Fence, OnShutdown, Token};
 
+use crate::model::authority::Authority;
 use crate::model::session::Origin;
 
 /// Every setting. Always valid: it is only made by [`Default`], [`load`], [`parse`] and [`Config::set`].

@@ -179,6 +179,7 @@ mod tests {
             timeout_seconds: None,
             max_idle_seconds: None,
             cgroup: None,
+            started_by: Vec::new(),
         };
         let base = vec!["A=1".into(), "BEADLE_SESSION=old@i".into(), "TERM=dumb".into()];
         let env = environment(base, &session, "i", Path::new("/s"));

@@ -217,12 +217,15 @@ impl Supervisor {
             // A supervisor that has ended hears nobody.
             let _ = inputs.send(Input::Keeper { id: session.clone(), keeper, what });
         });
+        let authority = self.authority();
         let Some(entry) = self.entries.get_mut(id) else { return };
         let Ok((link, hello, pulse)) = opened else {
             // It has ended already, most likely: what it wrote down says how.
             entry.keeper = Some(keeper);
             return self.on_keeper_lost(id, keeper);
         };
+        // One that does not hear this keeps to what it was last told.
+        let _ = link.order(&authority);
         entry.link = Some(link);
         entry.pulse = Some(pulse);
         entry.keeper = Some(keeper);

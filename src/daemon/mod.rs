@@ -14,6 +14,7 @@
 //! or held by keepers.
 
 pub mod adopt;
+pub mod authority;
 pub mod birth;
 pub mod close;
 mod closing;

@@ -14,8 +14,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use super::adopt;
+use super::authority::Caller;
 use super::birth::Cradle;
-use super::handle::{Command, Ended, Handle, Input};
+use super::handle::{Asked, Command, Ended, Handle, Input};
 use super::server::{self, Peers};
 use super::supervisor::{Setting, Supervisor};
 use crate::config::paths::Paths;
@@ -132,7 +133,7 @@ pub struct Daemon {
     supervisor: Supervisor,
     handle: Handle,
     peers: Peers,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<Asked>,
     inputs: mpsc::UnboundedReceiver<Input>,
     embedded: bool,
 }
@@ -175,7 +176,7 @@ impl Daemon {
         failpoint::here("daemon.adoption.before");
         supervisor.on_adopted(adopted);
         failpoint::here("daemon.adoption.after");
-        let handle = Handle { commands: command_sender, generation };
+        let handle = Handle { commands: command_sender, generation, from: Caller::Daemon };
         let mut daemon = Self {
             listener: listen(&paths, &options)?,
             paths,
@@ -194,7 +195,7 @@ impl Daemon {
     /// Nothing is answered before the first pass.
     async fn first_pass(&mut self) {
         let (reply, mut sampled) = oneshot::channel();
-        self.supervisor.command(Command::Sample { reply });
+        self.supervisor.command(&Caller::Daemon, Command::Sample { reply });
         loop {
             tokio::select! {
                 _ = &mut sampled => return,
@@ -241,7 +242,7 @@ impl Daemon {
 /// The loop of the supervisor: everything that happens, one thing after the other.
 async fn run(
     mut supervisor: Supervisor,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut commands: mpsc::UnboundedReceiver<Asked>,
     mut inputs: mpsc::UnboundedReceiver<Input>,
 ) -> (Ended, Option<cgroup::Home>) {
     let mut children = signal(SignalKind::child()).ok();
@@ -250,7 +251,7 @@ async fn run(
         tokio::select! {
             biased;
             Some(input) = inputs.recv() => supervisor.input(input),
-            Some(command) = commands.recv() => supervisor.command(command),
+            Some(asked) = commands.recv() => supervisor.command(&asked.from, asked.command),
             () = heard_one(&mut children) => supervisor.reap(),
             () = sleep_until(tick) => supervisor.tick(tokio::time::Instant::now()),
         }
@@ -276,7 +277,6 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
 
 /// Accepts connections of this user, on whatever listener is the present one.
 async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: Handle, peers: Peers) {
-    let router = server::routes(handle);
     loop {
         let std_listener = listeners.borrow_and_update().clone();
         let listener = std_listener.try_clone().and_then(|l| {
@@ -294,7 +294,7 @@ async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: Handl
                     Err(_) => return,
                 },
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => connection(stream, router.clone(), &peers),
+                    Ok((stream, _)) => connection(stream, handle.clone(), &peers),
                     // Out of descriptors, mostly: others end before long.
                     Err(error) => {
                         warn!(%error, "failed to accept a connection");
@@ -306,7 +306,7 @@ async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: Handl
     }
 }
 
-fn connection(stream: tokio::net::UnixStream, router: axum::Router, peers: &Peers) {
+fn connection(stream: tokio::net::UnixStream, handle: Handle, peers: &Peers) {
     let own = spawn::own_uid();
     let Ok((pid, uid)) = socket::peer(&stream) else { return };
     if uid != own && uid != 0 {
@@ -314,7 +314,9 @@ fn connection(stream: tokio::net::UnixStream, router: axum::Router, peers: &Peer
         return;
     }
     let guest = peers.welcome(pid);
+    let peer = socket::peer_identity(&stream);
     tokio::spawn(async move {
+        let router = server::routes(handle.of(Caller::of(peer).await));
         let service = hyper_util::service::TowerToHyperService::new(router);
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
@@ -360,8 +362,7 @@ fn stop(handle: &Handle, already: bool) {
         return handle.end();
     }
     let (reply, _) = oneshot::channel();
-    // A supervisor that has ended is what is wanted.
-    let _ = handle.commands.send(Command::Shutdown { keep: None, reply });
+    handle.tell(Command::Shutdown { keep: None, reply });
 }
 
 fn take_lock(paths: &Paths, options: &Options) -> Result<Lock, DaemonError> {

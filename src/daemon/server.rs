@@ -171,13 +171,12 @@ struct Look {
 async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
     let look: Look = queried(&uri)?;
     if let Some(known) = look.newer_than {
-        // A daemon that has ended answers below.
-        let _ = handle.commands.send(Command::Watch);
+        handle.tell(Command::Watch);
         let mut generation = handle.generation.clone();
         let newer = generation.wait_for(|g| *g > known);
         // In time or not: the present table is the answer.
         let _ = tokio::time::timeout(POLL, newer).await;
-        let _ = handle.commands.send(Command::Watch);
+        handle.tell(Command::Watch);
     } else if look.sample {
         handle.ask(|reply| Command::Sample { reply }).await?;
     }
@@ -347,7 +346,7 @@ async fn act_one(handle: &Handle, verb: Act, word: String) -> Answer {
 async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
     let request: SendRequest = need(body)?;
     let bytes = typed(&request)?;
-    let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
+    let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
     let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
     // In pieces that fit into the keeper's socket, each taken before the next.
     for piece in bytes.chunks(PIECE) {

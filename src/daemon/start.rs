@@ -47,8 +47,9 @@ impl Ids {
 }
 
 impl Supervisor {
-    pub(super) fn start(&mut self, request: StartRequest, reply: Reply<Started>) {
-        match self.described(&request) {
+    /// `started_by`: see [`Described`].
+    pub(super) fn start(&mut self, request: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
+        match self.described(&request, started_by) {
             Ok(session) => {
                 let env = self.environment(request.env_whole, request.env, &session);
                 let wanted = Wanted {
@@ -97,7 +98,7 @@ impl Supervisor {
         });
     }
 
-    fn described(&self, request: &StartRequest) -> Result<Described, Refusal> {
+    fn described(&self, request: &StartRequest, started_by: Vec<String>) -> Result<Described, Refusal> {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
         }
@@ -129,6 +130,7 @@ impl Supervisor {
             timeout_seconds: request.timeout_seconds,
             max_idle_seconds: request.max_idle_seconds,
             cgroup: None,
+            started_by,
         })
     }
 

@@ -6,6 +6,8 @@
 //!                     └────── restart ◄────────┘ ECHILD
 //! ```
 
+mod again;
+
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -19,10 +21,11 @@ use super::recorder::Recorder;
 use super::screen::Screen;
 use crate::api::kept::{Dir, Identity, Spec};
 use crate::api::wire::{self, Decoder, Fact, Kind, Request};
+use crate::model::authority;
 use crate::model::session::{Cause, Exit, ExitBy, ProcId};
 use crate::sys::poll::{self, Event, Heard, Poller, Reap, Reaped, Signals};
 use crate::sys::pulse::{Beat, Pulse};
-use crate::sys::{clock, dirs, failpoint, fds, host, process, socket, spawn};
+use crate::sys::{clock, dirs, failpoint, fds, host, kin, process, socket, spawn};
 
 const SIGNALS: u64 = u64::MAX - 1;
 const LISTENER: u64 = u64::MAX - 2;
@@ -32,6 +35,8 @@ const SIP: usize = 4 << 10;
 const BATCH: usize = 64 << 10;
 /// Output still read after the leader has ended.
 const LAST_OUTPUT: usize = 4 << 20;
+/// How long the command lines above a caller are asked for.
+const KIN: Duration = Duration::from_millis(200);
 /// Activity is counted once in this time.
 const BURST: Duration = Duration::from_secs(1);
 
@@ -113,6 +118,8 @@ struct Keeper {
     /// A restart is coming: an empty tree is not the end.
     staying: bool,
     empty: bool,
+    /// Callers from other sessions are obeyed too.
+    everybody: bool,
     buffer: Vec<u8>,
 }
 
@@ -146,6 +153,7 @@ impl Keeper {
             stored: false,
             staying: false,
             empty: false,
+            everybody: false,
             buffer: Vec::new(),
             spec,
         })
@@ -315,42 +323,6 @@ impl Keeper {
         self.empty = true;
     }
 
-    fn restart(&mut self, token: u64, seq: u64) {
-        // Who sent the order saw everybody dead; the signal that says so to us may come later.
-        self.reap();
-        if !self.empty {
-            return self.answer(token, seq, false, "processes of the run before are still there");
-        }
-        self.staying = false;
-        match self.start(None) {
-            Ok(leader) => {
-                self.empty = false;
-                self.exit = None;
-                self.stored = false;
-                self.cause = None;
-                self.clients.tell(&Fact::Restarted { leader }, false, &self.poller);
-                self.answer(token, seq, true, "restarted");
-            }
-            Err(error) => {
-                self.answer(token, seq, false, &error.to_string());
-                self.end_unstarted(&format!("could not be started again: {error}"));
-            }
-        }
-    }
-
-    /// A restart that does not come.
-    fn unstay(&mut self) {
-        if std::mem::take(&mut self.staying) && !self.leader_lives && self.exit.is_none() {
-            self.end_unstarted("it was to be started again, and was not");
-        }
-    }
-
-    fn end_unstarted(&mut self, reason: &str) {
-        let by = self.cause.as_ref().map_or(ExitBy::User, |c| c.by);
-        self.set_exit(Exit { code: None, signal: None, at: clock::wall(), by, reason: reason.into() });
-        self.reap();
-    }
-
     /// Moves what the agent wrote to the recording, the screen and the terminals.
     fn pump(&mut self, most: usize) {
         let mut moved = 0;
@@ -399,9 +371,15 @@ impl Keeper {
     fn on_connection(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
             let own = spawn::own_uid();
-            if socket::peer(&stream).is_ok_and(|(_, uid)| uid == own || uid == 0) && self.greet(&stream).is_ok() {
+            if !socket::peer(&stream).is_ok_and(|(_, uid)| uid == own || uid == 0) {
+                continue;
+            }
+            let above = socket::peer_identity(&stream).and_then(|peer| kin::keepers_above(peer, KIN));
+            let confined = !authority::is_obeyed(above.as_deref(), &self.spec.session.started_by);
+            if self.greet(&stream).is_ok() {
                 // One too many is closed.
-                let _ = self.clients.welcome(stream, &self.poller);
+                let token = self.clients.welcome(stream, &self.poller);
+                token.and_then(|t| self.clients.get_mut(t)).into_iter().for_each(|client| client.confined = confined);
             }
         }
     }
@@ -449,7 +427,29 @@ impl Keeper {
                     self.type_in(&bytes);
                 }
             }
-            Brought::Order(request) => self.on_request(token, request),
+            Brought::Order(request) if self.is_obeyed(token) => self.on_request(token, request),
+            Brought::Order(request) => self.on_confined(token, request),
+        }
+    }
+
+    fn is_obeyed(&mut self, token: u64) -> bool {
+        self.everybody || self.clients.get_mut(token).is_some_and(|client| !client.confined)
+    }
+
+    /// From a caller that may only look.
+    fn on_confined(&mut self, token: u64, request: Request) {
+        match request {
+            Request::Attach { cols, rows, .. } => self.attach(token, (cols, rows), true),
+            Request::Redraw | Request::Screen { .. } | Request::Resize { .. } => self.on_request(token, request),
+            Request::Type { seq, .. } | Request::Closing { seq, .. } | Request::Restart { seq } => {
+                self.answer(token, seq, false, "an agent may only look at a session it did not start");
+            }
+            Request::Subscribe
+            | Request::NotClosing
+            | Request::CloseInput
+            | Request::Heartbeat
+            | Request::Stay { .. }
+            | Request::Authority { .. } => {}
         }
     }
 
@@ -499,6 +499,7 @@ impl Keeper {
             }
             Request::Stay { on: true } => self.staying = true,
             Request::Stay { on: false } => self.unstay(),
+            Request::Authority { all } => self.everybody = all,
             Request::Restart { seq } => self.restart(token, seq),
         }
     }
