@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::types::Limit;
+use crate::model::restart::Pace;
 use crate::model::session::{Cause, Exit, ProcId, Restart};
 use crate::sys::dirs;
 
@@ -38,6 +39,9 @@ pub struct Spec {
     pub socket: PathBuf,
     /// Cap of the recording, in bytes.
     pub record_bytes: u64,
+    /// How it is started again by itself.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 /// What a session is, as it was asked for.

@@ -123,7 +123,7 @@ pub struct Run {
     /// Close it when idle for this long.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub max_idle: Option<Duration>,
-    /// When to start it again by itself: never, on-failure.
+    /// When to start it again by itself: never, on-failure (after growing pauses; see [restart] in the settings).
     #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
     pub restart: Restart,
     /// Set a variable (K=V), or insist that one is set (K); the whole environment goes along anyway.

@@ -16,7 +16,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
 use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
-use crate::model::session::{Cause, ExitBy, Restart, State};
+use crate::model::session::{Cause, ExitBy, State};
 use crate::model::{agent, text};
 use crate::sys::{clock, dirs, failpoint, spawn};
 
@@ -57,6 +57,7 @@ impl Supervisor {
                     umask: request.umask,
                     limits: request.limits,
                     record_bytes: self.set.config.record.per_session,
+                    pace: self.set.config.restart.pace(),
                     session,
                     again: false,
                 };
@@ -102,9 +103,8 @@ impl Supervisor {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
         }
-        if request.restart != Restart::Never || request.timeout_seconds.is_some() || request.max_idle_seconds.is_some()
-        {
-            let message = "--restart, --timeout and --max-idle are not in this version yet: nothing would keep to them";
+        if request.timeout_seconds.is_some() || request.max_idle_seconds.is_some() {
+            let message = "--timeout and --max-idle are not in this version yet: nothing would keep to them";
             return Err(Refusal::new(Code::Forbidden, message));
         }
         let cap = self.set.config.cleanup.max_sessions;
@@ -281,7 +281,9 @@ impl Supervisor {
         let id = entry.id().to_string();
         match (entry.life.state(), entry.link.clone()) {
             (State::Ended, _) => self.restart_ended(&id, request, reply),
-            (State::Running | State::Paused | State::Lingering, Some(link)) => self.restart_live(&id, &link, reply),
+            (State::Starting | State::Running | State::Paused | State::Lingering, Some(link)) => {
+                self.restart_live(&id, &link, reply);
+            }
             (state, _) => {
                 let why = format!("{} is {state} and cannot be restarted now", entry.name());
                 answer(reply, Err(Refusal::new(Code::WrongState, why)));
@@ -339,9 +341,9 @@ impl Supervisor {
         }
         session.cgroup = None;
         let env = self.environment(request.env_whole, request.env, &session);
-        let record_bytes = self.set.config.record.per_session;
+        let (record_bytes, pace) = (self.set.config.record.per_session, self.set.config.restart.pace());
         self.bear(
-            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, session, again: true },
+            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, pace, session, again: true },
             Asker::Restart(reply),
         );
     }

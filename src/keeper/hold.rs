@@ -3,7 +3,7 @@
 //! ```text
 //!   born ──spec──► holding ──leader ends──► lingering ──ECHILD──► storing ──► end
 //!                     ▲                        │
-//!                     └────── restart ◄────────┘ ECHILD
+//!                     └─ restart ([`again`]) ◄─┘ ECHILD
 //! ```
 
 mod again;
@@ -15,6 +15,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::again::Coming;
 use super::agent::{Agent, Newborn, StartError};
 use super::clients::{Brought, Clients, Role};
 use super::recorder::Recorder;
@@ -120,6 +121,10 @@ struct Keeper {
     empty: bool,
     /// Callers from other sessions are obeyed too.
     everybody: bool,
+    /// How often the agent was started again in a row, and since when it runs.
+    attempt: u32,
+    run_began: Duration,
+    coming: Option<Coming>,
     buffer: Vec<u8>,
 }
 
@@ -154,6 +159,9 @@ impl Keeper {
             staying: false,
             empty: false,
             everybody: false,
+            attempt: 0,
+            run_began: Duration::ZERO,
+            coming: None,
             buffer: Vec::new(),
             spec,
         })
@@ -172,6 +180,7 @@ impl Keeper {
             started_at: self.started_at.clone(),
             started_monotonic_seconds: self.born.as_secs_f64(),
             closing: self.cause.clone(),
+            again: self.to_come().map(Box::new),
         }
     }
 
@@ -205,6 +214,7 @@ impl Keeper {
         self.agent = Some(newborn.release()?);
         failpoint::here("keeper.release.after");
         self.leader_lives = true;
+        self.run_began = clock::monotonic();
         Ok(leader)
     }
 
@@ -218,13 +228,9 @@ impl Keeper {
         let mut events = Vec::new();
         let mut patience = Duration::from_millis(100);
         loop {
-            let timeout = if self.agent.as_ref().is_some_and(|a| a.pending) {
-                Some(Duration::ZERO)
-            } else if self.exit.is_some() && !self.stored {
-                Some(patience)
-            } else {
-                None
-            };
+            let more = self.agent.as_ref().is_some_and(|a| a.pending).then_some(Duration::ZERO);
+            let unstored = (self.exit.is_some() && !self.stored).then_some(patience);
+            let timeout = more.into_iter().chain(unstored).chain(self.until_coming()).min();
             self.poller.wait(&mut events, timeout)?;
             for event in &events {
                 self.on_event(*event);
@@ -234,6 +240,7 @@ impl Keeper {
                 self.store();
                 patience = (patience * 2).min(Duration::from_secs(5));
             }
+            self.start_coming();
             if self.empty && self.stored && !self.staying {
                 break;
             }
@@ -293,13 +300,11 @@ impl Keeper {
             return;
         }
         let cause = self.cause.clone().unwrap_or(Cause { by: ExitBy::Itself, reason: described(end) });
-        self.set_exit(Exit {
-            code: end.code,
-            signal: end.signal,
-            at: clock::wall(),
-            by: cause.by,
-            reason: cause.reason,
-        });
+        let mut exit =
+            Exit { code: end.code, signal: end.signal, at: clock::wall(), by: cause.by, reason: cause.reason };
+        if !self.comes_again(&mut exit) {
+            self.set_exit(exit);
+        }
     }
 
     fn set_exit(&mut self, exit: Exit) {
@@ -320,7 +325,9 @@ impl Keeper {
 
     fn on_empty(&mut self) {
         self.pump(LAST_OUTPUT);
-        self.empty = true;
+        if !std::mem::replace(&mut self.empty, true) {
+            self.tell_coming();
+        }
     }
 
     /// Moves what the agent wrote to the recording, the screen and the terminals.
@@ -471,6 +478,10 @@ impl Keeper {
                 if let Some(exit) = self.exit.clone() {
                     self.clients.reply(token, &Fact::Exited { exit }, &self.poller);
                 }
+                if let Some(leader) = self.agent.as_ref().map(|a| a.leader).filter(|_| self.leader_lives) {
+                    self.clients.reply(token, &Fact::Restarted { leader }, &self.poller);
+                }
+                self.tell_coming();
             }
             Request::Attach { cols, rows, read_only } => self.attach(token, (cols, rows), read_only),
             Request::Resize { cols, rows } => self.resize_for(token, cols, rows),
@@ -488,6 +499,7 @@ impl Keeper {
                 self.answer(token, seq, true, "typed");
             }
             Request::Closing { seq, cause } => {
+                self.call_off(&cause);
                 self.cause = Some(cause);
                 self.answer(token, seq, true, "noted");
             }

@@ -8,6 +8,7 @@ pub mod authority;
 pub mod keys;
 pub mod lifecycle;
 pub mod process;
+pub mod restart;
 pub mod select;
 pub mod session;
 pub mod stop;
