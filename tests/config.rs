@@ -397,7 +397,8 @@ fn the_example_shows_every_key_with_its_real_default() {
 #[test]
 fn the_example_of_an_agent_is_one() {
     let example = EXAMPLE.split("#   [[agent]]").nth(1).unwrap();
-    let text: String = example.lines().map(|l| format!("{}\n", l.trim_start_matches('#').trim_start())).collect();
+    let lines: Vec<&str> = example.lines().map(|l| l.trim_start_matches('#').trim_start()).collect();
+    let text = lines.join("\n");
     let c = parsed(&format!("[[agent]]{text}"));
     let mine = &c.profiles.all()[0];
     assert_eq!((mine.name.as_str(), mine.start.as_deref()), ("mine", Some("my-agent")));

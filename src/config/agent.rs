@@ -21,7 +21,20 @@ macro_rules! embedded {
 }
 
 /// In the order in which they are asked, and in which one is looked for to start.
-const EMBEDDED: &[(&str, &str)] = embedded!["claude", "codex", "goose", "shell"];
+const EMBEDDED: &[(&str, &str)] = embedded![
+    "claude",
+    "codex",
+    "gemini",
+    "goose",
+    "cursor-agent",
+    "opencode",
+    "aider",
+    "amp",
+    "copilot",
+    "qwen",
+    "mcp",
+    "shell",
+];
 
 static DEFAULT: LazyLock<Profiles> = LazyLock::new(|| {
     let read = |(_, text): &(&str, &'static str)| read_embedded(text, false).0;

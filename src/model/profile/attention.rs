@@ -63,8 +63,8 @@ pub struct Look {
 impl Profile {
     /// Looks at a title and a screen without escape sequences.
     pub fn look(&self, title: &str, screen: &str) -> Look {
-        let seen = Seen::new(title, screen);
-        let Some(rule) = self.rules.iter().find(|r| r.holds(&seen)) else { return Look::default() };
+        let mut seen = Seen::new(title, screen);
+        let Some(rule) = self.rules.iter().find(|r| r.holds(&mut seen)) else { return Look::default() };
         let (attention, gate) = match rule.says {
             Says::Attention(attention) => (Some(attention), None),
             Says::Gate(gate) => (Some(Attention::Waiting), Some(gate)),
@@ -75,9 +75,9 @@ impl Profile {
 }
 
 impl Rule {
-    fn holds(&self, seen: &Seen) -> bool {
+    fn holds(&self, seen: &mut Seen) -> bool {
         let Some(text) = seen.region(self.region) else { return false };
-        let is = |p: &Pattern| p.is_match(&text);
+        let is = |p: &Pattern| p.is_match(text);
         self.all.iter().all(is) && (self.any.is_empty() || self.any.iter().any(is)) && !self.none.iter().any(is)
     }
 }
@@ -93,6 +93,8 @@ struct Seen {
     lines: Vec<String>,
     /// Which of them are horizontal rules.
     rules: Vec<usize>,
+    /// Cut out so far: many rules ask for the same few.
+    regions: Vec<(Region, Option<String>)>,
 }
 
 impl Seen {
@@ -103,11 +105,20 @@ impl Seen {
             lines.pop();
         }
         let rules = lines.iter().enumerate().filter(|(_, l)| is_rule(l)).map(|(n, _)| n).collect();
-        Self { title: folded(title.trim()), lines, rules }
+        Self { title: folded(title.trim()), lines, rules, regions: Vec::new() }
     }
 
     /// `None` where there is no such region.
-    fn region(&self, region: Region) -> Option<String> {
+    fn region(&mut self, region: Region) -> Option<&str> {
+        let known = self.regions.iter().position(|(r, _)| *r == region);
+        let at = known.unwrap_or_else(|| {
+            self.regions.push((region, self.cut(region)));
+            self.regions.len() - 1
+        });
+        self.regions[at].1.as_deref()
+    }
+
+    fn cut(&self, region: Region) -> Option<String> {
         Some(match region {
             Region::Title => self.title.clone(),
             Region::Screen => self.lines.join("\n"),
@@ -141,17 +152,18 @@ mod tests {
 
     #[test]
     fn regions_are_where_a_person_would_look() {
-        let seen = Seen::new(" a\u{a0}title ", "old\n──────────\n\n❯\u{a0}hi\n\n──────── x ─\n  foot \n\n\n");
+        let mut seen = Seen::new(" a\u{a0}title ", "old\n──────────\n\n❯\u{a0}hi\n\n──────── x ─\n  foot \n\n\n");
         for (region, expected) in [
             (Region::Title, Some("a title")),
             (Region::Last(2), Some("──────── x ─\n  foot")),
             (Region::BelowRule, Some("  foot")),
             (Region::Box, Some("\n❯ hi\n")),
         ] {
-            assert_eq!(seen.region(region).as_deref(), expected, "{region:?}");
+            assert_eq!(seen.region(region), expected, "{region:?}");
         }
-        let plain = Seen::new("", "one\n── two");
-        assert_eq!((plain.region(Region::BelowRule), plain.region(Region::Box)), (None, None));
-        assert_eq!(Seen::new("", "").region(Region::Last(3)).as_deref(), Some(""));
+        let mut plain = Seen::new("", "one\n── two");
+        assert_eq!(plain.region(Region::BelowRule), None);
+        assert_eq!(plain.region(Region::Box), None);
+        assert_eq!(Seen::new("", "").region(Region::Last(3)), Some(""));
     }
 }
