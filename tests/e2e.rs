@@ -5,7 +5,7 @@
 //!
 //! One file per promise: `zoo` (nothing is left), `crash` and `crashpoints` (nothing is lost), `innocent` (nobody else is touched), `start`,
 //! `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`,
-//! `restart`.
+//! `restart`, `doctor`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -24,6 +24,8 @@ mod crashpoints;
 mod daemon;
 #[path = "e2e/disk.rs"]
 mod disk;
+#[path = "e2e/doctor.rs"]
+mod doctor;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/http.rs"]

@@ -93,6 +93,8 @@ pub enum Verb {
     Daemon(Daemon),
     /// The settings.
     Config(Config),
+    /// What on this host will bite, and what to do about it.
+    Doctor(Doctor),
     /// Completions for a shell.
     Completions(Completions),
     /// The manual page.
@@ -392,6 +394,21 @@ pub enum ConfigVerb {
 pub struct ConfigShow {
     #[arg(long, help = JSON)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exits with 1 when something fails. No daemon is started.")]
+pub struct Doctor {
+    #[arg(long, global = true, help = JSON)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub verb: Option<DoctorVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DoctorVerb {
+    /// Which of your processes the profiles take for agents, for helpers, or for neither, and by which rule.
+    Profiles,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 //! [`process`] (which processes a session owns) and [`stop`] (how it is taken away).
 
 pub mod authority;
+pub mod doctor;
 pub mod keys;
 pub mod lifecycle;
 pub mod process;

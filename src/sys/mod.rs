@@ -13,6 +13,7 @@ pub mod dirs;
 pub mod failpoint;
 pub mod fds;
 pub mod host;
+pub mod host_facts;
 pub mod inherit;
 pub mod kin;
 pub mod lock;
