@@ -180,7 +180,7 @@ mod tests {
         let seen = directory(&dir.path().join("not/there"));
         assert!(!seen.exists && seen.file_system.is_some_and(|f| f.free_bytes > 0 && f.magic != 0));
         let seen = directory(dir.path());
-        assert!(seen.is_directory && seen.is_own && seen.mode & 0o777 == 0o700, "{seen:?}");
+        assert!(seen.is_directory && seen.is_own && seen.mode & 0o700 == 0o700, "{seen:?}");
         let kernel = kernel();
         assert!(kernel.pidfd_open && kernel.pidfd_signal && kernel.release.starts_with("Linux "), "{kernel:?}");
         assert!(sight().own_readable && !reaper().0.is_empty());
