@@ -17,6 +17,7 @@ pub mod adopt;
 pub mod birth;
 pub mod close;
 mod closing;
+mod connections;
 pub mod entry;
 pub mod handle;
 mod keepers;
