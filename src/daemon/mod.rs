@@ -22,6 +22,7 @@ pub mod handle;
 mod keepers;
 pub mod link;
 pub mod log;
+mod missed;
 mod queries;
 pub mod run;
 pub mod sampler;
