@@ -18,7 +18,7 @@ use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started}
 use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
 use crate::model::session::{Cause, ExitBy, Restart, State};
-use crate::model::{agent, text};
+use crate::model::text;
 use crate::sys::{clock, dirs, failpoint, process, spawn};
 
 /// Who waits for a birth.
@@ -113,7 +113,7 @@ impl Supervisor {
             return Err(Refusal::new(Code::AtCap, message));
         }
         let command = self.command_of(request)?;
-        let agent = request.agent.clone().unwrap_or_else(|| agent::recognise(&command).into());
+        let agent = request.agent.clone().unwrap_or_else(|| self.set.config.profiles.kind_of(&command));
         let workspace = self.workspace_of(request)?;
         let id = Ids::fresh(|id| self.entries.contains_key(id) || self.births.contains_key(id));
         let id = id.map_err(|e| Refusal::new(Code::Internal, format!("failed to make an id: {e}")))?;
@@ -138,13 +138,14 @@ impl Supervisor {
             return Ok(request.command.clone());
         }
         let wanted = request.agent.clone().or_else(|| self.set.config.agents.default.clone());
+        let profiles = &self.set.config.profiles;
         if let Some(agent) = wanted {
-            return Ok(vec![agent]);
+            return Ok(vec![profiles.by_name(&agent).and_then(|p| p.start.clone()).unwrap_or(agent)]);
         }
         let path = self.set.base_env.iter().find_map(|v| v.strip_prefix("PATH="));
-        let found = agent::STARTABLE.iter().find(|a| spawn::find_program(a, path, Path::new("/")).is_ok());
-        found.map(|a| vec![(*a).to_string()]).ok_or_else(|| {
-            let known = agent::STARTABLE.join(", ");
+        let found = profiles.startable().find(|a| spawn::find_program(a, path, Path::new("/")).is_ok());
+        found.map(|a| vec![a.to_string()]).ok_or_else(|| {
+            let known = profiles.startable().collect::<Vec<_>>().join(", ");
             Refusal::new(Code::Unprocessable, format!("no command was given and no agent is on PATH (looked for {known}): name a command, or set agents.default"))
         })
     }
