@@ -5,20 +5,21 @@ use std::path::Path;
 
 use tracing::{info, warn};
 
+use super::adopt::{Adopted, Found};
 use super::birth::{self, Born, Unborn, Wanted};
 use super::closing::shutdown_cause;
 use super::entry::Entry;
 use super::handle::{Input, Reply};
 use super::link::Link;
 use super::supervisor::{Supervisor, answer, silent};
-use crate::api::kept::{Described, Identity, Kept, Meta};
+use crate::api::kept::{Described, Dir, Identity, Kept, Meta};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
 use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
 use crate::model::session::{Cause, ExitBy, State};
 use crate::model::text;
-use crate::sys::{clock, dirs, failpoint, spawn};
+use crate::sys::{clock, dirs, failpoint, process, spawn};
 
 /// Who waits for a birth.
 pub struct Waiting {
@@ -238,12 +239,22 @@ impl Supervisor {
             warn!(session = %id, "its command may run although the start failed: it is looked for");
             // Of a session started again, what is written down now is the new run.
             self.entries.remove(id);
-            self.ask_about(unborn.dir);
+            self.after_lost(unborn.dir);
         } else if let Some(entry) = self.entries.get(id) {
             // The run before is still the last one.
             if let Some(exit) = &entry.exit {
                 let _ = entry.dir.write_exit(exit).and_then(|()| entry.dir.write_reported());
             }
+        }
+    }
+
+    /// Who is told that the start failed finds the session listed, unless its keeper is still to be asked.
+    fn after_lost(&mut self, dir: Dir) {
+        let kept = dir.kept();
+        if kept.identity.as_ref().is_some_and(|i| !process::is_alive(i.keeper)) {
+            self.on_adopted(vec![Adopted { dir, kept, found: Found::KeeperGone, logged: false }]);
+        } else {
+            self.ask_about(dir);
         }
     }
 
