@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::link::Link;
-use super::tmux;
-use crate::api::types::{Closed, Outcome, Survivor};
+use super::{sampler, tmux};
+use crate::api::types::{Closed, Outcome, Process, Survivor};
 use crate::api::wire::Request;
-use crate::model::process::{Boundary, Claim, Table, members};
+use crate::model::process::{Boundary, Claim, Proc, Table, members};
 use crate::model::session::{Cause, ProcId};
 use crate::model::stop::{Ending, Manner, Next, Order, Plan, Seen, Signal};
 use crate::sys::cgroup::Cgroup;
@@ -25,6 +25,8 @@ use crate::sys::table::{self, Tags};
 
 /// How long the environment of processes is asked for.
 const TAGS: Duration = Duration::from_millis(500);
+/// How long all command lines together may take to be told before the first signal.
+const TREE: Duration = Duration::from_millis(10);
 const WAKE: u64 = u64::MAX;
 
 /// A session to close.
@@ -64,6 +66,8 @@ pub struct Report {
     pub closed: Closed,
     /// Members seen alive at the end.
     pub survivors: Vec<ProcId>,
+    /// Everything of it before the first signal, parents before children.
+    pub tree: Vec<Process>,
 }
 
 /// Closes all targets side by side; `done` is called for each as soon as it is over.
@@ -129,6 +133,7 @@ struct Closing {
     denied: HashMap<ProcId, String>,
     spared: Vec<String>,
     due: Due,
+    tree: Vec<Process>,
     /// The plan knows that it is to hurry.
     hurried: bool,
 }
@@ -155,6 +160,7 @@ impl Closing {
             denied: HashMap::new(),
             spared: Vec::new(),
             due: Due::Now,
+            tree: Vec::new(),
             hurried: false,
         }
     }
@@ -199,6 +205,7 @@ struct Work<'a> {
     watched: HashMap<u64, ProcId>,
     scan_took: Duration,
     looked_for_tmux: bool,
+    kept_trees: bool,
 }
 
 impl<'a> Work<'a> {
@@ -216,12 +223,16 @@ impl<'a> Work<'a> {
             watched: HashMap::new(),
             scan_took: Duration::ZERO,
             looked_for_tmux: false,
+            kept_trees: false,
         })
     }
 
     /// One pass: who lives, what the plans want, and doing it.
     fn look(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
-        self.scan(open)?;
+        let table = self.scan(open)?;
+        if !std::mem::replace(&mut self.kept_trees, true) {
+            keep_trees(&table, open);
+        }
         let now = self.begun.elapsed();
         for closing in open.iter_mut() {
             if closing.is_hurried() && !std::mem::replace(&mut closing.hurried, true) {
@@ -242,7 +253,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
+    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<Table> {
         let started = Instant::now();
         let table = table::read()?;
         self.draw_boundary(&table);
@@ -263,7 +274,7 @@ impl<'a> Work<'a> {
             self.count(&table, closing);
         }
         self.scan_took = started.elapsed();
-        Ok(())
+        Ok(table)
     }
 
     /// Everybody that must live, from this very table.
@@ -487,7 +498,19 @@ impl<'a> Work<'a> {
             resume: None,
             spared: closing.spared,
         };
-        Report { closed, survivors }
+        Report { closed, survivors, tree: closing.tree }
+    }
+}
+
+/// Who is there before the first signal, for those who look later. A command line that is not told at once is a name in
+/// brackets.
+fn keep_trees(table: &Table, open: &mut [Closing]) {
+    let ids = open.iter().flat_map(|c| &c.seen).filter(|s| s.state != b'D').map(|s| s.id.pid).collect();
+    let commands = process::commands(ids, TREE);
+    let command = |p: &Proc| commands.get(&p.id.pid).cloned().unwrap_or_else(|| format!("[{}]", p.comm()));
+    for closing in open {
+        let seen: Vec<ProcId> = closing.seen.iter().map(|s| s.id).collect();
+        closing.tree = sampler::described(table, &seen, command);
     }
 }
 
@@ -547,5 +570,5 @@ fn not_done(target: &Target, error: &std::io::Error) -> Report {
         resume: None,
         spared: Vec::new(),
     };
-    Report { closed, survivors: Vec::new() }
+    Report { closed, survivors: Vec::new(), tree: Vec::new() }
 }

@@ -7,12 +7,13 @@ use super::birth::{Born, Unborn};
 use super::close::Report;
 use super::link::{Delivered, Link};
 use super::sampler::{Ask, Ground, Sample};
+use super::store::Store;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
     StartRequest, Started, Table,
 };
-use crate::model::session::{ExitBy, ProcId};
+use crate::model::session::{Asked, ExitBy, ProcId};
 
 /// An answer on its way.
 pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -51,11 +52,13 @@ pub enum Command {
     Kill {
         request: KillRequest,
         by: ExitBy,
+        asked: Option<Asked>,
         reply: Reply<KillReport>,
     },
     CloseAll {
         request: CloseAllRequest,
         by: ExitBy,
+        asked: Option<Asked>,
         reply: Reply<KillReport>,
     },
     Act {
@@ -71,6 +74,7 @@ pub enum Command {
     Restart {
         word: String,
         request: Box<RestartRequest>,
+        asked: Option<Asked>,
         reply: Reply<Session>,
     },
     Heartbeat {
@@ -85,6 +89,7 @@ pub enum Command {
     },
     Shutdown {
         keep: Option<bool>,
+        asked: Option<Asked>,
         reply: Reply<KillReport>,
     },
     /// End now, whatever is under way.
@@ -133,6 +138,10 @@ pub enum Input {
         reply: Reply<KillReport>,
         overdue: bool,
     },
+    /// Bytes that are kept of each session.
+    Measured(Vec<(String, u64)>),
+    /// What was to be removed was, or could not be.
+    Removed,
     Sampled(Vec<Sample>),
     SampleFailed(String),
     Adopted(Vec<Adopted>),
@@ -157,6 +166,7 @@ pub enum Ended {
 pub struct Handle {
     pub commands: mpsc::UnboundedSender<Command>,
     pub generation: watch::Receiver<u64>,
+    pub store: Store,
 }
 
 impl Handle {

@@ -17,12 +17,16 @@ use super::adopt;
 use super::birth::Cradle;
 use super::handle::{Command, Ended, Handle, Input};
 use super::server::{self, Peers};
+use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
 use crate::config::paths::Paths;
 use crate::config::{self, Config, ConfigError};
 use crate::sys::dirs::{self, DirError};
 use crate::sys::lock::Lock;
 use crate::sys::{cgroup, failpoint, fds, host, process, socket, spawn};
+
+/// How long the end of a daemon waits for what is remembered to be written down.
+const LAST_FACTS: Duration = Duration::from_secs(2);
 
 /// How a daemon is started.
 #[derive(Debug, Clone, Default)]
@@ -161,7 +165,19 @@ impl Daemon {
         let (generation_sender, generation) = watch::channel(1);
         let (command_sender, commands) = mpsc::unbounded_channel();
         let peers = Peers::default();
-        let setting = setting(&paths, config, instance, peers.clone(), &options);
+        let store = Store::begin(paths.database());
+        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone() };
+        let setting = Setting {
+            cradle,
+            paths: paths.clone(),
+            base_env: base_environment(),
+            config,
+            instance,
+            peers: peers.clone(),
+            store: store.clone(),
+            auto: options.auto,
+            embedded: options.embedded,
+        };
         let mut supervisor = Supervisor::new(setting, input_sender, generation_sender)?;
         let (sessions, logs) = (paths.sessions(), paths.logs());
         let adopted =
@@ -174,8 +190,9 @@ impl Daemon {
         );
         failpoint::here("daemon.adoption.before");
         supervisor.on_adopted(adopted);
+        supervisor.remember_all();
         failpoint::here("daemon.adoption.after");
-        let handle = Handle { commands: command_sender, generation };
+        let handle = Handle { commands: command_sender, generation, store };
         let mut daemon = Self {
             listener: listen(&paths, &options)?,
             paths,
@@ -214,6 +231,7 @@ impl Daemon {
     /// Serves until it is stopped; `Some` when it is to be executed again.
     pub async fn serve(self) -> Result<Option<Kept>, DaemonError> {
         let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded } = self;
+        let store = handle.store.clone();
         let (rebind, rebound) = watch::channel(Arc::new(listener));
         let server = tokio::spawn(accept(rebound.clone(), handle.clone(), peers));
         let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, embedded));
@@ -223,6 +241,7 @@ impl Daemon {
         let listener = rebound.borrow().clone();
         // Answers under way are written before the end.
         tokio::time::sleep(Duration::from_millis(20)).await;
+        store.finish(LAST_FACTS);
         if ended == Ended::Again {
             return Ok(Some(Kept { lock, listener: listener.try_clone()? }));
         }
@@ -308,12 +327,13 @@ async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: Handl
 
 fn connection(stream: tokio::net::UnixStream, router: axum::Router, peers: &Peers) {
     let own = spawn::own_uid();
-    let Ok((pid, uid)) = socket::peer(&stream) else { return };
+    let Ok(peer @ (pid, uid)) = socket::peer(&stream) else { return };
     if uid != own && uid != 0 {
         info!("refused connection uid={uid} pid={pid}: another user");
         return;
     }
     let guest = peers.welcome(pid);
+    let router = router.layer(axum::Extension(server::Peer::from(peer)));
     tokio::spawn(async move {
         let service = hyper_util::service::TowerToHyperService::new(router);
         let mut http = hyper::server::conn::http1::Builder::new();
@@ -361,7 +381,7 @@ fn stop(handle: &Handle, already: bool) {
     }
     let (reply, _) = oneshot::channel();
     // A supervisor that has ended is what is wanted.
-    let _ = handle.commands.send(Command::Shutdown { keep: None, reply });
+    let _ = handle.commands.send(Command::Shutdown { keep: None, asked: None, reply });
 }
 
 fn take_lock(paths: &Paths, options: &Options) -> Result<Lock, DaemonError> {
@@ -416,18 +436,8 @@ fn instance(path: &Path) -> Result<String, DaemonError> {
     Ok(word)
 }
 
-fn setting(paths: &Paths, config: Config, instance: String, peers: Peers, options: &Options) -> Setting {
-    let cgroups = if config.sys.cgroup { cgroup::Home::find(&instance) } else { None };
-    Setting {
-        cradle: Cradle { paths: paths.clone(), cgroups },
-        paths: paths.clone(),
-        base_env: base_environment(),
-        config,
-        instance,
-        peers,
-        auto: options.auto,
-        embedded: options.embedded,
-    }
+fn cgroups(config: &Config, instance: &str) -> Option<cgroup::Home> {
+    if config.sys.cgroup { cgroup::Home::find(instance) } else { None }
 }
 
 /// What sessions without an environment of their own get: the daemon's, less what is beadle's and the terminal's.

@@ -284,7 +284,7 @@ impl Keeper {
         if self.staying || self.leader_lives {
             return;
         }
-        let cause = self.cause.clone().unwrap_or(Cause { by: ExitBy::Itself, reason: described(end) });
+        let cause = self.cause.clone().unwrap_or(Cause::new(ExitBy::Itself, described(end)));
         self.set_exit(Exit {
             code: end.code,
             signal: end.signal,

@@ -7,6 +7,7 @@ pub mod agent;
 pub mod keys;
 pub mod lifecycle;
 pub mod process;
+pub mod retention;
 pub mod select;
 pub mod session;
 pub mod stop;
