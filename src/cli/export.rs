@@ -14,9 +14,9 @@ pub async fn run(globals: &Globals, args: &Export) -> Ended {
     // Before anything is asked for; looked at again when it is made.
     let is_tar = target.extension().is_some_and(|end| end == "tar");
     if is_tar {
-        absent(target)?
+        absent(target)?;
     } else {
-        empty(target)?
+        empty(target)?;
     }
     let bytes = connect::client(globals).await?.export(&args.id).await?;
     if is_tar {

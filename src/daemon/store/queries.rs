@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, named_params};
 
-use super::{Store, schema};
+use super::Store;
+use super::schema::{self, OpenError};
 use crate::api::memory::{Audit, Filter, History, Kill, LIMIT, LastClose, MOST, Past, Spread, Stats};
 use crate::api::refusal::{Code, Refusal};
 use crate::model::session::{Exit, ExitBy};
@@ -43,14 +44,16 @@ impl Store {
     }
 
     pub(super) fn read<T>(&self, question: impl FnOnce(&Recall) -> rusqlite::Result<T>) -> Result<T, Refusal> {
-        let answer = schema::open_to_read(&self.path).map(Recall).and_then(|recall| question(&recall));
-        answer.map_err(|error| {
-            if schema::is_corrupt(&error) {
+        let failed = |source| OpenError::Use { path: self.path.to_path_buf(), source };
+        let opened = schema::open_to_read(&self.path).map(Recall);
+        opened.and_then(|recall| question(&recall).map_err(failed)).map_err(|error| {
+            if let OpenError::Use { source, .. } = &error
+                && schema::is_corrupt(source)
+            {
                 self.shared.lock().suspect = true;
                 self.shared.changed.notify_all();
             }
-            let why = self.state().trouble.unwrap_or_else(|| error.to_string());
-            Refusal::new(Code::Internal, format!("failed to read what is remembered: {why}"))
+            Refusal::new(Code::Internal, format!("nothing can be remembered: {error}"))
         })
     }
 }

@@ -75,8 +75,8 @@ pub enum OpenError {
     Newer(PathBuf),
     #[error("failed to {what} {}: {source}", .path.display())]
     File { what: &'static str, path: PathBuf, source: io::Error },
-    #[error("failed to open {}: {source}", .path.display())]
-    Open { path: PathBuf, source: rusqlite::Error },
+    #[error("failed to use {}: {source}", .path.display())]
+    Use { path: PathBuf, source: rusqlite::Error },
 }
 
 /// What [`open`] comes to.
@@ -89,7 +89,7 @@ pub struct Opened {
 /// Opens the database for writing, as it should be by now.
 pub fn open(path: &Path) -> Result<Opened, OpenError> {
     match open_once(path) {
-        Err(OpenError::Open { source, .. }) if is_corrupt(&source) => {
+        Err(OpenError::Use { source, .. }) if is_corrupt(&source) => {
             let set_aside = Some(set_aside(path)?);
             Ok(Opened { connection: open_once(path)?, set_aside })
         }
@@ -98,14 +98,14 @@ pub fn open(path: &Path) -> Result<Opened, OpenError> {
 }
 
 fn open_once(path: &Path) -> Result<Connection, OpenError> {
-    let failed = |source| OpenError::Open { path: path.into(), source };
+    let failed = |source| OpenError::Use { path: path.into(), source };
     // With its mode; the files SQLite puts beside it take theirs from it. Closed before SQLite locks anything: the locks of
     // fcntl(2) go with the first descriptor that is closed.
     drop(dirs::private_log(path).map_err(|source| OpenError::File { what: "create", path: path.into(), source })?);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
-    let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let version = version(&connection).map_err(failed)?;
     if version > STEPS.len() {
         return Err(OpenError::Newer(path.into()));
     }
@@ -134,11 +134,18 @@ fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> 
 }
 
 /// For looking only; a connection for one question.
-pub fn open_to_read(path: &Path) -> rusqlite::Result<Connection> {
+pub fn open_to_read(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
-    Ok(connection)
+    let opened = Connection::open_with_flags(path, flags).and_then(|connection| {
+        connection.busy_timeout(BUSY)?;
+        Ok((version(&connection)?, connection))
+    });
+    let (version, connection) = opened.map_err(|source| OpenError::Use { path: path.into(), source })?;
+    if version > STEPS.len() { Err(OpenError::Newer(path.into())) } else { Ok(connection) }
+}
+
+fn version(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
 }
 
 pub fn is_corrupt(error: &rusqlite::Error) -> bool {
@@ -167,16 +174,12 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
-    fn version(connection: &Connection) -> usize {
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
-    }
-
     #[test]
     fn a_database_is_made_private_and_is_left_as_it_is_afterwards() {
         let tmp = tempfile::tempdir().unwrap();
         let path = tmp.path().join("beadle.db");
         let first = open(&path).unwrap();
-        assert_eq!(version(&first.connection), STEPS.len());
+        assert_eq!(version(&first.connection).unwrap(), STEPS.len());
         first.connection.execute("INSERT INTO counters VALUES ('h', 'n', 'l', 1)", []).unwrap();
         for name in ["beadle.db", "beadle.db-wal", "beadle.db-shm"] {
             let mode = std::fs::metadata(tmp.path().join(name)).unwrap().permissions().mode();
@@ -197,7 +200,7 @@ mod tests {
         migrate(&mut connection, STEPS.len()).unwrap();
         assert!(connection.execute("SELECT * FROM history", []).is_err());
         migrate(&mut connection, 0).unwrap();
-        assert_eq!(version(&connection), STEPS.len());
+        assert_eq!(version(&connection).unwrap(), STEPS.len());
         connection.prepare("SELECT * FROM history, audit, counters, there").unwrap();
     }
 
@@ -222,7 +225,7 @@ mod tests {
         let aside = opened.set_aside.unwrap();
         assert!(aside.file_name().unwrap().to_str().unwrap().starts_with("beadle.db.corrupt-"));
         assert!(std::fs::read_to_string(aside).unwrap().starts_with("this is no database"));
-        assert_eq!(version(&opened.connection), STEPS.len());
+        assert_eq!(version(&opened.connection).unwrap(), STEPS.len());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{CloseBegan, CloseEnded, Fact, QUEUE, Run, Shared};
 use crate::api::types::{Closed, Process};
 use crate::model::session::ExitBy;
 use crate::model::text::printable_within;
-use crate::sys::clock;
+use crate::sys::{clock, failpoint};
 
 /// How long a batch that could not be written is let alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -57,6 +57,10 @@ impl Writer {
         }
         self.write();
         self.lose_pending();
+        let lost = self.shared.lock().lost;
+        if lost > 0 {
+            info!(facts = lost, "not written down");
+        }
         // Closed before anybody is told: who waits may be about to end.
         self.connection = None;
         self.shared.lock().ended = true;
@@ -130,7 +134,9 @@ impl Writer {
         if is_tidying {
             shrink(&batch, self.most_bytes)?;
         }
+        failpoint::here("daemon.memory.before");
         batch.commit()?;
+        failpoint::here("daemon.memory.after");
         self.first = false;
         self.pending.clear();
         self.shared.lock().lost += refused;
@@ -160,12 +166,8 @@ impl Writer {
     }
 
     fn lose_pending(&mut self) {
-        let lost = self.pending.len() as u64;
+        self.shared.lock().lost += self.pending.len() as u64;
         self.pending.clear();
-        if lost > 0 {
-            info!(facts = lost, "not written down");
-            self.shared.lock().lost += lost;
-        }
     }
 }
 
