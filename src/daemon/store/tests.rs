@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::writer::Writer;
+use super::writer::{PROCESSES, Writer};
 use super::{CloseBegan, CloseEnded, Fact, QUEUE, Run, Shared, Store};
 use crate::api::memory::{Filter, MemoryState, Stats};
 use crate::api::types::{Closed, Evidence, Outcome, Process, Survivor};
@@ -359,12 +359,15 @@ fn a_command_line_of_megabytes_is_cut() {
     let begin = began(Run { command: vec![long.clone(), long.clone()], ..run("a", MORNING) }, NOON, ExitBy::User);
     tell(&store, begin.run.clone());
     let Fact::Closed(mut close) = closed(&begin, Outcome::Survivors) else { unreachable!() };
-    let survivor = Survivor { pid: 1, command: long.clone(), state: "D".into(), owner: "root".into(), why: "x".into() };
-    close.report.survivors = vec![survivor; 1000];
+    let survivor =
+        Survivor { pid: 1, command: "é".repeat(10_000), state: "D".into(), owner: "root".into(), why: "x".into() };
+    close.report.survivors = vec![survivor; PROCESSES + 1];
     close.tree[0].command.clone_from(&long);
     close.began.cause.reason = long;
     store.tell(Fact::Closed(close));
     assert_eq!(ids(&store, &Filter::default()), ["a"]);
+    let last = store.read(|recall| recall.last_close("a", MORNING)).unwrap().unwrap();
+    assert_eq!(last.report.unwrap().survivors.len(), PROCESSES);
     let state = store.state();
     assert!(state.bytes < 1 << 20, "{state:?}");
 }

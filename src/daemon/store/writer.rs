@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::schema::{self, OpenError};
 use super::{CloseBegan, CloseEnded, Fact, QUEUE, Run, Shared};
-use crate::api::types::{Closed, Process};
+use crate::api::types::{Closed, Process, Survivor};
 use crate::model::session::ExitBy;
 use crate::model::text::printable_within;
 use crate::sys::{clock, failpoint};
@@ -24,7 +24,7 @@ const MOST_BYTES: u64 = 128 << 20;
 /// Longest command line and reason that are kept, in characters, and the most processes of a tree.
 const COMMAND: usize = 4096;
 const WORDS: usize = 500;
-const PROCESSES: usize = 256;
+pub(super) const PROCESSES: usize = 256;
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -342,8 +342,10 @@ fn bounded_tree(tree: &[Process]) -> Vec<Process> {
 }
 
 fn bounded(report: &Closed) -> Closed {
-    let mut report = Closed { reason: printable_within(&report.reason, WORDS), ..report.clone() };
-    report.survivors.truncate(PROCESSES);
-    report.survivors.iter_mut().for_each(|s| s.command = printable_within(&s.command, WORDS));
-    report
+    let one = |s: &Survivor| Survivor { command: printable_within(&s.command, WORDS), ..s.clone() };
+    Closed {
+        survivors: report.survivors.iter().take(PROCESSES).map(one).collect(),
+        reason: printable_within(&report.reason, WORDS),
+        ..report.clone()
+    }
 }
