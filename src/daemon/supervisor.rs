@@ -20,11 +20,11 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::birth::Cradle;
+use super::connections::Peers;
 use super::entry::Entry;
 use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
 use super::sampler::{Ground, Sample, Sampler};
-use super::server::Peers;
 use super::store::Store;
 use crate::api::refusal::{Code, Refusal};
 use crate::config::Config;

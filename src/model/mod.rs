@@ -3,10 +3,10 @@
 //! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why),
 //! [`process`] (which processes a session owns) and [`stop`] (how it is taken away).
 
-pub mod agent;
 pub mod keys;
 pub mod lifecycle;
 pub mod process;
+pub mod profile;
 pub mod retention;
 pub mod select;
 pub mod session;
