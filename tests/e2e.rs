@@ -4,8 +4,8 @@
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
-//! is lost), `innocent` and `reuse` (nobody else is touched), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`,
-//! `authority`, `restart`, `doctor`.
+//! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `start`, `keeper`, `daemon`,
+//! `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -38,6 +38,8 @@ mod innocent;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/memory.rs"]
+mod memory;
 #[path = "e2e/restart.rs"]
 mod restart;
 #[cfg(debug_assertions)]

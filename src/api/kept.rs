@@ -112,6 +112,19 @@ pub struct Kept {
     pub exit: Option<Exit>,
     pub meta: Meta,
     pub reported: bool,
+    /// Runs before the present one, with their ends where those were written down.
+    pub earlier: Vec<(Identity, Option<Exit>)>,
+}
+
+impl Kept {
+    /// A keeper that starts its agent again is the same run, and has the same beginning.
+    fn begin(&mut self, identity: Identity) {
+        let before = self.identity.replace(identity);
+        let is_same = |b: &Identity| self.identity.as_ref().is_some_and(|i| i.started_at == b.started_at);
+        let (exit, before) = (self.exit.take(), before.filter(|b| !is_same(b)));
+        self.earlier.extend(before.map(|b| (b, exit)));
+        self.reported = false;
+    }
 }
 
 /// The directory of one session.
@@ -134,9 +147,7 @@ impl Dir {
         for line in bytes.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()) {
             match line {
                 // A new run: how the one before ended is no longer true.
-                Line::Identity(identity) => {
-                    kept = Kept { identity: Some(*identity), exit: None, reported: false, ..kept };
-                }
+                Line::Identity(identity) => kept.begin(*identity),
                 Line::Exit(exit) => kept.exit = Some(exit),
                 Line::Meta(meta) => kept.meta = meta,
                 Line::Reported(reported) => kept.reported = reported,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::memory::MemoryState;
 use crate::model::session::{Attention, Exit, Health, Origin, Restart, State};
 
 /// One session, as `ls --json` and `GET /api/sessions` show it.
@@ -338,6 +339,9 @@ pub struct DaemonStatus {
     /// `null` where the machine does not tell.
     #[serde(default)]
     pub host: Option<Host>,
+    /// Whether what happens is written down.
+    #[serde(default)]
+    pub memory: MemoryState,
 }
 
 /// The machine the daemon runs on.

@@ -4,6 +4,7 @@
 //! processes come from pidfds, so nothing is polled for while everybody ends in time.
 
 mod report;
+mod tree;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::AsFd;
@@ -15,7 +16,7 @@ use tracing::info;
 
 use super::link::Link;
 use super::{missed, tmux};
-use crate::api::types::{Closed, Outcome};
+use crate::api::types::{Closed, Outcome, Process};
 use crate::api::wire::Request;
 use crate::model::process::{Boundary, Claim, Table, members};
 use crate::model::session::{Cause, ProcId};
@@ -70,6 +71,8 @@ pub struct Report {
     pub closed: Closed,
     /// Members seen alive at the end.
     pub survivors: Vec<ProcId>,
+    /// Everything of it before the first signal, parents before children.
+    pub tree: Vec<Process>,
 }
 
 /// Closes all targets side by side; `done` is called for each as soon as it is over.
@@ -137,6 +140,7 @@ struct Closing {
     denied: HashMap<ProcId, String>,
     spared: Vec<String>,
     due: Due,
+    tree: Vec<Process>,
     /// The plan knows that it is to hurry.
     hurried: bool,
 }
@@ -164,6 +168,7 @@ impl Closing {
             denied: HashMap::new(),
             spared: Vec::new(),
             due: Due::Now,
+            tree: Vec::new(),
             hurried: false,
         }
     }
@@ -209,6 +214,7 @@ struct Work<'a> {
     /// How long the last pass took, without what others were waited for.
     scan_took: Duration,
     looked_for_tmux: bool,
+    kept_trees: bool,
 }
 
 impl<'a> Work<'a> {
@@ -226,12 +232,16 @@ impl<'a> Work<'a> {
             watched: HashMap::new(),
             scan_took: Duration::ZERO,
             looked_for_tmux: false,
+            kept_trees: false,
         })
     }
 
     /// One pass: who lives, what the plans want, and doing it.
     fn look(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
-        self.scan(open)?;
+        let table = self.scan(open)?;
+        if !std::mem::replace(&mut self.kept_trees, true) {
+            tree::keep(&table, open);
+        }
         let now = self.begun.elapsed();
         for closing in open.iter_mut() {
             if closing.is_hurried() && !std::mem::replace(&mut closing.hurried, true) {
@@ -252,7 +262,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
+    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<Table> {
         let started = Instant::now();
         let table = table::read()?;
         self.draw_boundary(&table);
@@ -281,7 +291,7 @@ impl<'a> Work<'a> {
             self.count(&table, closing);
         }
         self.scan_took = started.elapsed().saturating_sub(asking);
-        Ok(())
+        Ok(table)
     }
 
     /// Everybody that must live, from this very table.
@@ -507,7 +517,7 @@ impl<'a> Work<'a> {
             resume: None,
             spared: closing.spared,
         };
-        Report { closed, survivors }
+        Report { closed, survivors, tree: closing.tree }
     }
 }
 

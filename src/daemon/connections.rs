@@ -105,6 +105,7 @@ fn welcome(stream: UnixStream, handle: Handle, peers: &Peers) {
     let peer = socket::peer_identity(&stream);
     tokio::spawn(async move {
         let router = server::routes(handle.of(Caller::of(peer).await));
+        let router = router.layer(axum::Extension(server::Peer { pid, uid }));
         serve(stream, router, HEAD).await;
         drop(guest);
     });

@@ -11,6 +11,7 @@ use super::close::Target;
 use super::handle::Reply;
 use super::link::Link;
 use super::sampler::{Ask, Sample};
+use super::store::CloseBegan;
 use crate::api::kept::{Described, Dir, Kept, Meta};
 use crate::api::types::{Closed, Evidence, Session};
 use crate::api::wire::ToCome;
@@ -29,6 +30,8 @@ pub struct CloseUnderWay {
     /// Interrupts the wait of the thread that carries it out.
     pub waker: Arc<Waker>,
     pub waiters: Vec<oneshot::Sender<Closed>>,
+    /// What is remembered of its beginning.
+    pub began: CloseBegan,
     /// The report, while the keeper has still to say that it is over.
     pub report: Option<Closed>,
     /// Start it again afterwards, and tell who asked.
@@ -61,6 +64,7 @@ pub struct Entry {
     /// A run that its keeper starts by itself.
     pub to_come: Option<ToCome>,
     pub started_at: String,
+    pub boot_id: String,
     /// By the monotonic clock; `None` for a session of another boot.
     pub started: Option<Duration>,
     /// Age when it ended.
@@ -103,6 +107,7 @@ impl Entry {
             link: None,
             pulse: None,
             started_at: identity.started_at,
+            boot_id: identity.boot_id,
             started,
             usage: Usage::default(),
             attached: 0,

@@ -174,6 +174,7 @@ impl Supervisor {
             Found::KeeperGone => Life::found(Keeper::Gone, running, paused),
             Found::PastBoot => Life::found(Keeper::Gone, false, false),
         };
+        self.remember_earlier(&kept.earlier);
         let Some(mut entry) = Entry::kept(kept, dir, life) else { return };
         entry.logged = logged;
         // A close that was cut short is taken up again.
@@ -294,6 +295,8 @@ impl Supervisor {
             tokio::task::spawn_blocking(move || cgroup.remove());
         }
         self.report_end(id);
+        self.remember(id);
+        self.look_at_house_soon();
         self.answer_close(id);
         self.bump();
     }

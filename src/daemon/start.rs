@@ -17,7 +17,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
 use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
-use crate::model::session::{Cause, ExitBy, State};
+use crate::model::session::{Asked, Cause, ExitBy, State};
 use crate::model::text;
 use crate::sys::{clock, dirs, failpoint, process, spawn};
 
@@ -211,10 +211,11 @@ impl Supervisor {
             Ok(born) => {
                 let leader = born.leader;
                 self.enter(id, *born);
+                self.remember(id);
                 failpoint::here("daemon.entered.after");
                 info!("started session={id} name={name:?} pid={}", leader.pid);
                 if self.closing_down {
-                    drop(self.close(&[id.to_string()], false, &shutdown_cause()));
+                    drop(self.close(&[id.to_string()], false, &shutdown_cause(self.stopped_by.clone())));
                 }
                 match reply {
                     Asker::Start(reply) => {
@@ -285,7 +286,7 @@ impl Supervisor {
 
     // ---- again
 
-    pub(super) fn restart(&mut self, word: &str, request: RestartRequest, reply: Reply<Session>) {
+    pub(super) fn restart(&mut self, word: &str, request: RestartRequest, asked: Option<Asked>, reply: Reply<Session>) {
         let entry = match self.find(word) {
             Ok(entry) => entry,
             Err(refusal) => return answer(reply, Err(refusal)),
@@ -294,7 +295,7 @@ impl Supervisor {
         match (entry.life.state(), entry.link.clone()) {
             (State::Ended, _) => self.restart_ended(&id, request, reply),
             (State::Starting | State::Running | State::Paused | State::Lingering, Some(link)) => {
-                self.restart_live(&id, &link, reply);
+                self.restart_live(&id, &link, asked, reply);
             }
             (state, _) => {
                 let why = format!("{} is {state} and cannot be restarted now", entry.name());
@@ -304,13 +305,13 @@ impl Supervisor {
     }
 
     /// Its keeper holds the environment: told to stay, then the tree is closed, then it starts again.
-    fn restart_live(&mut self, id: &str, link: &Link, reply: Reply<Session>) {
+    fn restart_live(&mut self, id: &str, link: &Link, asked: Option<Asked>, reply: Reply<Session>) {
         let name = self.entries.get(id).map_or_else(String::new, |e| e.name().to_string());
         if let Err(error) = link.order(&Request::Stay { on: true }) {
             return answer(reply, Err(silent(&name, &error)));
         }
         let (unheard, _) = tokio::sync::oneshot::channel();
-        let cause = Cause { by: ExitBy::User, reason: "restart".into() };
+        let cause = Cause::new(ExitBy::User, "restart").asked(asked);
         self.close_and_answer(&[id.to_string()], false, &cause, unheard);
         if let Some(close) = self.entries.get_mut(id).and_then(|e| e.close.as_mut()) {
             close.then = Some(reply);
@@ -370,6 +371,7 @@ impl Supervisor {
             entry.meta.name = Some(name.into());
         }
         self.keep_meta(&id);
+        self.remember(&id);
         self.bump();
         self.find(&id).map(|e| e.row(clock::monotonic()))
     }

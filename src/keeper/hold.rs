@@ -299,7 +299,7 @@ impl Keeper {
         if self.staying || self.leader_lives {
             return;
         }
-        let cause = self.cause.clone().unwrap_or(Cause { by: ExitBy::Itself, reason: described(end) });
+        let cause = self.cause.clone().unwrap_or(Cause::new(ExitBy::Itself, described(end)));
         let mut exit =
             Exit { code: end.code, signal: end.signal, at: clock::wall(), by: cause.by, reason: cause.reason };
         if !self.comes_again(&mut exit) {

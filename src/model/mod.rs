@@ -10,6 +10,7 @@ pub mod lifecycle;
 pub mod process;
 pub mod profile;
 pub mod restart;
+pub mod retention;
 pub mod select;
 pub mod session;
 pub mod stop;

@@ -45,5 +45,5 @@ pub fn not_done(target: &Target, error: &std::io::Error) -> Report {
         resume: None,
         spared: Vec::new(),
     };
-    Report { closed, survivors: Vec::new() }
+    Report { closed, survivors: Vec::new(), tree: Vec::new() }
 }
