@@ -38,6 +38,12 @@ pub struct Session {
     pub idle_seconds: Option<f64>,
     pub age_seconds: f64,
     pub exit: Option<Exit>,
+    /// When policy will close it, in RFC 3339; `null`: not foreseen.
+    #[serde(default)]
+    pub closes_at: Option<String>,
+    /// Which rule that is, in words.
+    #[serde(default)]
+    pub closes_because: Option<String>,
     /// How many terminals are attached now.
     #[serde(default)]
     pub attached: u32,

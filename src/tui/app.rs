@@ -7,16 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Options;
+use super::column::{Column, Order};
 use super::confirm::Confirm;
+use super::filter::Filter;
 use super::form::Form;
+use super::known::Known;
 use super::line::Line;
+use super::listing::{Entry, Group, Grouping};
 use super::preview::Preview;
-use super::rows::{Row, Totals};
+use super::rows::{Kind, Row, Totals};
+use super::seen::Seen;
 use super::theme::Theme;
+use super::view::columns::Wishes;
 use crate::api::types::KillReport;
 use crate::model::session::State;
 
-/// How long a new row stays marked.
+/// How long a new row stays marked, and one that has gone stays at all.
 pub const FRESH: Duration = Duration::from_secs(3);
 
 /// How the daemon is reached.
@@ -76,6 +82,21 @@ pub struct Attaching {
     pub since: Duration,
 }
 
+/// A row that has just gone: shown for a moment, and nothing acts on it.
+#[derive(Debug, Clone)]
+pub struct Ghost {
+    pub row: Row,
+    pub until: Duration,
+}
+
+/// Where the cursor stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selected {
+    Session(String),
+    /// The heading of a group, by its title.
+    Group(String),
+}
+
 /// The state of the interface.
 pub struct App {
     pub options: Arc<Options>,
@@ -86,15 +107,33 @@ pub struct App {
     pub size: (u16, u16),
     pub link: Link,
     pub rows: Vec<Row>,
-    /// Indices into `rows` of what the filter lets through.
-    pub shown: Vec<usize>,
+    pub ghosts: Vec<Ghost>,
+    /// What the table shows, line by line.
+    pub lines: Vec<Entry>,
+    pub groups: Vec<Group>,
     pub totals: Totals,
+    /// How wide the columns would like to be.
+    pub wishes: Wishes,
     pub generation: u64,
     /// When the rows came.
     pub received: Duration,
-    pub filter: String,
-    pub selected: Option<String>,
-    /// Where in `shown` the selection was last, for when it vanishes.
+    pub filter: Filter,
+    /// What is wrong with the filter being typed; the last good one holds meanwhile.
+    pub filter_error: Option<String>,
+    /// Only those that need a person.
+    pub faults_only: bool,
+    pub columns: Vec<Column>,
+    pub order: Order,
+    pub grouping: Option<Grouping>,
+    /// Titles of folded groups.
+    pub folded: BTreeSet<String>,
+    /// Sessions whose processes are shown.
+    pub open_trees: BTreeSet<String>,
+    /// What was asked about single sessions.
+    pub details: BTreeMap<String, Known>,
+    pub seen: Seen,
+    pub selected: Option<Selected>,
+    /// Where in `lines` the selection was last, for when it vanishes.
     pub cursor: usize,
     /// The first line of the table that is seen.
     pub offset: usize,
@@ -129,11 +168,23 @@ impl App {
             size,
             link: Link::Connecting(None),
             rows: Vec::new(),
-            shown: Vec::new(),
+            ghosts: Vec::new(),
+            lines: Vec::new(),
+            groups: Vec::new(),
             totals: Totals::default(),
+            wishes: Wishes::default(),
             generation: 0,
             received: Duration::ZERO,
-            filter: String::new(),
+            filter: Filter::default(),
+            filter_error: None,
+            faults_only: false,
+            columns: Column::ALL.to_vec(),
+            order: Order::default(),
+            grouping: None,
+            folded: BTreeSet::new(),
+            open_trees: BTreeSet::new(),
+            details: BTreeMap::new(),
+            seen: Seen::default(),
             selected: None,
             cursor: 0,
             offset: 0,
@@ -160,20 +211,54 @@ impl App {
 
     /// The row under the cursor.
     pub fn selected_row(&self) -> Option<&Row> {
-        self.shown.get(self.cursor).and_then(|i| self.rows.get(*i))
-    }
-
-    /// Every row the filter lets through, in order.
-    pub fn visible_rows(&self) -> impl Iterator<Item = &Row> {
-        self.shown.iter().filter_map(|i| self.rows.get(*i))
-    }
-
-    /// Whom a key acts on: the marked, else the one under the cursor.
-    pub fn targets(&self) -> Vec<&Row> {
-        if self.marked.is_empty() {
-            return self.selected_row().into_iter().collect();
+        match self.lines.get(self.cursor)? {
+            Entry::Session(index) => self.rows.get(*index),
+            Entry::Group(_) | Entry::Ghost(_) | Entry::Process { .. } => None,
         }
-        self.rows.iter().filter(|row| self.marked.contains(row.id())).collect()
+    }
+
+    pub fn selected_id(&self) -> Option<&str> {
+        self.selected_row().map(Row::id)
+    }
+
+    /// The heading under the cursor.
+    pub fn selected_group(&self) -> Option<&Group> {
+        match self.lines.get(self.cursor)? {
+            Entry::Group(index) => self.groups.get(*index),
+            Entry::Session(_) | Entry::Ghost(_) | Entry::Process { .. } => None,
+        }
+    }
+
+    /// Every session that is listed, in order; those of folded groups are not.
+    pub fn visible_rows(&self) -> impl Iterator<Item = &Row> {
+        self.lines.iter().filter_map(|entry| match entry {
+            Entry::Session(index) => self.rows.get(*index),
+            Entry::Group(_) | Entry::Ghost(_) | Entry::Process { .. } => None,
+        })
+    }
+
+    /// How many sessions the filter lets through.
+    pub fn shown(&self) -> usize {
+        if self.grouping.is_some() {
+            return self.groups.iter().map(|group| group.sessions).sum();
+        }
+        self.visible_rows().count()
+    }
+
+    /// Whom a key acts on: the marked, else the one under the cursor, else the group under it.
+    pub fn targets(&self) -> Vec<&Row> {
+        if !self.marked.is_empty() {
+            return self.rows.iter().filter(|row| self.marked.contains(row.id())).collect();
+        }
+        let Some(group) = self.selected_group() else { return self.selected_row().into_iter().collect() };
+        let grouping = self.grouping;
+        let is_member = |row: &&Row| grouping.is_some_and(|g| g.key(row) == group.title) && self.takes(row);
+        self.rows.iter().filter(is_member).collect()
+    }
+
+    /// The filter and the key for faults let it through.
+    pub fn takes(&self, row: &Row) -> bool {
+        self.filter.takes(row) && !(self.faults_only && row.kind == Kind::Healthy)
     }
 
     /// How old the rows are while the connection is lost; `None` while they are live.
@@ -197,6 +282,16 @@ impl App {
 
     pub fn age_seconds(&self, row: &Row) -> f64 {
         row.session.age_seconds + self.elapsed()
+    }
+
+    /// Seconds until policy closes it.
+    pub fn closes_in(&self, row: &Row) -> Option<f64> {
+        row.closes_in.map(|seconds| (seconds - self.elapsed()).max(0.0))
+    }
+
+    /// Seconds since it became what it is, if that was seen.
+    pub fn since(&self, row: &Row) -> Option<f64> {
+        self.seen.since(row.id()).map(|at| self.now.saturating_sub(at).as_secs_f64())
     }
 
     pub fn is_fresh(&self, id: &str) -> bool {

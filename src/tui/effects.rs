@@ -46,6 +46,10 @@ impl Performer {
             Effect::Start { .. } => self.start(effect),
             Effect::Restart(id) => self.restart(id),
             Effect::Look(id) => spawn(send, async move { look(&client, id).await }),
+            Effect::Inquire(id) => spawn(send, async move {
+                let detail = answer(client.session(&id).await).map(Box::new);
+                Msg::DetailCame { id, detail }
+            }),
             Effect::FindKeeper { id, name } => spawn(send, async move {
                 let socket = answer(client.session(&id).await).map(|detail| detail.keeper_socket);
                 Msg::KeeperFound { name, socket }

@@ -54,6 +54,22 @@ pub fn percent(percent: f64) -> String {
     format!("{:.0}%", percent.clamp(0.0, 99_999.0))
 }
 
+/// Values as bars, the last one at the right end, several to a column where there are more than columns. What was
+/// not seen is left empty.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 7")]
+pub fn spark(values: &[f64], slots: usize, columns: u16) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let per = slots.div_ceil(usize::from(columns).max(1)).max(1);
+    let sums: Vec<f64> = values.rchunks(per).take(usize::from(columns)).map(|chunk| chunk.iter().sum()).collect();
+    let most = sums.iter().copied().fold(0.0, f64::max);
+    let bar = |value: &f64| {
+        let height = if most > 0.0 { (value / most * 7.0).ceil() } else { 0.0 };
+        BARS[(height.clamp(0.0, 7.0)) as usize]
+    };
+    let bars: String = sums.iter().rev().map(bar).collect();
+    " ".repeat(usize::from(columns).saturating_sub(sums.len())) + &bars
+}
+
 /// A number with its noun: `1 process`, `2 processes`.
 pub fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -113,6 +129,14 @@ mod tests {
         assert_eq!((percent(33.6), percent(-1.0)), ("34%".into(), "0%".into()));
         assert_eq!((took(0.031), took(5.12), took(61.0)), ("0.03 s".into(), "5.1 s".into(), "61 s".into()));
         assert_eq!((span(f64::NAN), known(None::<u64>, bytes)), (UNKNOWN.into(), UNKNOWN.into()));
+    }
+
+    #[test]
+    fn bars_stand_right_and_the_highest_is_full() {
+        assert_eq!(spark(&[0.0, 1.0, 8.0], 30, 5), "    █");
+        assert_eq!(spark(&[0.0, 1.0, 8.0], 5, 5), "  ▁▂█");
+        assert_eq!(spark(&[0.0; 40], 40, 4), "▁▁▁▁");
+        assert_eq!((spark(&[], 30, 3), spark(&[1.0], 30, 0)), ("   ".into(), String::new()));
     }
 
     #[test]

@@ -18,16 +18,21 @@
 //! Text from processes is made printable in [`rows`] and [`picture`] and is never seen raw behind them.
 
 pub mod app;
+pub mod column;
 pub mod confirm;
 pub mod effects;
+pub mod filter;
 pub mod form;
 pub mod format;
 pub mod keymap;
+pub mod known;
 pub mod line;
+pub mod listing;
 pub mod msg;
 pub mod picture;
 pub mod preview;
 pub mod rows;
+pub mod seen;
 pub mod stage;
 pub mod terminal;
 pub mod theme;

@@ -6,7 +6,7 @@ use crossterm::event::KeyEvent;
 
 use super::picture::Picture;
 use crate::api::attach::Left;
-use crate::api::types::{Act, Done, KillReport, Session, Started, Table};
+use crate::api::types::{Act, Detail, Done, KillReport, Session, Started, Table};
 
 /// An answer of the daemon, or the sentence that says why there is none.
 pub type Answer<T> = Result<T, String>;
@@ -25,6 +25,10 @@ pub enum Msg {
     ScreenCame {
         id: String,
         picture: Answer<Box<Picture>>,
+    },
+    DetailCame {
+        id: String,
+        detail: Answer<Box<Detail>>,
     },
     Started(Answer<Started>),
     /// A close that was asked for under this ticket is over.
@@ -53,6 +57,8 @@ pub enum Msg {
 pub enum Effect {
     /// Bring the screen of a session.
     Look(String),
+    /// Bring the processes and the evidence of a session.
+    Inquire(String),
     /// Send [`Msg::Ticked`] after so long.
     Wake(Duration),
     Start {

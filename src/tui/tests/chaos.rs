@@ -10,7 +10,7 @@ use crate::tui::picture::Picture;
 
 fn key() -> impl Strategy<Value = Msg> {
     let code = prop_oneof![
-        8 => proptest::sample::select("jkgGxXCnpPriy/? qabhl~".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        8 => proptest::sample::select("jkgGxXCnpPriy/? qabhl~!<>obft".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         4 => proptest::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up, KeyCode::Down, KeyCode::Left,
@@ -70,9 +70,9 @@ proptest! {
             play.now += std::time::Duration::from_millis(300);
             play.tell(msg);
             let app = &play.app;
-            prop_assert_eq!(app.selected.is_some(), !app.shown.is_empty());
+            prop_assert_eq!(app.selected.is_some(), app.lines.iter().any(|l| l.is_place()));
             prop_assert!(app.cursor >= app.offset);
-            prop_assert!(app.shown.is_empty() || app.cursor < app.shown.len());
+            prop_assert!(app.lines.is_empty() || app.cursor < app.lines.len());
             play.terminal();
         }
     }

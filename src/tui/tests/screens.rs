@@ -212,3 +212,26 @@ fn without_colour_nothing_is_coloured() {
     assert!(buffer.content().iter().all(|c| c.fg == Color::Reset && c.bg == Color::Reset));
     assert!(buffer[(5, 2)].modifier.contains(Modifier::REVERSED));
 }
+
+#[test]
+fn grouped_with_an_open_tree() {
+    let mut play = busy(80, 24);
+    play.keys("bt");
+    play.tell(Msg::DetailCame { id: "k3f9q5".into(), detail: Ok(Box::new(super::detail("k3f9q5"))) });
+    assert_snapshot!(play.screen());
+    play.tell(Msg::Resized(200, 60));
+    assert_snapshot!("grouped_with_an_open_tree_200x60", play.screen());
+    play.tell(Msg::Resized(40, 10));
+    assert_snapshot!("grouped_with_an_open_tree_40x10", play.screen());
+}
+
+#[test]
+fn one_gone_one_new_one_to_be_closed() {
+    let mut play = busy(80, 24);
+    let mut later = morning();
+    later.retain(|s| s.id != "k3f9q4");
+    later[0].closes_at = Some("2026-11-20T10:52:10Z".into());
+    later.push(session("n", "newcomer", "goose"));
+    play.after(1.0).table(2, later);
+    assert_snapshot!(play.screen());
+}

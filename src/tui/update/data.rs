@@ -1,13 +1,14 @@
 //! What the daemon says: the table, and the outcome of what was asked.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use super::super::app::{App, FRESH, Link, Mode};
+use super::super::app::{App, FRESH, Ghost, Link, Mode, Selected};
+use super::super::listing::listed;
 use super::super::msg::{Answer, Effect, Msg};
 use super::super::rows::{Row, Totals, ordered};
+use super::super::view::columns::Wishes;
 use crate::api::attach::Left;
-use crate::api::types::{Done, KillReport, Session, Started, Table};
+use crate::api::types::{Detail, Done, KillReport, Session, Started, Table};
 use crate::model::text::printable_within;
 
 /// Takes a message that is no input.
@@ -16,6 +17,7 @@ pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::TableCame(table) => table_came(app, *table),
         Msg::LinkBroke(why) => link_broke(app, &why),
         Msg::ScreenCame { id, picture } => app.is_dirty |= app.preview.came(id, picture),
+        Msg::DetailCame { id, detail } => detail_came(app, &id, detail),
         Msg::Started(answer) => started(app, answer),
         Msg::Closed { ticket, report } => closed(app, ticket, report),
         Msg::Acted(answer) => acted(app, answer),
@@ -41,34 +43,48 @@ fn table_came(app: &mut App, table: Table) {
     app.link = Link::Up;
     app.generation = table.generation;
     app.received = app.now;
-    let rows = ordered(table.sessions);
+    let rows = ordered(&app.rows, table.sessions);
+    app.seen.look(app.now, &app.rows, &rows, is_first);
     if !is_first {
-        note_fresh(app, &rows.iter().map(|r| r.id().to_string()).collect());
+        note_fresh(app, &rows);
     }
-    app.rows = rows;
-    app.totals = Totals::of(&app.rows);
+    let old = std::mem::replace(&mut app.rows, rows);
     let live: BTreeSet<&str> = app.rows.iter().map(Row::id).collect();
+    let until = app.now + FRESH;
+    app.ghosts.retain(|ghost| !live.contains(ghost.row.id()));
+    app.ghosts.extend(old.into_iter().filter(|r| !live.contains(r.id())).map(|row| Ghost { row, until }));
+    app.totals = Totals::of(&app.rows);
+    app.wishes = Wishes::of(&app.rows);
     app.marked.retain(|id| live.contains(id.as_str()));
+    app.open_trees.retain(|id| live.contains(id.as_str()));
+    app.details.retain(|id, _| live.contains(id.as_str()));
     if let Some(id) = app.awaited.take_if(|id| live.contains(id.as_str())) {
-        app.selected = Some(id);
+        app.selected = Some(Selected::Session(id));
     }
-    refilter(app);
+    relist(app);
     refresh_question(app);
     app.is_dirty = true;
 }
 
-fn note_fresh(app: &mut App, ids: &BTreeSet<String>) {
+fn note_fresh(app: &mut App, rows: &[Row]) {
     let known: BTreeSet<&str> = app.rows.iter().map(Row::id).collect();
     let until = app.now + FRESH;
-    let new: BTreeMap<String, Duration> =
-        ids.iter().filter(|id| !known.contains(id.as_str())).map(|id| (id.clone(), until)).collect();
-    app.fresh.extend(new);
+    app.fresh.extend(rows.iter().filter(|r| !known.contains(r.id())).map(|r| (r.id().to_string(), until)));
 }
 
-/// Applies the filter to the rows.
-pub fn refilter(app: &mut App) {
-    let needle = app.filter.to_lowercase();
-    app.shown = (0..app.rows.len()).filter(|i| needle.is_empty() || app.rows[*i].has(&needle)).collect();
+/// Lists the rows anew: something that decides about them has changed.
+pub fn relist(app: &mut App) {
+    (app.lines, app.groups) = listed(app);
+}
+
+fn detail_came(app: &mut App, id: &str, answer: Answer<Box<Detail>>) {
+    let Some(known) = app.details.get_mut(id) else { return };
+    if known.came(answer) {
+        app.is_dirty = true;
+        if app.open_trees.contains(id) {
+            relist(app);
+        }
+    }
 }
 
 /// A question follows the table; one about nobody goes away, and says so.

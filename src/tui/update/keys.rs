@@ -2,14 +2,18 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::super::app::{App, Attaching, Mode};
+use super::super::app::{App, Attaching, Mode, Selected};
+use super::super::column::{Column, Order};
 use super::super::confirm::{Confirm, Question};
+use super::super::filter::Filter;
 use super::super::form::Form;
 use super::super::keymap::{self, Action, Binding};
 use super::super::line::Line;
+use super::super::listing::{Entry, Grouping};
 use super::super::msg::Effect;
 use super::super::rows::Row;
 use super::super::view::regions::Regions;
+use super::data::relist;
 use crate::api::types::Act;
 use crate::model::session::{Origin, State};
 
@@ -27,12 +31,12 @@ pub fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
 
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
-        Action::Down => go_to(app, app.cursor + 1),
-        Action::Up => go_to(app, app.cursor.saturating_sub(1)),
-        Action::PageDown => go_to(app, app.cursor + half_page(app)),
-        Action::PageUp => go_to(app, app.cursor.saturating_sub(half_page(app))),
-        Action::Top => go_to(app, 0),
-        Action::Bottom => go_to(app, usize::MAX),
+        Action::Down => go_down(app, 1),
+        Action::Up => go_up(app, 1),
+        Action::PageDown => go_down(app, half_page(app)),
+        Action::PageUp => go_up(app, half_page(app)),
+        Action::Top => go_up(app, usize::MAX),
+        Action::Bottom => go_down(app, usize::MAX),
         Action::Attach => return attach(app),
         Action::TypeLine => type_line(app),
         Action::Kill => ask(app, Question::Kill { now: false }),
@@ -43,7 +47,17 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Pin => return switch(app, |r| r.session.pinned, Act::Pin, Act::Unpin),
         Action::New => open_form(app),
         Action::Mark => mark(app),
-        Action::Filter => app.mode = Mode::Filter(Line::new(&app.filter)),
+        Action::Filter => app.mode = Mode::Filter(Line::new(app.filter.text())),
+        Action::Faults => {
+            app.faults_only = !app.faults_only;
+            relist(app);
+        }
+        Action::SortRight => sort(app, Order { by: app.order.by.beside(1), is_reversed: false }),
+        Action::SortLeft => sort(app, Order { by: app.order.by.beside(-1), is_reversed: false }),
+        Action::Reverse => sort(app, Order { is_reversed: !app.order.is_reversed, ..app.order }),
+        Action::Group => group(app),
+        Action::Fold => fold(app),
+        Action::Tree => open_tree(app),
         Action::Copy => return copy(app),
         Action::Help => app.mode = Mode::Help { scroll: 0 },
         Action::Back => back(app),
@@ -58,12 +72,86 @@ fn half_page(app: &App) -> usize {
     usize::from(Regions::of(app).rows_shown() / 2).max(1)
 }
 
-fn go_to(app: &mut App, index: usize) {
-    app.cursor = index.min(app.shown.len().saturating_sub(1));
-    app.selected = app.selected_row().map(|row| row.id().to_string());
+/// As many places down; the last one where there are fewer.
+pub fn go_down(app: &mut App, places: usize) {
+    let below = (app.cursor + 1..app.lines.len()).filter(|i| app.lines[*i].is_place());
+    let at = below.take(places).last().unwrap_or(app.cursor);
+    stand(app, at);
+}
+
+/// As many places up; the first one where there are fewer.
+pub fn go_up(app: &mut App, places: usize) {
+    let above = (0..app.cursor.min(app.lines.len())).rev().filter(|i| app.lines[*i].is_place());
+    let at = above.take(places).last().unwrap_or(app.cursor);
+    stand(app, at);
+}
+
+/// Puts the cursor on the place at this line, or the nearest one: below first, as when a session goes.
+pub fn stand(app: &mut App, line: usize) {
+    let line = line.min(app.lines.len().saturating_sub(1));
+    let below = (line..app.lines.len()).find(|i| app.lines[*i].is_place());
+    let above = || (0..line).rev().find(|i| app.lines[*i].is_place());
+    app.cursor = below.or_else(above).unwrap_or(0);
+    let session = app.selected_row().map(|row| Selected::Session(row.id().into()));
+    app.selected = session.or_else(|| app.selected_group().map(|group| Selected::Group(group.title.clone())));
+}
+
+fn sort(app: &mut App, order: Order) {
+    app.order = order;
+    relist(app);
+    let way = if order.is_reversed { ", reversed" } else { "" };
+    let by = if order.by == Column::Health { "need, worst first" } else { order.by.word() };
+    app.say(format!("sorted by {by}{way}"));
+}
+
+/// The next way of grouping, or none after the last.
+fn group(app: &mut App) {
+    let next = match app.grouping {
+        None => Grouping::ALL.first().copied(),
+        Some(now) => Grouping::ALL.iter().copied().skip_while(|g| *g != now).nth(1),
+    };
+    app.grouping = next;
+    app.folded.clear();
+    relist(app);
+    app.say(next.map_or_else(|| "not grouped".into(), |g| format!("grouped by {}", g.word())));
+}
+
+/// Folds the group the cursor is in, or opens it.
+fn fold(app: &mut App) {
+    let above = app.lines.iter().take(app.cursor + 1).rev();
+    let heading = above.into_iter().find_map(|entry| match entry {
+        Entry::Group(index) => app.groups.get(*index),
+        Entry::Session(_) | Entry::Ghost(_) | Entry::Process { .. } => None,
+    });
+    let Some(title) = heading.map(|group| group.title.clone()) else {
+        app.say("nothing is grouped: b groups");
+        return;
+    };
+    if !app.folded.remove(&title) {
+        app.folded.insert(title.clone());
+    }
+    app.selected = Some(Selected::Group(title));
+    relist(app);
+}
+
+fn open_tree(app: &mut App) {
+    let ids: Vec<String> = app.targets().iter().map(|row| row.id().to_string()).collect();
+    let all_open = ids.iter().all(|id| app.open_trees.contains(id));
+    for id in ids {
+        if all_open {
+            app.open_trees.remove(&id);
+        } else {
+            app.open_trees.insert(id);
+        }
+    }
+    relist(app);
 }
 
 fn attach(app: &mut App) -> Vec<Effect> {
+    if app.selected_group().is_some() {
+        fold(app);
+        return Vec::new();
+    }
     let Some(row) = app.selected_row() else { return Vec::new() };
     if row.session.origin != Origin::Managed {
         let text = format!("{} is not beadle's own: attach to it where it runs", row.name);
@@ -122,14 +210,14 @@ fn mark(app: &mut App) {
     if !app.marked.remove(&id) {
         app.marked.insert(id);
     }
-    go_to(app, app.cursor + 1);
+    go_down(app, 1);
 }
 
 /// What resumes the sessions of the report, while it is shown; else the id under the cursor.
 pub fn copy(app: &App) -> Vec<Effect> {
     let resumes: Vec<String> =
         app.report.iter().flat_map(|report| &report.sessions).filter_map(|s| s.resume.clone()).collect();
-    let text = if resumes.is_empty() { app.selected.clone() } else { Some(resumes.join("\n")) };
+    let text = if resumes.is_empty() { app.selected_id().map(String::from) } else { Some(resumes.join("\n")) };
     text.map(Effect::Copy).into_iter().collect()
 }
 
@@ -141,6 +229,7 @@ fn back(app: &mut App) {
     if !app.marked.is_empty() {
         return app.marked.clear();
     }
-    app.filter.clear();
-    super::data::refilter(app);
+    app.faults_only &= !app.filter.is_empty();
+    app.filter = Filter::default();
+    relist(app);
 }

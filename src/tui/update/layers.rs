@@ -4,10 +4,12 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::super::app::{App, Closing, Mode};
 use super::super::confirm::{Confirm, Question};
+use super::super::filter::Filter;
 use super::super::form::Form;
 use super::super::line::Line;
 use super::super::msg::Effect;
-use super::data::refilter;
+use super::data::relist;
+use super::keys;
 
 /// Takes a key while a layer is open. The mode is taken out and put back unless it is over.
 pub fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
@@ -54,26 +56,25 @@ fn is_control_c(key: KeyEvent) -> bool {
     key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL)
 }
 
+/// A term that cannot be read is said, and the others hold meanwhile.
 fn filter(app: &mut App, text: &str) {
-    app.filter = text.into();
-    refilter(app);
+    let (filter, error) = Filter::read(text);
+    (app.filter, app.filter_error) = (filter, error.map(|e| e.to_string()));
+    relist(app);
 }
 
 fn on_filter(app: &mut App, mut line: Line, key: KeyEvent) -> Vec<Effect> {
     match key.code {
-        KeyCode::Enter => return Vec::new(),
+        KeyCode::Enter if app.filter_error.is_none() => return Vec::new(),
+        KeyCode::Enter => {}
         // Deleting beyond the beginning leaves, as in a pager.
         KeyCode::Backspace if line.is_empty() => return Vec::new(),
-        KeyCode::Up => app.cursor = app.cursor.saturating_sub(1),
-        KeyCode::Down => app.cursor += 1,
+        KeyCode::Up => keys::go_up(app, 1),
+        KeyCode::Down => keys::go_down(app, 1),
         _ => {
             line.edit(key);
             filter(app, &line.text());
         }
-    }
-    if matches!(key.code, KeyCode::Up | KeyCode::Down) {
-        app.cursor = app.cursor.min(app.shown.len().saturating_sub(1));
-        app.selected = app.selected_row().map(|row| row.id().to_string());
     }
     app.mode = Mode::Filter(line);
     Vec::new()

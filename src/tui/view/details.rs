@@ -58,3 +58,16 @@ fn started(app: &App, row: &Row) -> String {
         Err(_) => format!("{ago} ago"),
     }
 }
+
+/// The letter of a process as a word (`proc_pid_stat(5)`).
+pub const fn state_word(letter: &str) -> &'static str {
+    match letter.as_bytes() {
+        [b'R'] => "running",
+        [b'S'] => "sleeping",
+        [b'D'] => "in uninterruptible sleep",
+        [b'T' | b't'] => "stopped",
+        [b'Z'] => "a zombie",
+        [b'I'] => "idle",
+        _ => "",
+    }
+}

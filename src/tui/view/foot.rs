@@ -23,7 +23,8 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     }
     match &app.mode {
         Mode::Filter(line) => {
-            let hint = format!("{} of {}   Enter keeps   Esc shows all ", app.shown.len(), app.rows.len());
+            let keys = format!("{} of {}   Enter keeps   Esc shows all ", app.shown(), app.rows.len());
+            let hint = app.filter_error.as_ref().map_or(keys, |error| format!("{error} "));
             Some(draw_line(app, " /", line, &hint, area, buffer))
         }
         Mode::TypeLine { name, line, .. } => {
@@ -124,6 +125,13 @@ fn word(app: &App, action: Action) -> Option<&'static str> {
         | Action::KillNow
         | Action::CloseAll
         | Action::Mark
+        | Action::Faults
+        | Action::SortRight
+        | Action::SortLeft
+        | Action::Reverse
+        | Action::Group
+        | Action::Fold
+        | Action::Tree
         | Action::Copy
         | Action::Back
         | Action::Suspend

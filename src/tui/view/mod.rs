@@ -10,7 +10,7 @@
 //!   foot                                        foot
 //! ```
 
-mod columns;
+pub mod columns;
 mod details;
 mod dialog;
 mod foot;

@@ -49,7 +49,7 @@ impl Regions {
         let strip_lines = report::strip_height(app, width).min(height.saturating_sub(fixed) / 2);
         let top = header.height + banner_lines;
         let body = line(top, height.saturating_sub(fixed + strip_lines));
-        let (table, screen, details) = match app.rows.len() {
+        let (table, screen, details) = match app.rows.len().max(app.lines.len()) {
             0 => (body, None, None),
             _ if width >= BESIDE => beside(body),
             // All rows count, not those shown: nothing jumps while a filter is typed.
