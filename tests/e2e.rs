@@ -4,7 +4,7 @@
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
 //! One file per promise: `zoo` (nothing is left), `crash` and `crashpoints` (nothing is lost), `innocent` (nobody else is touched), `start`,
-//! `keeper`, `daemon`, `users`, `hostile`, `http`.
+//! `keeper`, `daemon`, `users`, `hostile`, `http`, `signal`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -31,6 +31,8 @@ mod innocent;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/signal.rs"]
+mod signal;
 #[path = "e2e/single.rs"]
 mod single;
 #[path = "e2e/start.rs"]

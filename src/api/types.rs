@@ -273,6 +273,15 @@ pub enum Act {
     Rm,
 }
 
+/// `POST /api/signal`: to the process group of each leader.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalRequest {
+    pub targets: Vec<String>,
+    /// By its name, with or without `SIG`.
+    pub signal: String,
+}
+
 /// `POST /api/sessions/{id}/restart`.
 ///
 /// A live session restarts in its keeper with the environment it has; an ended one needs an

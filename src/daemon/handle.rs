@@ -10,7 +10,7 @@ use super::sampler::{Ask, Ground, Sample};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
-    StartRequest, Started, Table,
+    SignalRequest, StartRequest, Started, Table,
 };
 use crate::model::session::{ExitBy, ProcId};
 
@@ -61,6 +61,10 @@ pub enum Command {
     Act {
         verb: Act,
         targets: Vec<String>,
+        reply: Reply<Done>,
+    },
+    Signal {
+        request: SignalRequest,
         reply: Reply<Done>,
     },
     Rename {
