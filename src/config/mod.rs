@@ -25,6 +25,7 @@ mod nearest;
 pub mod paths;
 mod read;
 mod show;
+pub mod tui;
 pub mod value;
 mod words;
 
@@ -38,6 +39,7 @@ pub use agent::AgentProfile;
 pub use error::{ConfigError, Fault, Place};
 pub use load::{load, parse, process_env};
 pub use show::{keys, to_toml};
+pub use tui::Tui;
 pub use value::{parse_duration, parse_size, show_duration, show_size};
 pub use words::{Authority, DetachKey, Fence, OnShutdown, Token};
 
@@ -57,6 +59,7 @@ pub struct Config {
     pub projects: Projects,
     pub server: Server,
     pub sys: Sys,
+    pub tui: Tui,
     /// `[[agent]]`, in the order of the file.
     pub agent: Vec<AgentProfile>,
 }
