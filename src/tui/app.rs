@@ -7,14 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Options;
+use super::advice::Advice;
 use super::column::{Column, Order};
 use super::confirm::Confirm;
+use super::deeds::{self, Deeds};
 use super::filter::Filter;
 use super::form::Form;
+use super::host::Host;
+use super::keymap::Keymap;
 use super::known::Known;
 use super::line::Line;
 use super::listing::{Entry, Group, Grouping};
+use super::menu::Menu;
+use super::palette::Palette;
+use super::panes::{Memory, Panes};
 use super::preview::Preview;
+use super::recall::Recall;
 use super::rows::{Kind, Row, Totals};
 use super::seen::Seen;
 use super::theme::Theme;
@@ -48,15 +56,35 @@ pub enum Mode {
         name: String,
         line: Line,
     },
+    /// The next key is for that session.
+    Answer {
+        id: String,
+        name: String,
+    },
+    Palette(Palette),
+    /// In the recorded output.
+    Search(Line),
+    Menu(Menu),
     Confirm(Confirm),
     Form(Form),
-    Help {
+    Help(Help),
+    /// What was done from here.
+    Log {
         scroll: u16,
     },
     /// The last report, too long for the lines above the foot.
     Report {
         scroll: u16,
     },
+}
+
+/// The help, and what is looked for in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Help {
+    pub scroll: u16,
+    pub needle: Line,
+    /// Keys go into the needle.
+    pub is_typing: bool,
 }
 
 /// A sentence for the person, in place of the foot for a while.
@@ -153,6 +181,19 @@ pub struct App {
     pub report_seen: bool,
     pub last_form: Option<Form>,
     pub preview: Preview,
+    /// Somebody reads what the selected session wrote before.
+    pub recall: Option<Recall>,
+    pub panes: Panes,
+    pub host: Host,
+    pub advice: Advice,
+    pub keymap: Keymap,
+    pub deeds: Deeds,
+    /// Commands of the palette, the latest last.
+    pub history: Vec<String>,
+    /// Where a range of marks would begin.
+    pub anchor: Option<String>,
+    /// The mouse is taken.
+    pub has_mouse: bool,
     /// Idle times and ages as they were when last looked at.
     pub ages: Vec<String>,
     /// The screen does not show the state any more.
@@ -161,8 +202,27 @@ pub struct App {
 
 impl App {
     pub fn new(options: Arc<Options>, size: (u16, u16)) -> Self {
+        let looks = options.looks.clone();
+        let sort = Column::from_word(looks.sort.as_str()).unwrap_or(Column::Health);
+        let (filter, error) = Filter::read(&looks.filter);
+        let mut app = Self {
+            filter,
+            columns: looks.columns.iter().filter_map(|c| Column::from_word(c.as_str())).collect(),
+            order: Order { by: sort, is_reversed: false },
+            keymap: Keymap::new(&looks.keys),
+            has_mouse: looks.mouse,
+            theme: Theme::named(looks.theme.as_str(), options.colour).unwrap_or_else(Theme::plain),
+            ..Self::blank(options, size)
+        };
+        if let Some(error) = error {
+            app.complain(format!("tui.filter of the config: {error}"));
+        }
+        app
+    }
+
+    fn blank(options: Arc<Options>, size: (u16, u16)) -> Self {
         Self {
-            theme: Theme::new(options.colour),
+            theme: Theme::plain(),
             options,
             now: Duration::ZERO,
             size,
@@ -200,6 +260,15 @@ impl App {
             report_seen: true,
             last_form: None,
             preview: Preview::default(),
+            recall: None,
+            panes: Panes::default(),
+            host: Host::default(),
+            advice: Advice::default(),
+            keymap: Keymap::default(),
+            deeds: Deeds::default(),
+            history: Vec::new(),
+            anchor: None,
+            has_mouse: false,
             ages: Vec::new(),
             is_dirty: true,
         }
@@ -301,6 +370,37 @@ impl App {
     /// Since when a close of this session is under way from here.
     pub fn closing_since(&self, id: &str) -> Option<Duration> {
         self.closing.iter().find(|c| c.ids.iter().any(|i| i == id)).map(|c| c.since)
+    }
+
+    /// Says what came of something that was asked for, and writes it down.
+    pub fn tell(&mut self, outcome: Result<String, String>) {
+        match outcome {
+            Ok(text) => {
+                self.deeds.note(self.now, deeds::Kind::Done, &text);
+                self.say(text);
+            }
+            Err(why) => {
+                self.deeds.note(self.now, deeds::Kind::Failed, &why);
+                self.complain(why);
+            }
+        }
+    }
+
+    /// What is worth keeping for the next time.
+    pub fn memory(&self) -> Memory {
+        Memory { split: self.panes.split, history: self.history.clone() }
+    }
+
+    /// Takes what was kept the last time.
+    pub fn remember(&mut self, memory: Memory) {
+        self.panes.split = memory.split;
+        self.history = memory.history;
+    }
+
+    /// A close of this session was asked for from here, and is not over or has just been.
+    pub fn has_asked_to_close(&self, id: &str) -> bool {
+        let is_reported = self.report.as_ref().is_some_and(|r| r.sessions.iter().any(|s| s.id == id));
+        is_reported || self.closing_since(id).is_some()
     }
 
     /// Says something in place of the foot.

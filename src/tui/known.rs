@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::asking::Asking;
 use super::msg::Answer;
 use crate::api::types::{Detail, Process};
 use crate::model::text::printable_within;
@@ -21,42 +22,32 @@ pub struct Known {
     pub tree: Vec<Process>,
     /// What was observed, a line each.
     pub evidence: Vec<String>,
-    pub keeper_pid: Option<i32>,
+    /// Of git, in the workspace.
+    pub branch: Option<String>,
     pub error: Option<String>,
-    has_come: bool,
-    asked: Option<Duration>,
-    is_under_way: bool,
+    asking: Asking,
 }
 
 impl Known {
     /// True when it is time to ask; then it counts as asked.
     pub fn ask(&mut self, now: Duration) -> bool {
-        let is_due = !self.is_under_way && self.asked.is_none_or(|at| now >= at + GAP);
-        if is_due {
-            (self.asked, self.is_under_way) = (Some(now), true);
-        }
-        is_due
-    }
-
-    /// Nothing has come yet.
-    pub const fn is_waited_for(&self) -> bool {
-        !self.has_come && self.error.is_none()
+        self.asking.begins(now, GAP)
     }
 
     /// Takes an answer; true when it says something else than before.
-    pub fn came(&mut self, answer: Answer<Box<Detail>>) -> bool {
-        self.is_under_way = false;
+    pub fn came(&mut self, answer: Answer<Box<Detail>>, branch: Option<String>) -> bool {
+        self.asking.answered();
         let fresh = match answer {
-            Ok(detail) => Self { asked: self.asked, ..Self::of(*detail) },
+            Ok(detail) => Self { asking: self.asking, ..Self::of(*detail, branch) },
             Err(why) => Self { error: Some(printable_within(&why, 300)), ..self.clone() },
         };
-        let changed = (&fresh.tree, &fresh.evidence, &fresh.error, fresh.has_come)
-            != (&self.tree, &self.evidence, &self.error, self.has_come);
+        let changed = (&fresh.tree, &fresh.evidence, &fresh.error, &fresh.branch)
+            != (&self.tree, &self.evidence, &self.error, &self.branch);
         *self = fresh;
         changed
     }
 
-    fn of(detail: Detail) -> Self {
+    fn of(detail: Detail, branch: Option<String>) -> Self {
         let clean = |p: Process| Process {
             command: printable_within(&p.command, MAX_COMMAND),
             state: printable_within(&p.state, 2),
@@ -66,8 +57,7 @@ impl Known {
         Self {
             tree: detail.tree.into_iter().take(MAX_PROCESSES).map(clean).collect(),
             evidence: detail.evidence.into_iter().take(20).map(evidence).collect(),
-            keeper_pid: detail.keeper_pid,
-            has_come: true,
+            branch: branch.map(|name| printable_within(&name, 80)),
             ..Self::default()
         }
     }

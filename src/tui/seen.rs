@@ -63,10 +63,13 @@ pub struct Trace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub at: Duration,
+    pub id: String,
     pub name: String,
     pub text: String,
     /// What it is now; `None`: gone.
     pub kind: Option<Kind>,
+    /// It is this since now.
+    pub is_verdict: bool,
 }
 
 /// All of it.
@@ -107,7 +110,8 @@ impl Seen {
             }
         }
         for row in old.iter().filter(|r| !after.contains_key(r.id())) {
-            changes.push(Change { at: now, name: row.name.clone(), text: "gone".into(), kind: None });
+            let (id, name) = (row.id().to_string(), row.name.clone());
+            changes.push(Change { at: now, id, name, text: "gone".into(), kind: None, is_verdict: false });
         }
         self.traces.retain(|id, _| after.contains_key(id.as_str()));
         self.sum_up(now, new);
@@ -165,7 +169,8 @@ fn change(now: Duration, was: Option<&Row>, row: &Row) -> Option<Change> {
         }
         Some(_) => return None,
     };
-    Some(Change { at: now, name: row.name.clone(), text, kind: Some(row.kind) })
+    let is_verdict = was.is_none_or(|was| was.kind != row.kind);
+    Some(Change { at: now, id: row.id().into(), name: row.name.clone(), text, kind: Some(row.kind), is_verdict })
 }
 
 #[cfg(test)]

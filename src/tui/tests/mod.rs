@@ -84,7 +84,17 @@ impl Play {
     pub fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.asked)
             .into_iter()
-            .filter(|e| !matches!(e, Effect::Look(_) | Effect::Wake(_) | Effect::Inquire(_)))
+            .filter(|e| {
+                !matches!(
+                    e,
+                    Effect::Remember(_)
+                        | Effect::Look(_)
+                        | Effect::Wake(_)
+                        | Effect::Inquire(_)
+                        | Effect::Advise
+                        | Effect::AskHost
+                )
+            })
             .collect()
     }
 

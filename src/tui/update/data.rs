@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use super::super::app::{App, FRESH, Ghost, Link, Mode, Selected};
 use super::super::listing::listed;
 use super::super::msg::{Answer, Effect, Msg};
+use super::super::recall::Pages;
 use super::super::rows::{Row, Totals, ordered};
 use super::super::view::columns::Wishes;
+use super::super::{deeds, format, tell};
 use crate::api::attach::Left;
 use crate::api::types::{Detail, Done, KillReport, Session, Started, Table};
 use crate::model::text::printable_within;
@@ -14,10 +16,17 @@ use crate::model::text::printable_within;
 /// Takes a message that is no input.
 pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
     match msg {
-        Msg::TableCame(table) => table_came(app, *table),
+        Msg::TableCame(table) => return table_came(app, *table).into_iter().collect(),
         Msg::LinkBroke(why) => link_broke(app, &why),
         Msg::ScreenCame { id, picture } => app.is_dirty |= app.preview.came(id, picture),
-        Msg::DetailCame { id, detail } => detail_came(app, &id, detail),
+        Msg::DetailCame { id, detail, branch } => detail_came(app, &id, (detail, branch)),
+        Msg::RecallCame { id, pages } => recall_came(app, &id, pages),
+        Msg::AdviceCame(answer) => app.is_dirty |= app.advice.came(answer),
+        Msg::HostCame(answer) => {
+            app.host.came(answer);
+            app.is_dirty = true;
+        }
+        Msg::Managed(outcome) => app.tell(outcome),
         Msg::Started(answer) => started(app, answer),
         Msg::Closed { ticket, report } => closed(app, ticket, report),
         Msg::Acted(answer) => acted(app, answer),
@@ -29,12 +38,12 @@ pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
             Ok(text) => app.say(format!("copied: {text}")),
             Err(why) => app.complain(why),
         },
-        Msg::Pressed(_) | Msg::Pasted(_) | Msg::Resized(..) | Msg::Ticked => {}
+        Msg::Pressed(_) | Msg::Pasted(_) | Msg::Resized(..) | Msg::Clicked(..) | Msg::Wheeled(..) | Msg::Ticked => {}
     }
     Vec::new()
 }
 
-fn table_came(app: &mut App, table: Table) {
+fn table_came(app: &mut App, table: Table) -> Option<Effect> {
     let is_first = matches!(app.link, Link::Connecting(_));
     if matches!(app.link, Link::Lost { .. }) {
         app.preview.expire();
@@ -44,7 +53,7 @@ fn table_came(app: &mut App, table: Table) {
     app.generation = table.generation;
     app.received = app.now;
     let rows = ordered(&app.rows, table.sessions);
-    app.seen.look(app.now, &app.rows, &rows, is_first);
+    let changes = app.seen.look(app.now, &app.rows, &rows, is_first);
     if !is_first {
         note_fresh(app, &rows);
     }
@@ -64,6 +73,9 @@ fn table_came(app: &mut App, table: Table) {
     relist(app);
     refresh_question(app);
     app.is_dirty = true;
+    let told = tell::sentence(app, &changes)?;
+    app.say(told.clone());
+    (!app.options.looks.tell.is_empty()).then_some(Effect::Tell(told))
 }
 
 fn note_fresh(app: &mut App, rows: &[Row]) {
@@ -77,9 +89,19 @@ pub fn relist(app: &mut App) {
     (app.lines, app.groups) = listed(app);
 }
 
-fn detail_came(app: &mut App, id: &str, answer: Answer<Box<Detail>>) {
+fn recall_came(app: &mut App, id: &str, pages: Answer<Box<Pages>>) {
+    let Some(recall) = app.recall.as_mut().filter(|recall| recall.id == id) else { return };
+    recall.came(pages);
+    if recall.needle.is_empty() {
+        // Whoever went up to get here is shown that there is something above.
+        return super::panes::scroll_by_page(app);
+    }
+    super::panes::find_up(app);
+}
+
+fn detail_came(app: &mut App, id: &str, (answer, branch): (Answer<Box<Detail>>, Option<String>)) {
     let Some(known) = app.details.get_mut(id) else { return };
-    if known.came(answer) {
+    if known.came(answer, branch) {
         app.is_dirty = true;
         if app.open_trees.contains(id) {
             relist(app);
@@ -120,7 +142,7 @@ fn started(app: &mut App, answer: Answer<Started>) {
             }
             let notes =
                 if started.notes.is_empty() { String::new() } else { format!("; {}", started.notes.join("; ")) };
-            app.say(format!("started {}{notes}", started.name));
+            app.tell(Ok(format!("started {}{notes}", started.name)));
             app.awaited = Some(started.session_id);
         }
         Err(why) => match &mut app.mode {
@@ -131,9 +153,14 @@ fn started(app: &mut App, answer: Answer<Started>) {
             Mode::Table
             | Mode::Filter(_)
             | Mode::TypeLine { .. }
+            | Mode::Answer { .. }
+            | Mode::Palette(_)
+            | Mode::Search(_)
+            | Mode::Menu(_)
             | Mode::Confirm(_)
-            | Mode::Help { .. }
-            | Mode::Report { .. } => app.complain(why),
+            | Mode::Help(_)
+            | Mode::Log { .. }
+            | Mode::Report { .. } => app.tell(Err(why)),
         },
     }
 }
@@ -144,10 +171,15 @@ fn closed(app: &mut App, ticket: u64, answer: Answer<KillReport>) {
     match answer {
         Ok(report) if report.sessions.is_empty() => app.say("nothing was left to close"),
         Ok(report) => {
+            for closed in &report.sessions {
+                let kind = if closed.survivors.is_empty() { deeds::Kind::Done } else { deeds::Kind::Failed };
+                let took = format::took(closed.seconds);
+                app.deeds.note(app.now, kind, &format!("{} {} {took}", closed.name, closed.outcome.as_str()));
+            }
             app.report = Some(report);
             app.report_seen = false;
         }
-        Err(why) => app.complain(why),
+        Err(why) => app.tell(Err(why)),
     }
 }
 
@@ -155,29 +187,29 @@ fn acted(app: &mut App, answer: Answer<Done>) {
     match answer {
         Ok(done) => {
             let texts: Vec<String> = done.sessions.iter().map(|t| format!("{}: {}", t.name, t.message)).collect();
-            app.say(texts.join(" · "));
+            app.tell(Ok(texts.join(" · ")));
         }
-        Err(why) => app.complain(why),
+        Err(why) => app.tell(Err(why)),
     }
 }
 
 fn restarted(app: &mut App, answer: Answer<Box<Session>>) {
     match answer {
         Ok(session) => {
-            app.say(format!("restarted {}", session.name));
+            app.tell(Ok(format!("restarted {}", session.name)));
             app.preview.expire();
         }
-        Err(why) => app.complain(why),
+        Err(why) => app.tell(Err(why)),
     }
 }
 
 fn typed(app: &mut App, answer: Answer<String>) {
     match answer {
         Ok(name) => {
-            app.say(format!("typed into {name}"));
+            app.tell(Ok(format!("typed into {name}")));
             app.preview.expire();
         }
-        Err(why) => app.complain(why),
+        Err(why) => app.tell(Err(why)),
     }
 }
 

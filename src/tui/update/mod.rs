@@ -1,18 +1,25 @@
 //! What every message does to the state, and what it asks of the world. Pure: time comes in as an argument.
 //!
-//! `data`: what the daemon says. `keys`: keys on the table. `layers`: keys on what lies above it.
+//! `data`: what the daemon says. `keys`, `marks`, `panes`: keys on the table and the panes. `layers`, `palette`: keys on
+//! what lies above them. `mouse`: clicks and the wheel.
 
 mod data;
 mod keys;
 mod layers;
+mod marks;
+mod mouse;
+mod palette;
+mod panes;
 
 use std::time::Duration;
 
 use super::app::{App, Link, Mode, Selected};
-use super::format;
 use super::listing::Entry;
 use super::msg::{Effect, Msg};
+use super::panes::Pane;
+use super::rows::Kind;
 use super::view::regions::Regions;
+use super::{deeds, format};
 
 /// Takes one message at `now`.
 pub fn update(app: &mut App, now: Duration, msg: Msg) -> Vec<Effect> {
@@ -32,12 +39,26 @@ pub fn update(app: &mut App, now: Duration, msg: Msg) -> Vec<Effect> {
             app.size = (cols, rows);
             Vec::new()
         }
+        Msg::Clicked(x, y) => {
+            app.is_dirty = true;
+            mouse::clicked(app, x, y);
+            Vec::new()
+        }
+        Msg::Wheeled(x, y, is_down) => {
+            app.is_dirty = true;
+            mouse::wheeled(app, (x, y), is_down)
+        }
         Msg::Ticked => {
             ticked(app);
             Vec::new()
         }
         other => data::came(app, other),
     };
+    for effect in &effects {
+        if let Some(command) = deeds::command(app, effect) {
+            app.deeds.note(app.now, deeds::Kind::Asked, &command);
+        }
+    }
     settle(app);
     effects.extend(look(app));
     effects.extend(inquire(app));
@@ -53,15 +74,7 @@ fn pressed(app: &mut App, key: crossterm::event::KeyEvent) -> Vec<Effect> {
         return Vec::new();
     }
     app.notice = None;
-    match app.mode {
-        Mode::Table => keys::pressed(app, key),
-        Mode::Filter(_)
-        | Mode::TypeLine { .. }
-        | Mode::Confirm(_)
-        | Mode::Form(_)
-        | Mode::Help { .. }
-        | Mode::Report { .. } => layers::pressed(app, key),
-    }
+    if app.mode == Mode::Table { keys::pressed(app, key) } else { layers::pressed(app, key) }
 }
 
 /// Time has passed: what is shown for a moment goes, and what counts is counted on.
@@ -109,7 +122,12 @@ fn settle(app: &mut App) {
         (Entry::Session(_) | Entry::Group(_) | Entry::Ghost(_) | Entry::Process { .. }, _) => false,
     };
     let at = app.lines.iter().position(is_selected);
+    let before = app.selected.clone();
     keys::stand(app, at.unwrap_or(app.cursor));
+    if before != app.selected {
+        app.panes.details_at = 0;
+    }
+    app.recall = app.recall.take().filter(|recall| app.selected_id() == Some(&recall.id));
     if app.mode == Mode::Table && !app.report_seen {
         app.report_seen = true;
         if super::view::report::needs_panel(app) {
@@ -122,7 +140,7 @@ fn settle(app: &mut App) {
 }
 
 fn look(app: &mut App) -> Option<Effect> {
-    Regions::of(app).screen?;
+    Regions::of(app).find(Pane::Screen)?;
     let index = match app.lines.get(app.cursor)? {
         Entry::Session(index) => *index,
         Entry::Group(_) | Entry::Ghost(_) | Entry::Process { .. } => return None,
@@ -131,18 +149,28 @@ fn look(app: &mut App) -> Option<Effect> {
     app.preview.wanted(app.now, row, app.generation)
 }
 
-/// Asks about the sessions whose processes or details are on the screen.
+/// Asks about what is on the screen: processes and details of sessions, advice, the machine.
 fn inquire(app: &mut App) -> Vec<Effect> {
     if app.link != Link::Up {
         return Vec::new();
     }
+    let regions = Regions::of(app);
     let mut wanted: Vec<String> = app.open_trees.iter().cloned().collect();
-    if Regions::of(app).details.is_some()
-        && let Some(id) = app.selected_id().filter(|id| !app.open_trees.contains(*id))
-    {
-        wanted.push(id.into());
+    let mut effects = Vec::new();
+    let detailed = app.selected_row().filter(|_| regions.find(Pane::Details).is_some());
+    if let Some((id, kind)) = detailed.map(|row| (row.id().to_string(), row.kind)) {
+        if !app.open_trees.contains(&id) {
+            wanted.push(id);
+        }
+        if kind != Kind::Healthy && app.advice.ask(app.now) {
+            effects.push(Effect::Advise);
+        }
+    }
+    if regions.find(Pane::Host).is_some() && app.host.ask(app.now) {
+        effects.push(Effect::AskHost);
     }
     let now = app.now;
     wanted.retain(|id| app.details.entry(id.clone()).or_default().ask(now));
-    wanted.into_iter().map(Effect::Inquire).collect()
+    effects.extend(wanted.into_iter().map(Effect::Inquire));
+    effects
 }

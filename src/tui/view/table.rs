@@ -41,7 +41,9 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
         let at = Rect { y: area.y + line, height: 1, ..area };
         match *entry {
             Entry::Session(row) => {
-                app.rows.get(row).into_iter().for_each(|row| draw_row(app, row, &columns, at, buffer))
+                if let Some(row) = app.rows.get(row) {
+                    draw_row(app, row, &columns, at, buffer);
+                }
             }
             Entry::Ghost(ghost) => draw_ghost(app, ghost, &columns, at, buffer),
             Entry::Group(group) => draw_group(app, group, index == app.cursor, at, buffer),
