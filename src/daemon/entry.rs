@@ -13,6 +13,7 @@ use super::link::Link;
 use super::sampler::{Ask, Sample};
 use crate::api::kept::{Described, Dir, Kept, Meta};
 use crate::api::types::{Closed, Evidence, Session};
+use crate::api::wire::ToCome;
 use crate::model::lifecycle::{Keeper, Life};
 use crate::model::process::Claim;
 use crate::model::session::{Cause, Exit, Health, Origin, ProcId, State};
@@ -32,6 +33,8 @@ pub struct CloseUnderWay {
     pub report: Option<Closed>,
     /// Start it again afterwards, and tell who asked.
     pub then: Option<Reply<Session>>,
+    /// A run was to come.
+    pub called_off: bool,
 }
 
 /// What a pass over the table found.
@@ -55,6 +58,8 @@ pub struct Entry {
     pub link: Option<Link>,
     pub pulse: Option<Pulse>,
     pub exit: Option<Exit>,
+    /// A run that its keeper starts by itself.
+    pub to_come: Option<ToCome>,
     pub started_at: String,
     /// By the monotonic clock; `None` for a session of another boot.
     pub started: Option<Duration>,
@@ -104,6 +109,7 @@ impl Entry {
             close: None,
             wants_pause: Arc::default(),
             logged: false,
+            to_come: None,
             visited: BTreeSet::new(),
             watched: BTreeSet::new(),
             shown_messages: 0,
@@ -192,13 +198,20 @@ impl Entry {
     }
 
     pub fn verdict(&self, now: Duration) -> Verdict {
-        verdict::judge(&Known {
+        let known = Known {
             life: self.life,
             exit: self.exit.as_ref(),
             processes: self.usage.processes,
             stopped: self.usage.leader_stopped,
             since: self.since(now),
-        })
+        };
+        let exit = self.to_come.as_ref().map(|to_come| &to_come.after);
+        let mut verdict = verdict::judge(&Known { exit: known.exit.or(exit), ..known });
+        if let Some(coming) = self.to_come.as_ref().filter(|_| !self.life.is_closing()) {
+            let left = coming.at_monotonic_seconds.map(|at| at - now.as_secs_f64());
+            verdict.reason = verdict::to_come(&verdict.reason, left, (coming.attempt, coming.limit));
+        }
+        verdict
     }
 
     /// The row, at this moment of the monotonic clock.

@@ -14,14 +14,17 @@
 //! or held by keepers.
 
 pub mod adopt;
+pub mod authority;
 pub mod birth;
 pub mod close;
 mod closing;
+mod connections;
 pub mod entry;
 pub mod handle;
 mod keepers;
 pub mod link;
 pub mod log;
+mod missed;
 mod queries;
 pub mod run;
 pub mod sampler;

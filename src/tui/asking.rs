@@ -19,6 +19,10 @@ impl Asking {
         is_due
     }
 
+    pub const fn is_under_way(self) -> bool {
+        self.is_under_way
+    }
+
     pub const fn answered(&mut self) {
         self.is_under_way = false;
     }

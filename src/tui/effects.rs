@@ -54,10 +54,14 @@ impl Performer {
                 Msg::AdviceCame(answer(client.health().await).map(|report| report.recommendations))
             }),
             Effect::AskHost => spawn(send, async move { Msg::HostCame(answer(client.daemon().await).map(Box::new)) }),
-            Effect::OpenWindow { id, name } => spawn(send, async move {
-                let opened = tokio::task::spawn_blocking(move || outside::open_window(&id, &name)).await;
-                Msg::Managed(opened.unwrap_or_else(|error| Err(error.to_string())))
-            }),
+            Effect::OpenWindow { id, name } => {
+                let is_readonly = self.options.readonly;
+                spawn(send, async move {
+                    let open = move || outside::open_window(&id, &name, is_readonly);
+                    let opened = tokio::task::spawn_blocking(open).await;
+                    Msg::Managed(opened.unwrap_or_else(|error| Err(error.to_string())))
+                })
+            }
             Effect::Rename(id, name) => spawn(send, async move {
                 Msg::Managed(answer(client.rename(&id, &name).await).map(|row| format!("now called {}", row.name)))
             }),
@@ -76,7 +80,8 @@ impl Performer {
                 })
             }
             Effect::FindKeeper { id, name } => spawn(send, async move {
-                let socket = answer(client.session(&id).await).map(|detail| detail.keeper_socket);
+                let detail = answer(client.session(&id).await);
+                let socket = detail.and_then(|d| d.keyless.map_or(Ok(d.keeper_socket), Err));
                 Msg::KeeperFound { name, socket }
             }),
             Effect::Wake(after) => spawn(send, async move {

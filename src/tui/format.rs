@@ -105,6 +105,21 @@ pub fn cut(text: &str, columns: u16) -> String {
     out
 }
 
+/// The text on as many lines as it needs, broken between words; a word longer than a line is cut.
+pub fn wrapped(text: &str, columns: u16) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line).saturating_add(1).saturating_add(width(word)) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(cut(word, columns)),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +152,13 @@ mod tests {
         assert_eq!(spark(&[0.0, 1.0, 8.0], 5, 5), "  ▁▂█");
         assert_eq!(spark(&[0.0; 40], 40, 4), "▁▁▁▁");
         assert_eq!((spark(&[], 30, 3), spark(&[1.0], 30, 0)), ("   ".into(), String::new()));
+    }
+
+    #[test]
+    fn a_sentence_is_broken_between_words() {
+        assert_eq!(wrapped("5 s to end by itself", 8), ["5 s to", "end by", "itself"]);
+        assert_eq!(wrapped("日本語 ab", 5), ["日本…", "ab"]);
+        assert_eq!(wrapped("  ", 5), [""; 0]);
     }
 
     #[test]

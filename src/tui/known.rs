@@ -34,6 +34,10 @@ impl Known {
         self.asking.begins(now, GAP)
     }
 
+    pub const fn is_under_way(&self) -> bool {
+        self.asking.is_under_way()
+    }
+
     /// Takes an answer; true when it says something else than before.
     pub fn came(&mut self, answer: Answer<Box<Detail>>, branch: Option<String>) -> bool {
         self.asking.answered();

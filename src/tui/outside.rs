@@ -19,7 +19,7 @@ const PLACES: &[&str] = &[
 ];
 
 /// Opens a window of tmux with the session attached in it.
-pub fn open_window(id: &str, name: &str) -> Result<String, String> {
+pub fn open_window(id: &str, name: &str, is_readonly: bool) -> Result<String, String> {
     let program = std::env::current_exe().map_err(|e| format!("failed to find this program: {e}"))?;
     let mut tmux = Command::new("tmux");
     tmux.args(["new-window", "-n", &doubled(name)]);
@@ -28,7 +28,11 @@ pub fn open_window(id: &str, name: &str) -> Result<String, String> {
             tmux.arg("-e").arg(format!("{place}={value}"));
         }
     }
-    tmux.arg("--").arg(program).args(["attach", "--", id]);
+    tmux.arg("--").arg(program).arg("attach");
+    if is_readonly {
+        tmux.arg("--read-only");
+    }
+    tmux.args(["--", id]);
     run(&mut tmux)?;
     Ok(format!("{name} is in a window of its own"))
 }

@@ -1,5 +1,6 @@
 //! The whole interface without a terminal or a daemon: messages in; state, effects and screens out.
 
+mod around;
 mod behaviour;
 mod chaos;
 mod screens;
@@ -255,5 +256,7 @@ pub fn detail(id: &str) -> Detail {
         ],
         keeper_socket: Some("/run/k".into()),
         keeper_pid: Some(12_300),
+        keyless: None,
+        started_by: None,
     }
 }

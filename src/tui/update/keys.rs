@@ -236,7 +236,8 @@ fn choose_signal(app: &mut App) {
         [only] => format!("Signal to {}", only.name),
         several => format!("Signal to {} sessions", several.len()),
     };
-    let keys = ['i', 't', 'h', 'u', 'c', 's', 'k'];
+    // Not KILL: that is what `X` is for, and it takes the whole tree.
+    let keys = ['i', 't', 'h', 'u', 'c', 's'];
     let item = |(key, name): (char, &&str)| {
         let label = format!("{name:<5} {}", signal_help(name));
         Item { key, label, effect: Effect::Signal(ids.clone(), (*name).into()) }
@@ -253,7 +254,6 @@ fn signal_help(name: &str) -> &'static str {
         "USR1" => "what the program makes of it",
         "CONT" => "go on",
         "STOP" => "hold still",
-        "KILL" => "gone at once; what it started stays (x takes all)",
         _ => "",
     }
 }

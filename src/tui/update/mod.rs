@@ -14,6 +14,7 @@ mod panes;
 use std::time::Duration;
 
 use super::app::{App, Link, Mode, Selected};
+use super::known::Known;
 use super::listing::Entry;
 use super::msg::{Effect, Msg};
 use super::panes::Pane;
@@ -159,7 +160,8 @@ fn inquire(app: &mut App) -> Vec<Effect> {
     let mut effects = Vec::new();
     let detailed = app.selected_row().filter(|_| regions.find(Pane::Details).is_some());
     if let Some((id, kind)) = detailed.map(|row| (row.id().to_string(), row.kind)) {
-        if !app.open_trees.contains(&id) {
+        // Whoever holds a key down passes many: one of them is asked about at a time.
+        if !app.open_trees.contains(&id) && !app.details.values().any(Known::is_under_way) {
             wanted.push(id);
         }
         if kind != Kind::Healthy && app.advice.ask(app.now) {

@@ -44,7 +44,13 @@ fn lines(app: &App, row: &Row, width: u16) -> Vec<Line<'static>> {
     let fact = |(name, value, style): (&str, String, Style)| {
         Line::from(vec![label(name), Span::styled(format::cut(&value, room), style)])
     };
-    let mut lines: Vec<Line<'static>> = facts(app, row).into_iter().map(fact).collect();
+    let mut lines: Vec<Line<'static>> = Vec::new();
+    for (name, value, style) in facts(app, row) {
+        // What to do is read whole, whatever room it takes; of the rest the beginning tells enough.
+        let parts = if name == "do" { format::wrapped(&value, room) } else { vec![value] };
+        let parts = parts.into_iter().enumerate();
+        lines.extend(parts.map(|(i, part)| fact((if i == 0 { name } else { "" }, part, style))));
+    }
     lines.extend(app.seen.trace(row.id()).into_iter().flat_map(|trace| {
         let chart = |name: &str, ring: &Ring| Line::from(vec![label(name), bars(app, ring, room)]);
         [chart("activity", &trace.activity), chart("cpu", &trace.cpu), chart("memory", &trace.memory)]

@@ -33,6 +33,14 @@ pub fn draw(app: &App, help: &Help, frame: &mut Frame) -> Option<Position> {
     for (y, line) in (inner.y..inner.bottom()).zip(lines.iter().skip(usize::from(help.scroll))) {
         paint::line(buffer, Rect { y, height: 1, ..inner }, line);
     }
+    let below = lines.len().saturating_sub(usize::from(help.scroll) + usize::from(inner.height));
+    let hint = if below > 0 { format!(" j {below} more · / search ") } else { " / search ".into() };
+    let hint = Line::styled(hint, app.theme.dim);
+    let wide = paint::columns(&hint);
+    if inner.height > 0 && inner.width > wide {
+        let at = Rect { x: inner.right() - wide, y: inner.bottom(), width: wide, height: 1 };
+        paint::line(buffer, at.intersection(area), &hint);
+    }
     let at = Position::new(inner.x + format::width(&title), inner.y.saturating_sub(1));
     help.is_typing.then_some(at)
 }
