@@ -12,6 +12,10 @@
 //! - [`stage`] is the loop: the only one to read the clock, to draw, and to own the terminal.
 //! - [`effects`] asks the daemon. One task keeps a long poll on the table; everything else is one call that
 //!   comes back as a [`msg::Msg`]. The channel is bounded: while somebody is attached, nothing piles up.
+//! - [`listing`] says what stands in the table line by line, made anew when something changed and never for a frame;
+//!   [`filter`], [`column`] and [`panes`] are what a person chose about it.
+//! - [`seen`] keeps what nobody else does: activity over time, since when, what changed.
+//! - [`keymap`] is the one table of keys: help, palette, foot and config are made from it.
 //! - [`terminal`] is the guard that puts the terminal back, whatever happens.
 //!
 //! Input is drawn at once; data at most once per 16 ms; at rest nothing is drawn.
