@@ -242,6 +242,8 @@ fn one_gone_one_new_one_to_be_closed() {
 
 fn many_sided(cols: u16, rows: u16) -> Play {
     let mut play = busy(cols, rows);
+    // The one the cursor was on first is answered before the next one is asked about.
+    play.tell(Msg::DetailCame { id: "k3f9q2".into(), detail: Err("gone".into()), branch: None });
     let detail = Ok(Box::new(super::detail("k3f9q5")));
     play.tell(Msg::DetailCame { id: "k3f9q5".into(), detail, branch: Some("feature/login".into()) });
     let advice = crate::api::types::Recommendation {
