@@ -5,7 +5,7 @@
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `start`, `keeper`, `daemon`,
-//! `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
+//! `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -45,6 +45,8 @@ mod restart;
 #[cfg(debug_assertions)]
 #[path = "e2e/reuse.rs"]
 mod reuse;
+#[path = "e2e/signal.rs"]
+mod signal;
 #[path = "e2e/single.rs"]
 mod single;
 #[path = "e2e/start.rs"]

@@ -337,3 +337,112 @@ fn a_key_acts_at_once_and_not_with_the_next_tick() {
     // Ten keys; one that waits for the tick takes a second.
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
+
+#[test]
+fn a_filter_a_palette_an_answer_and_what_was_done() {
+    let Some(pane) = Pane::open() else { return };
+    pane.session("first");
+    pane.session("second");
+    pane.start("beadle");
+    pane.sees("2 healthy");
+    pane.key("/");
+    pane.text("name=sec*");
+    pane.sees("1 of 2");
+    pane.wait("the other gone from the table", |screen| !screen.contains("● first"));
+    pane.key("Enter");
+    pane.key(":");
+    pane.sees("Tab completes");
+    pane.text("typ");
+    pane.key("Tab");
+    pane.text("pong");
+    pane.key("Enter");
+    pane.wait("what was typed and its echo", |screen| screen.matches("pong").count() >= 2);
+    pane.key("a");
+    pane.sees("answer second");
+    pane.key("7");
+    pane.sees("typed into second");
+    pane.key("@");
+    pane.sees("$ beadle send second pong --enter");
+    pane.sees("$ beadle send second --key 7");
+    pane.key("Escape");
+    pane.key("Escape");
+    pane.wait("both again", |screen| screen.contains("● first") && screen.contains("● second"));
+}
+
+#[test]
+fn what_scrolled_off_can_be_read_and_searched() {
+    let Some(pane) = Pane::open() else { return };
+    let script = "for i in $(seq 1 300); do echo \"number $i.\"; done; exec cat";
+    pane.home.beadle(&["run", "--name", "talker", "--", "sh", "-c", script]);
+    pane.start("beadle");
+    pane.sees("number 300.");
+    pane.key("2");
+    pane.key("/");
+    pane.sees("search /");
+    pane.text("number 42.");
+    pane.key("Enter");
+    pane.wait("the line that was looked for", |screen| screen.lines().any(|line| line.trim() == "number 42."));
+    pane.key("G");
+    pane.sees("number 300.");
+}
+
+#[test]
+fn the_mouse_is_taken_and_given_back_with_the_terminal() {
+    let Some(pane) = Pane::open() else { return };
+    let before = pane.modes("before");
+    let has_mouse = || pane.tmux(&["display-message", "-p", "-t", "t", "#{mouse_any_flag}"]).trim() == "1";
+    pane.session("stays");
+    pane.start("beadle");
+    pane.sees("stays-is-here");
+    assert!(!has_mouse());
+    pane.key("m");
+    pane.sees("the mouse works here");
+    pane.wait("the mouse taken", |_| has_mouse());
+    pane.key("Enter");
+    pane.wait("the session's own screen", |screen| screen.contains("stays-is-here") && !screen.contains("healthy"));
+    pane.wait("the mouse left to the session", |_| !has_mouse());
+    pane.key("C-]");
+    pane.sees("1 healthy");
+    pane.wait("the mouse taken again", |_| has_mouse());
+    pane.home.signal(pane.interface(), Signal::TERM);
+    pane.ended(0);
+    assert_eq!(pane.modes("after"), before);
+}
+
+#[test]
+fn a_session_opens_in_a_window_of_the_same_tmux() {
+    let Some(pane) = Pane::open() else { return };
+    pane.session("stays");
+    pane.start("beadle");
+    pane.sees("stays-is-here");
+    pane.key("w");
+    let names = || pane.tmux(&["list-windows", "-t", "t", "-F", "#W"]);
+    pane.wait("a second window", |_| names().lines().any(|name| name == "stays"));
+    pane.wait("the session in it", |screen| screen.contains("stays-is-here") && !screen.contains("healthy"));
+}
+
+#[test]
+fn resized_to_almost_nothing_and_back_it_is_the_same() {
+    let Some(pane) = Pane::open() else { return };
+    pane.session("stays");
+    pane.start("beadle");
+    pane.sees("stays-is-here");
+    for (cols, rows) in [("1", "1"), ("3", "2"), ("40", "10"), ("200", "60"), ("80", "24")] {
+        pane.tmux(&["resize-window", "-t", "t", "-x", cols, "-y", rows]);
+    }
+    pane.sees(TABLE);
+    pane.sees("stays-is-here");
+}
+
+#[test]
+fn a_lost_daemon_is_said_and_found_again() {
+    let Some(pane) = Pane::open() else { return };
+    pane.session("stays");
+    pane.start("beadle");
+    pane.sees("stays-is-here");
+    pane.home.beadle(&["daemon", "stop", "--keep", "--yes"]);
+    pane.sees("connection lost");
+    pane.home.beadle(&["daemon", "start"]);
+    pane.sees_no("connection lost");
+    pane.sees("1 healthy");
+}

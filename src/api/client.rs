@@ -17,7 +17,7 @@ use super::memory::{Audit, Filter, History, Stats};
 use super::refusal::{Code, Refusal};
 use super::types::{
     Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
-    LogChunk, RestartRequest, Screen, SendRequest, Session, StartRequest, Started, StopRequest, Table,
+    LogChunk, RestartRequest, Screen, SendRequest, Session, SignalRequest, StartRequest, Started, StopRequest, Table,
 };
 
 /// Why a call did not bring an answer.
@@ -136,6 +136,11 @@ impl Client {
 
     pub async fn act(&self, verb: Act, targets: &[String]) -> Result<Done, ClientError> {
         self.post("/api/act", &ActRequest { verb, targets: targets.to_vec() }).await
+    }
+
+    /// Sends a signal to the process group of each leader.
+    pub async fn signal(&self, targets: &[String], signal: &str) -> Result<Done, ClientError> {
+        self.post("/api/signal", &SignalRequest { targets: targets.to_vec(), signal: signal.into() }).await
     }
 
     pub async fn rename(&self, id: &str, name: &str) -> Result<Session, ClientError> {

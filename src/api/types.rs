@@ -39,6 +39,12 @@ pub struct Session {
     pub idle_seconds: Option<f64>,
     pub age_seconds: f64,
     pub exit: Option<Exit>,
+    /// When policy will close it, in RFC 3339; `null`: not foreseen.
+    #[serde(default)]
+    pub closes_at: Option<String>,
+    /// Which rule that is, in words.
+    #[serde(default)]
+    pub closes_because: Option<String>,
     /// How many terminals are attached now.
     #[serde(default)]
     pub attached: u32,
@@ -272,6 +278,15 @@ pub enum Act {
     Unpin,
     /// Forget an ended session and what is kept of it.
     Rm,
+}
+
+/// `POST /api/signal`: to the process group of each leader.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignalRequest {
+    pub targets: Vec<String>,
+    /// By its name, with or without `SIG`.
+    pub signal: String,
 }
 
 /// `POST /api/sessions/{id}/restart`.

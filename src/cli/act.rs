@@ -1,7 +1,7 @@
-//! The verbs that need nothing but names: `pause`, `unpause`, `pin`, `unpin`, `rm`, `restart`, `rename`,
-//! `heartbeat`.
+//! The verbs that need nothing but names: `pause`, `unpause`, `signal`, `pin`, `unpin`, `rm`, `restart`,
+//! `rename`, `heartbeat`.
 
-use super::args::{Globals, Heartbeat, Rename, Several};
+use super::args::{Globals, Heartbeat, Rename, Several, Signal};
 use super::exit::{DONE, Ended, Failure};
 use super::{caller, connect, print, select};
 use crate::api::types::{Act, Done, RestartRequest, Session, Touched};
@@ -41,6 +41,14 @@ pub async fn restart(globals: &Globals, args: &Several) -> Ended {
 pub async fn rename(globals: &Globals, args: &Rename) -> Ended {
     let session = connect::client(globals).await?.rename(&args.id, &args.name).await?;
     told(&Done { sessions: vec![touched(session, "is its name now")] }, args.json)
+}
+
+pub async fn signal(globals: &Globals, args: &Signal) -> Ended {
+    let (signal, ids) = args
+        .ids_and_signal
+        .split_last()
+        .ok_or_else(|| Failure::Usage("signal needs sessions and a signal, such as `beadle signal docs INT`".into()))?;
+    told(&connect::client(globals).await?.signal(ids, signal).await?, args.json)
 }
 
 /// Never starts a daemon: without one nobody hears it.

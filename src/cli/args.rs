@@ -78,6 +78,8 @@ pub enum Verb {
     Pause(Several),
     /// Let paused sessions go on.
     Unpause(Several),
+    /// Send a signal to the process groups of the agents.
+    Signal(Signal),
     /// Exempt sessions from the cleaner.
     Pin(Several),
     /// Give them back to the cleaner.
@@ -302,6 +304,14 @@ pub struct CloseAll {
 pub struct Several {
     #[arg(required = true, value_name = "ID", help = IDS)]
     pub ids: Vec<String>,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Signal {
+    #[arg(required = true, num_args = 2.., value_names = ["ID", "SIGNAL"], help = "The sessions, and the signal last, such as INT")]
+    pub ids_and_signal: Vec<String>,
     #[arg(long, help = JSON)]
     pub json: bool,
 }

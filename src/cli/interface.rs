@@ -60,7 +60,8 @@ fn shown(error: tui::TuiError) -> Failure {
 
 fn options(wanted: Wanted) -> tui::Options {
     // A wrong config is the daemon's to refuse; one may still look.
-    let config = connect::paths().ok().and_then(|p| crate::config::load(&p, &crate::config::process_env()).ok());
+    let paths = connect::paths().ok();
+    let config = paths.as_ref().and_then(|p| crate::config::load(p, &crate::config::process_env()).ok());
     let config: Config = config.unwrap_or_default();
     let template = StartRequest {
         env: caller::environment(),
@@ -76,6 +77,8 @@ fn options(wanted: Wanted) -> tui::Options {
         detach_key: config.attach.detach_key.to_string(),
         command: config.agents.default.unwrap_or_default(),
         grace: config.stop.grace,
+        looks: config.tui,
+        memory: paths.map(|p| p.state.join("interface.json")),
         template,
         stop: Some(host::stop_self),
         ..tui::Options::from_env()

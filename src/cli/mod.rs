@@ -101,6 +101,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::CloseAll(args) => kill::close_all(g, &args).await,
         Verb::Pause(args) => act::act(g, Act::Pause, &args).await,
         Verb::Unpause(args) => act::act(g, Act::Unpause, &args).await,
+        Verb::Signal(args) => act::signal(g, &args).await,
         Verb::Pin(args) => act::act(g, Act::Pin, &args).await,
         Verb::Unpin(args) => act::act(g, Act::Unpin, &args).await,
         Verb::Rm(args) => act::act(g, Act::Rm, &args).await,

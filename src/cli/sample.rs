@@ -27,6 +27,8 @@ pub fn session(id: &str, name: &str) -> Session {
         idle_seconds: None,
         age_seconds: 900.0,
         exit: None,
+        closes_at: None,
+        closes_because: None,
         attached: 1,
         command: vec!["claude".into()],
     }

@@ -25,6 +25,7 @@ pub(super) fn broken(config: &Config) -> Vec<Broken> {
         total_below_one(config),
         listening_without_a_token(config),
         listening_to_all(config),
+        keys_of_nothing(config),
     ]
     .into_iter()
     .flatten()
@@ -82,6 +83,11 @@ fn listening_without_a_token(config: &Config) -> Option<Broken> {
             message: format!("`listen` needs a `token`: {how}"),
         }),
     }
+}
+
+fn keys_of_nothing(config: &Config) -> Option<Broken> {
+    let message = super::tui::key_faults(&config.tui.keys)?;
+    Some(Broken { keys: &[("tui", "keys")], message })
 }
 
 fn listening_to_all(config: &Config) -> Option<Broken> {

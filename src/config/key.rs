@@ -148,7 +148,8 @@ macro_rules! words {
             $section.$name,
             Field::Words {
                 read: |c, words| {
-                    $check(words)?;
+                    let check: fn(&[&str]) -> Result<(), String> = $check;
+                    check(words)?;
                     each_once(words).map(|v| c.$section.$name = v)
                 },
                 show: |c| c.$section.$name.iter().map(Spelt::spell).collect(),
@@ -199,6 +200,13 @@ pub(super) const KEYS: &[Key] = &[
     text!(server.token),
     flag!(server.insecure),
     flag!(sys.cgroup),
+    text!(tui.theme),
+    words!(tui.columns, some_column),
+    text!(tui.sort),
+    text!(tui.filter),
+    flag!(tui.mouse),
+    key!(tui.keys, Field::Variables(slot!(tui.keys))),
+    words!(tui.tell, |_| Ok(())),
 ];
 
 fn each_once<T: Spelt + PartialEq>(words: &[&str]) -> Result<Vec<T>, String> {
@@ -217,6 +225,10 @@ fn not_empty(words: &[&str]) -> Result<(), String> {
         return Err("is empty: write at least one, or `enabled = false` in [cleanup] to close none".into());
     }
     Ok(())
+}
+
+fn some_column(words: &[&str]) -> Result<(), String> {
+    if words.is_empty() { Err("is empty: write at least one, such as \"name\"".into()) } else { Ok(()) }
 }
 
 fn variable_names(words: &[&str]) -> Result<(), String> {

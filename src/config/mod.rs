@@ -28,6 +28,7 @@ pub mod paths;
 mod profile;
 mod read;
 mod show;
+pub mod tui;
 pub mod value;
 mod words;
 
@@ -41,6 +42,7 @@ pub use agent::AgentProfile;
 pub use error::{ConfigError, Fault, Place};
 pub use load::{load, parse, process_env};
 pub use show::{keys, to_toml};
+pub use tui::Tui;
 pub use value::{parse_duration, parse_size, show_duration, show_size};
 pub use words::{DetachKey, Fence, OnShutdown, Token};
 
@@ -64,6 +66,7 @@ pub struct Config {
     pub projects: Projects,
     pub server: Server,
     pub sys: Sys,
+    pub tui: Tui,
     /// `[[agent]]`, in the order of the file.
     pub agent: Vec<AgentProfile>,
     /// The profiles in effect: the embedded ones with those laid over them.

@@ -55,6 +55,7 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Kill { request, .. } if request.dry_run => (Verb::Read, &[]),
         Command::Kill { request, .. } => (Verb::Act("kill"), &request.targets),
         Command::Act { verb, targets, .. } => (Verb::Act(named(*verb)), targets),
+        Command::Signal { request, .. } => (Verb::Act("send a signal to"), &request.targets),
         Command::Rename { word, .. } => (Verb::Act("rename"), from_ref(word)),
         Command::Restart { word, .. } => (Verb::Act("restart"), from_ref(word)),
         Command::CloseAll { .. } => (Verb::Rule("close all sessions"), &[]),
@@ -91,7 +92,7 @@ fn refuse(command: Command, why: Refusal) {
         Command::Kill { reply, .. } | Command::CloseAll { reply, .. } | Command::Shutdown { reply, .. } => {
             answer(reply, Err(why));
         }
-        Command::Act { reply, .. } => answer(reply, Err(why)),
+        Command::Act { reply, .. } | Command::Signal { reply, .. } => answer(reply, Err(why)),
         Command::Reload { reply } => answer(reply, Err(why)),
         // Nobody waits for these.
         Command::Watch | Command::End => {}

@@ -24,8 +24,8 @@ use crate::model::stop::{Ending, Manner, Next, Order, Plan, Seen, Signal};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::failpoint;
 use crate::sys::poll::{self, Event, Poller, Waker};
-use crate::sys::process::Pin;
-use crate::sys::signal::{Guard, Sent};
+use crate::sys::process::{self, Pin};
+use crate::sys::signal::{self, Guard, Sent};
 use crate::sys::table::{self, Tags};
 
 /// How long a process may take to show its environment.
@@ -123,6 +123,27 @@ pub fn signal_tree(target: Target, around: &Surroundings, signal: Signal) -> std
         fresh.into_iter().for_each(|id| work.signal(closing, id, signal));
     }
     Ok(told.len())
+}
+
+/// Sends one signal to the members of a session that are in this process group; how many heard it.
+pub fn signal_group(
+    target: Target,
+    group: i32,
+    around: &Surroundings,
+    signal: signal::Signal,
+) -> std::io::Result<usize> {
+    let mut work = Work::new(around, Instant::now())?;
+    let mut closings = vec![Closing::new(target)];
+    work.scan(&mut closings)?;
+    let is_in_it = |id: ProcId| process::stat(id.pid).is_some_and(|p| p.id == id && p.pgrp == group);
+    let mut heard = 0;
+    for closing in &closings {
+        for id in closing.seen.iter().map(|s| s.id).filter(|id| is_in_it(*id)) {
+            let sent = Pin::new(id)?.map(|pin| work.guard.send(&pin, signal, !closing.doubtful.contains(&id)));
+            heard += usize::from(sent == Some(Sent::Sent));
+        }
+    }
+    Ok(heard)
 }
 
 struct Closing {

@@ -249,6 +249,8 @@ impl Entry {
             idle_seconds: last.map(|at| tenth(now.saturating_sub(at).as_secs_f64())),
             age_seconds: tenth(age),
             exit: self.exit.clone(),
+            closes_at: None,
+            closes_because: None,
             attached: self.attached,
             command: self.session.command.clone(),
         }

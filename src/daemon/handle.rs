@@ -12,7 +12,7 @@ use super::store::Store;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
-    StartRequest, Started, Table,
+    SignalRequest, StartRequest, Started, Table,
 };
 use crate::model::session::{Asked, ExitBy, ProcId};
 
@@ -70,6 +70,10 @@ pub enum Command {
     Act {
         verb: Act,
         targets: Vec<String>,
+        reply: Reply<Done>,
+    },
+    Signal {
+        request: SignalRequest,
         reply: Reply<Done>,
     },
     Rename {

@@ -21,7 +21,7 @@ use crate::api::record;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
     Act, ActRequest, CloseAllRequest, ErrorBody, ErrorText, KillRequest, LogChunk, RestartRequest, Screen, SendRequest,
-    StartRequest, StopRequest,
+    SignalRequest, StartRequest, StopRequest,
 };
 use crate::api::wire::Request;
 use crate::model::keys;
@@ -121,6 +121,7 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/sessions/{id}/{verb}", post(verb))
         .route("/api/kill", post(kill))
         .route("/api/act", post(act))
+        .route("/api/signal", post(signal_group))
         .route("/api/close-all-sessions", post(close_all))
         .route("/api/heartbeat", post(heartbeat))
         .route("/api/sessions/{id}/export", get(recall::export))
@@ -302,6 +303,11 @@ async fn kill(State(handle): State<Handle>, Extension(peer): Extension<Peer>, bo
 async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
     let ActRequest { verb, targets } = need(&body)?;
     ok(&handle.ask(|reply| Command::Act { verb, targets, reply }).await?)
+}
+
+async fn signal_group(State(handle): State<Handle>, body: Bytes) -> Answer {
+    let request: SignalRequest = need(&body)?;
+    ok(&handle.ask(|reply| Command::Signal { request, reply }).await?)
 }
 
 async fn close_all(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {

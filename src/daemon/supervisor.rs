@@ -158,6 +158,7 @@ impl Supervisor {
                 let done = self.act(verb, &targets);
                 answer(reply, done);
             }
+            Command::Signal { request, reply } => self.signal(&request, reply),
             Command::Rename { word, name, reply } => answer(reply, self.rename(&word, &name)),
             Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
             Command::Heartbeat { word, reply } => answer(reply, self.heartbeat(&word)),

@@ -1,4 +1,4 @@
-//! The small verbs: pause, pin, forget, reload.
+//! The small verbs: pause, signal, pin, forget, reload.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -7,13 +7,17 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::close;
-use super::handle::Input;
+use super::handle::{Input, Reply};
 use super::supervisor::Supervisor;
 use crate::api::refusal::{Code, Refusal};
-use crate::api::types::{Act, Done, Touched};
+use crate::api::types::{Act, Done, SignalRequest, Touched};
 use crate::model::lifecycle::Event;
 use crate::model::session::{Cause, ExitBy, State};
 use crate::sys::failpoint;
+use crate::sys::signal::Signal;
+
+/// One session's signal, to be sent where waiting harms nobody.
+type Sending = Box<dyn FnOnce() -> Result<Touched, Refusal> + Send>;
 
 impl Supervisor {
     pub(super) fn act(&mut self, verb: Act, targets: &[String]) -> Result<Done, Refusal> {
@@ -67,6 +71,50 @@ impl Supervisor {
             let _ = inputs.send(Input::Paused { id, paused, processes });
         });
         Ok(if paused { "paused".into() } else { "continued".into() })
+    }
+
+    /// To the process group of each leader, as a shell sends it to a job. All are looked at before the first is sent.
+    pub(super) fn signal(&mut self, request: &SignalRequest, reply: Reply<Done>) {
+        match self.signalled(request) {
+            Ok(sendings) => drop(tokio::task::spawn_blocking(move || {
+                // Whoever asked may have gone.
+                let _ = reply.send(
+                    sendings
+                        .into_iter()
+                        .map(|sending| sending())
+                        .collect::<Result<_, _>>()
+                        .map(|sessions| Done { sessions }),
+                );
+            })),
+            Err(refusal) => drop(reply.send(Err(refusal))),
+        }
+    }
+
+    fn signalled(&self, request: &SignalRequest) -> Result<Vec<Sending>, Refusal> {
+        let Some(signal) = Signal::named(&request.signal) else {
+            let known = "INT, TERM, HUP, QUIT, USR1, USR2, WINCH, CONT, STOP or KILL";
+            return Err(Refusal::new(Code::BadRequest, format!("{:?} is no signal: write {known}", request.signal)));
+        };
+        let name = request.signal.to_uppercase();
+        let mut sendings: Vec<Sending> = Vec::new();
+        for id in self.find_several(&request.targets)? {
+            let Some(entry) = self.entries.get(&id) else { continue };
+            let (who, word) = (entry.name().to_string(), name.clone());
+            let leader = entry.leader.filter(|_| entry.is_live() && entry.life.has_leader()).ok_or_else(|| {
+                Refusal::new(Code::WrongState, format!("the agent of {who} has gone: nobody is left to hear a signal"))
+            })?;
+            info!(session = %id, signal = %word, "a signal was asked for");
+            let cause = Cause::new(ExitBy::User, "signal");
+            let (target, around) = (entry.target(Duration::ZERO, cause, Arc::default()), self.surroundings());
+            sendings.push(Box::new(move || {
+                let failed = |e| Refusal::new(Code::Internal, format!("failed to send {word} to {who}: {e}"));
+                let group = crate::sys::process::stat(leader.pid).filter(|p| p.id == leader).map_or(0, |p| p.pgrp);
+                let heard = close::signal_group(target, group, &around, signal).map_err(failed)?;
+                let processes = if heard == 1 { "process" } else { "processes" };
+                Ok(Touched { id, name: who, message: format!("{word} sent to {heard} {processes}") })
+            }));
+        }
+        Ok(sendings)
     }
 
     pub(super) fn pin(&mut self, id: &str, pinned: bool) -> String {

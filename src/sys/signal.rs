@@ -18,9 +18,30 @@ pub enum Signal {
     Stop,
     Kill,
     Usr1,
+    Usr2,
+    Quit,
+    Winch,
 }
 
 impl Signal {
+    /// By its name, with or without `SIG`, in letters of either size; those a person may send to an agent.
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.to_uppercase();
+        Some(match name.strip_prefix("SIG").unwrap_or(&name) {
+            "TERM" => Self::Term,
+            "CONT" => Self::Cont,
+            "HUP" => Self::Hup,
+            "INT" => Self::Int,
+            "STOP" => Self::Stop,
+            "KILL" => Self::Kill,
+            "USR1" => Self::Usr1,
+            "USR2" => Self::Usr2,
+            "QUIT" => Self::Quit,
+            "WINCH" => Self::Winch,
+            _ => return None,
+        })
+    }
+
     const fn raw(self) -> Raw {
         match self {
             Self::Term => Raw::TERM,
@@ -30,6 +51,9 @@ impl Signal {
             Self::Stop => Raw::STOP,
             Self::Kill => Raw::KILL,
             Self::Usr1 => Raw::USR1,
+            Self::Usr2 => Raw::USR2,
+            Self::Quit => Raw::QUIT,
+            Self::Winch => Raw::WINCH,
         }
     }
 }
@@ -147,6 +171,12 @@ mod tests {
         assert_eq!(inside.send(&pin, Signal::Kill, false), Sent::Sent);
         child.wait().unwrap();
         assert_eq!(inside.send(&pin, Signal::Kill, true), Sent::Gone);
+    }
+
+    #[test]
+    fn a_signal_is_known_by_either_of_its_names() {
+        assert_eq!((Signal::named("int"), Signal::named("SIGUSR2")), (Some(Signal::Int), Some(Signal::Usr2)));
+        assert_eq!((Signal::named("SIGSEGV"), Signal::named("9"), Signal::named("SIG")), (None, None, None));
     }
 
     #[test]

@@ -2,15 +2,17 @@
 //!
 //! The table is kept by a long poll that goes on for ever; it backs off while nobody answers.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
-use super::Options;
 use super::msg::{Answer, Close, Effect, Msg};
 use super::picture::Picture;
+use super::recall::Pages;
+use super::{Options, branch, outside};
 use crate::api::client::{Client, ClientError};
 use crate::api::types::{CloseAllRequest, KillRequest, RestartRequest, SendRequest, StartRequest};
 
@@ -46,6 +48,37 @@ impl Performer {
             Effect::Start { .. } => self.start(effect),
             Effect::Restart(id) => self.restart(id),
             Effect::Look(id) => spawn(send, async move { look(&client, id).await }),
+            Effect::Inquire(id) => spawn(send, async move { inquire(&client, id).await }),
+            Effect::Recall(id) => spawn(send, async move { recall(&client, id).await }),
+            Effect::Advise => spawn(send, async move {
+                Msg::AdviceCame(answer(client.health().await).map(|report| report.recommendations))
+            }),
+            Effect::AskHost => spawn(send, async move { Msg::HostCame(answer(client.daemon().await).map(Box::new)) }),
+            Effect::OpenWindow { id, name } => {
+                let is_readonly = self.options.readonly;
+                spawn(send, async move {
+                    let open = move || outside::open_window(&id, &name, is_readonly);
+                    let opened = tokio::task::spawn_blocking(open).await;
+                    Msg::Managed(opened.unwrap_or_else(|error| Err(error.to_string())))
+                })
+            }
+            Effect::Rename(id, name) => spawn(send, async move {
+                Msg::Managed(answer(client.rename(&id, &name).await).map(|row| format!("now called {}", row.name)))
+            }),
+            Effect::Signal(ids, signal) => {
+                spawn(send, async move { Msg::Acted(answer(client.signal(&ids, &signal).await)) })
+            }
+            Effect::Answer { id, name, key } => spawn(send, async move {
+                let request = SendRequest { text: None, key: Some(key), enter: false };
+                Msg::Typed(answer(client.send(&id, &request).await).map(|_| name))
+            }),
+            Effect::Remember(memory) => {
+                let path = self.options.memory.clone();
+                tokio::task::spawn_blocking(move || {
+                    // What cannot be kept is only asked for again.
+                    let _ = path.map(|path| outside::remember(&path, &memory));
+                })
+            }
             Effect::FindKeeper { id, name } => spawn(send, async move {
                 let detail = answer(client.session(&id).await);
                 let socket = detail.and_then(|d| d.keyless.map_or(Ok(d.keeper_socket), Err));
@@ -61,9 +94,12 @@ impl Performer {
                 let request = SendRequest { text: Some(text), key: None, enter: true };
                 Msg::Typed(answer(client.send(&id, &request).await).map(|_| name))
             }),
-            terminal @ (Effect::Attach { .. } | Effect::Copy(_) | Effect::Suspend | Effect::Quit) => {
-                return Some(terminal);
-            }
+            terminal @ (Effect::Attach { .. }
+            | Effect::Copy(_)
+            | Effect::Mouse(_)
+            | Effect::Tell(_)
+            | Effect::Suspend
+            | Effect::Quit) => return Some(terminal),
         };
         drop(call);
         None
@@ -108,6 +144,30 @@ fn answer<T>(result: Result<T, ClientError>) -> Answer<T> {
 async fn look(client: &Client, id: String) -> Msg {
     let picture = answer(client.screen(&id).await).map(|screen| Box::new(Picture::new(&screen)));
     Msg::ScreenCame { id, picture }
+}
+
+/// How long a workspace may take to say its branch.
+const WORKSPACE: Duration = Duration::from_millis(500);
+
+async fn inquire(client: &Client, id: String) -> Msg {
+    let detail = answer(client.session(&id).await).map(Box::new);
+    let workspace = detail.as_ref().map(|d| d.session.workspace.clone()).unwrap_or_default();
+    let reading = tokio::task::spawn_blocking(move || branch::of(Path::new(&workspace)));
+    let branch = tokio::time::timeout(WORKSPACE, reading).await.ok().and_then(Result::ok).flatten();
+    Msg::DetailCame { id, detail, branch }
+}
+
+async fn recall(client: &Client, id: String) -> Msg {
+    let (log, screen) = tokio::join!(client.log(&id, 0, false), client.screen(&id));
+    // A session whose keeper is gone has a recording, and no screen to say how wide it was.
+    let size = screen.map_or((80, 24), |s| (s.cols, s.rows));
+    let pages = match log {
+        Ok(log) => tokio::task::spawn_blocking(move || Box::new(Pages::new(&log.bytes, size)))
+            .await
+            .map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    Msg::RecallCame { id, pages }
 }
 
 async fn close(client: &Client, ticket: u64, what: Close, now: bool) -> Msg {

@@ -54,6 +54,22 @@ pub fn percent(percent: f64) -> String {
     format!("{:.0}%", percent.clamp(0.0, 99_999.0))
 }
 
+/// Values as bars, the last one at the right end, several to a column where there are more than columns. What was
+/// not seen is left empty.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 7")]
+pub fn spark(values: &[f64], slots: usize, columns: u16) -> String {
+    const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let per = slots.div_ceil(usize::from(columns).max(1)).max(1);
+    let sums: Vec<f64> = values.rchunks(per).take(usize::from(columns)).map(|chunk| chunk.iter().sum()).collect();
+    let most = sums.iter().copied().fold(0.0, f64::max);
+    let bar = |value: &f64| {
+        let height = if most > 0.0 { (value / most * 7.0).ceil() } else { 0.0 };
+        BARS[(height.clamp(0.0, 7.0)) as usize]
+    };
+    let bars: String = sums.iter().rev().map(bar).collect();
+    " ".repeat(usize::from(columns).saturating_sub(sums.len())) + &bars
+}
+
 /// A number with its noun: `1 process`, `2 processes`.
 pub fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
@@ -89,6 +105,21 @@ pub fn cut(text: &str, columns: u16) -> String {
     out
 }
 
+/// The text on as many lines as it needs, broken between words; a word longer than a line is cut.
+pub fn wrapped(text: &str, columns: u16) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if width(line).saturating_add(1).saturating_add(width(word)) <= columns => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(cut(word, columns)),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +144,21 @@ mod tests {
         assert_eq!((percent(33.6), percent(-1.0)), ("34%".into(), "0%".into()));
         assert_eq!((took(0.031), took(5.12), took(61.0)), ("0.03 s".into(), "5.1 s".into(), "61 s".into()));
         assert_eq!((span(f64::NAN), known(None::<u64>, bytes)), (UNKNOWN.into(), UNKNOWN.into()));
+    }
+
+    #[test]
+    fn bars_stand_right_and_the_highest_is_full() {
+        assert_eq!(spark(&[0.0, 1.0, 8.0], 30, 5), "    █");
+        assert_eq!(spark(&[0.0, 1.0, 8.0], 5, 5), "  ▁▂█");
+        assert_eq!(spark(&[0.0; 40], 40, 4), "▁▁▁▁");
+        assert_eq!((spark(&[], 30, 3), spark(&[1.0], 30, 0)), ("   ".into(), String::new()));
+    }
+
+    #[test]
+    fn a_sentence_is_broken_between_words() {
+        assert_eq!(wrapped("5 s to end by itself", 8), ["5 s to", "end by", "itself"]);
+        assert_eq!(wrapped("日本語 ab", 5), ["日本…", "ab"]);
+        assert_eq!(wrapped("  ", 5), [""; 0]);
     }
 
     #[test]

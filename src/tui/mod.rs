@@ -12,23 +12,43 @@
 //! - [`stage`] is the loop: the only one to read the clock, to draw, and to own the terminal.
 //! - [`effects`] asks the daemon. One task keeps a long poll on the table; everything else is one call that
 //!   comes back as a [`msg::Msg`]. The channel is bounded: while somebody is attached, nothing piles up.
+//! - [`listing`] says what stands in the table line by line, made anew when something changed and never for a frame;
+//!   [`filter`], [`column`] and [`panes`] are what a person chose about it.
+//! - [`seen`] keeps what nobody else does: activity over time, since when, what changed.
+//! - [`keymap`] is the one table of keys: help, palette, foot and config are made from it.
 //! - [`terminal`] is the guard that puts the terminal back, whatever happens.
 //!
 //! Input is drawn at once; data at most once per 16 ms; at rest nothing is drawn.
 //! Text from processes is made printable in [`rows`] and [`picture`] and is never seen raw behind them.
 
+pub mod advice;
 pub mod app;
+pub mod asking;
+pub mod branch;
+pub mod column;
 pub mod confirm;
+pub mod deeds;
 pub mod effects;
+pub mod filter;
 pub mod form;
 pub mod format;
+pub mod host;
 pub mod keymap;
+pub mod known;
 pub mod line;
+pub mod listing;
+pub mod menu;
 pub mod msg;
+pub mod outside;
+pub mod palette;
+pub mod panes;
 pub mod picture;
 pub mod preview;
+pub mod recall;
 pub mod rows;
+pub mod seen;
 pub mod stage;
+pub mod tell;
 pub mod terminal;
 pub mod theme;
 pub mod update;
@@ -64,11 +84,19 @@ pub struct Options {
     pub grace: Duration,
     /// False for `NO_COLOR`.
     pub colour: bool,
+    /// This terminal has no signs beyond ASCII.
+    pub is_ascii: bool,
+    /// `[tui]` of the config.
+    pub looks: crate::config::Tui,
     /// Environment, umask and limits of new sessions; everything else in it is replaced.
     pub template: StartRequest,
     /// Stops this process as `Ctrl-Z` would (SIGSTOP to itself, or to its group); returns when continued. `None`:
     /// `Ctrl-Z` does nothing.
     pub stop: Option<fn()>,
+    /// Where what is remembered for the next time is written; `None`: nothing is.
+    pub memory: Option<std::path::PathBuf>,
+    /// Runs inside tmux: windows can be opened, and the clipboard is behind it.
+    pub is_in_tmux: bool,
     /// In which started-at times are shown.
     pub zone: jiff::tz::TimeZone,
 }
@@ -81,10 +109,19 @@ impl Options {
             directory: directory.unwrap_or_else(|_| "/".into()),
             home: std::env::var("HOME").ok(),
             colour: std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+            is_ascii: is_ascii(|name| std::env::var(name).ok()),
+            is_in_tmux: std::env::var_os("TMUX").is_some_and(|v| !v.is_empty()),
             zone: jiff::tz::TimeZone::system(),
             ..Self::default()
         }
     }
+}
+
+/// A locale that was chosen and is not of UTF-8 (`locale(7)`), or the console of Linux, whose fonts have few signs.
+fn is_ascii(get: impl Fn(&str) -> Option<String>) -> bool {
+    let chosen = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(&get).find(|value| !value.is_empty());
+    let is_other = chosen.is_some_and(|locale| !locale.to_lowercase().replace('-', "").contains("utf8"));
+    is_other || get("TERM").as_deref() == Some("linux")
 }
 
 impl Default for Options {
@@ -99,8 +136,12 @@ impl Default for Options {
             home: None,
             grace: Duration::from_secs(5),
             colour: true,
+            is_ascii: false,
+            looks: crate::config::Tui::default(),
             template: StartRequest::default(),
             stop: None,
+            memory: None,
+            is_in_tmux: false,
             zone: jiff::tz::TimeZone::UTC,
         }
     }

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 
+use super::panes::Memory;
 use super::picture::Picture;
+use super::recall::Pages;
 use crate::api::attach::Left;
-use crate::api::types::{Act, Done, KillReport, Session, Started, Table};
+use crate::api::types::{Act, DaemonStatus, Detail, Done, KillReport, Recommendation, Session, Started, Table};
 
 /// An answer of the daemon, or the sentence that says why there is none.
 pub type Answer<T> = Result<T, String>;
@@ -26,6 +28,12 @@ pub enum Msg {
         id: String,
         picture: Answer<Box<Picture>>,
     },
+    DetailCame {
+        id: String,
+        detail: Answer<Box<Detail>>,
+        /// Of git, in its workspace.
+        branch: Option<String>,
+    },
     Started(Answer<Started>),
     /// A close that was asked for under this ticket is over.
     Closed {
@@ -33,6 +41,18 @@ pub enum Msg {
         report: Answer<KillReport>,
     },
     Acted(Answer<Done>),
+    /// The recorded output of a session, made readable.
+    RecallCame {
+        id: String,
+        pages: Answer<Box<Pages>>,
+    },
+    AdviceCame(Answer<Vec<Recommendation>>),
+    HostCame(Answer<Box<DaemonStatus>>),
+    /// Something small was done; in a sentence.
+    Managed(Answer<String>),
+    Clicked(u16, u16),
+    /// The wheel was turned at a place; true: downwards.
+    Wheeled(u16, u16, bool),
     Restarted(Answer<Box<Session>>),
     Typed(Answer<String>),
     /// Where a session's keeper listens, if it has one.
@@ -49,10 +69,12 @@ pub enum Msg {
 }
 
 /// An order to the world; what comes of it comes back as a [`Msg`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// Bring the screen of a session.
     Look(String),
+    /// Bring the processes and the evidence of a session.
+    Inquire(String),
     /// Send [`Msg::Ticked`] after so long.
     Wake(Duration),
     Start {
@@ -68,7 +90,33 @@ pub enum Effect {
         now: bool,
     },
     Act(Act, Vec<String>),
+    /// Send a signal, by its name, to the leaders' groups.
+    Signal(Vec<String>, String),
     Restart(String),
+    Rename(String, String),
+    /// Press a key, by its name, in a session.
+    Answer {
+        id: String,
+        name: String,
+        key: String,
+    },
+    /// Bring the recorded output of a session.
+    Recall(String),
+    /// Bring what to do about those that are not well.
+    Advise,
+    /// Bring what the machine tells.
+    AskHost,
+    /// Attach to a session in a window of its own, of the tmux this runs in.
+    OpenWindow {
+        id: String,
+        name: String,
+    },
+    /// Keep this for the next time.
+    Remember(Memory),
+    /// Take the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// Tell the person outside the interface.
+    Tell(String),
     /// Type a line and `Enter` into a session.
     Type {
         id: String,

@@ -64,7 +64,8 @@ impl Picture {
     }
 }
 
-fn style(cell: &vt100::Cell) -> Style {
+/// The colours of a cell.
+pub fn style(cell: &vt100::Cell) -> Style {
     let mut style = Style::new().fg(colour(cell.fgcolor())).bg(colour(cell.bgcolor()));
     for (has, modifier) in [
         (cell.bold(), Modifier::BOLD),

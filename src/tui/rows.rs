@@ -2,6 +2,9 @@
 //!
 //! Text is cleaned here, once, when the table arrives; nothing behind this file sees it raw.
 
+use std::collections::HashMap;
+
+use super::column::by_need;
 use crate::api::types::Session;
 use crate::model::session::{Attention, Health, State};
 use crate::model::text::printable_within;
@@ -55,7 +58,12 @@ pub struct Row {
     pub name: String,
     pub agent: String,
     pub project: String,
+    pub workspace: String,
     pub reason: String,
+    /// Seconds until policy closes it, as of when the table came.
+    pub closes_in: Option<f64>,
+    pub closes_because: String,
+    words: String,
     haystack: String,
 }
 
@@ -64,17 +72,59 @@ impl Row {
         let clean = |text: &str| printable_within(text, MAX_TEXT).trim().to_string();
         let (name, agent, reason) = (clean(&session.name), clean(&session.agent), clean(&session.reason));
         let project = session.project.as_deref().map(clean).unwrap_or_default();
-        let haystack = [&name, &agent, &project, &reason].map(|s| s.to_lowercase()).join("\n");
-        Self { kind: Kind::of(&session), name, agent, project, reason, haystack, session }
+        let words = [&name, &agent, &project, &reason, &clean(&session.id)].map(String::as_str).join("\n");
+        Self {
+            kind: Kind::of(&session),
+            haystack: words.to_lowercase(),
+            workspace: clean(&session.workspace),
+            closes_in: closes_in(&session),
+            closes_because: session.closes_because.as_deref().map(clean).unwrap_or_default(),
+            name,
+            agent,
+            project,
+            reason,
+            words,
+            session,
+        }
+    }
+
+    fn says_the_same(&self, other: &Session) -> bool {
+        let own = &self.session;
+        own.name == other.name
+            && own.agent == other.agent
+            && own.project == other.project
+            && own.workspace == other.workspace
+            && own.reason == other.reason
+            && own.closes_because == other.closes_because
+    }
+
+    /// The same texts, other numbers.
+    fn with(&self, session: Session) -> Self {
+        Self { kind: Kind::of(&session), closes_in: closes_in(&session), session, ..self.clone() }
     }
 
     pub fn id(&self) -> &str {
         &self.session.id
     }
 
-    /// True when `needle` (in lower case) stands in the name, agent, project or reason.
+    /// True when `needle` (in lower case) stands in the name, agent, project, reason or id.
     pub fn has(&self, needle: &str) -> bool {
         self.haystack.contains(needle)
+    }
+
+    /// Name, agent, project, reason and id, a line each.
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+
+    /// What it is doing; where it stands, when it cannot do anything.
+    pub const fn attention(&self) -> &'static str {
+        match self.session.state {
+            State::Running => self.session.attention.as_str(),
+            state @ (State::Starting | State::Paused | State::Closing | State::Lingering | State::Ended) => {
+                state.as_str()
+            }
+        }
     }
 
     /// What the person should read on the row; empty when all is well.
@@ -97,13 +147,23 @@ impl Row {
     }
 }
 
-/// Rows of a table that arrived, worst first; within a kind the oldest first, so that nothing jumps.
-pub fn ordered(sessions: Vec<Session>) -> Vec<Row> {
-    let mut rows: Vec<Row> = sessions.into_iter().filter(|s| s.state != State::Ended).map(Row::new).collect();
-    rows.sort_by(|a, b| {
-        let started = || a.session.started_at.cmp(&b.session.started_at);
-        a.kind.cmp(&b.kind).then_with(started).then_with(|| a.session.id.cmp(&b.session.id))
-    });
+/// The clock of the table is that of the daemon: the moment a session began and its age.
+fn closes_in(session: &Session) -> Option<f64> {
+    let at = |text: &str| text.parse::<jiff::Timestamp>().ok().map(|t| t.duration_since(jiff::Timestamp::UNIX_EPOCH));
+    let (end, began) = (at(session.closes_at.as_deref()?)?, at(&session.started_at)?);
+    Some((end.as_secs_f64() - began.as_secs_f64() - session.age_seconds).max(0.0))
+}
+
+/// Rows of a table that arrived, worst first; within a kind the oldest first, so that nothing jumps. Text that is as it
+/// was in `old` is not cleaned again: most of a large table never changes.
+pub fn ordered(old: &[Row], sessions: Vec<Session>) -> Vec<Row> {
+    let known: HashMap<&str, &Row> = old.iter().map(|row| (row.id(), row)).collect();
+    let row = |session: Session| match known.get(session.id.as_str()) {
+        Some(row) if row.says_the_same(&session) => row.with(session),
+        Some(_) | None => Row::new(session),
+    };
+    let mut rows: Vec<Row> = sessions.into_iter().filter(|s| s.state != State::Ended).map(row).collect();
+    rows.sort_by(by_need);
     rows
 }
 

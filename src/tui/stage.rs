@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream};
+use crossterm::event::{Event, EventStream, MouseButton, MouseEventKind};
 use futures_util::StreamExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, channel};
@@ -19,12 +19,14 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use super::app::App;
 use super::effects::Performer;
 use super::msg::{Effect, Msg};
+use super::panes::Memory;
 use super::terminal::Terminal;
 use super::update::update;
 use super::view::view;
-use super::{Options, TuiError};
+use super::{Options, TuiError, outside};
 use crate::api::attach;
 use crate::api::client::Client;
+use crate::config::tui::Tell;
 
 /// The shortest time between two frames that only data asked for.
 const FRAME: Duration = Duration::from_millis(16);
@@ -113,12 +115,19 @@ impl Stage {
         let options = Arc::new(options);
         let endings = Endings::listen().map_err(TuiError::Setup)?;
         let pauses = Pauses::listen().map_err(TuiError::Setup)?;
-        let terminal = Terminal::take().map_err(TuiError::Setup)?;
+        let mut terminal = Terminal::take().map_err(TuiError::Setup)?;
         let (send, answers) = channel(16);
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut app = App::new(options.clone(), size());
+        if let Some(text) = options.memory.as_ref().and_then(|path| std::fs::read_to_string(path).ok()) {
+            app.remember(Memory::read(&text));
+        }
+        if app.has_mouse {
+            terminal.take_mouse(true).map_err(TuiError::Setup)?;
+        }
         Ok(Self {
-            app: App::new(options.clone(), size()),
+            app,
             performer: Performer::new(client, options, send),
             answers,
             terminal,
@@ -211,9 +220,12 @@ impl Stage {
                         None => return Ok(Flow::End),
                     },
                     Some(Effect::Copy(text)) => {
-                        let copied = self.terminal.copy(&text).map_err(|e| format!("failed to copy: {e}"));
+                        let is_in_tmux = self.app.options.is_in_tmux;
+                        let copied = self.terminal.copy(&text, is_in_tmux).map_err(|e| format!("failed to copy: {e}"));
                         waiting.push_back(Msg::Copied(copied.map(|()| text)));
                     }
+                    Some(Effect::Mouse(taken)) => self.terminal.take_mouse(taken).map_err(TuiError::Draw)?,
+                    Some(Effect::Tell(text)) => self.tell(text),
                     Some(Effect::Suspend) => self.suspend()?,
                     Some(_) | None => {}
                 }
@@ -258,7 +270,22 @@ impl Stage {
         self.events = None;
         self.events = Some(EventStream::new());
         self.app.size = size();
+        if self.app.has_mouse {
+            self.terminal.take_mouse(true).map_err(TuiError::Setup)?;
+        }
         self.draw()
+    }
+
+    /// Tells the person outside the interface, as the config has it.
+    fn tell(&mut self, text: String) {
+        let (ways, is_in_tmux) = (&self.app.options.looks.tell, self.app.options.is_in_tmux);
+        let (bell, osc9) = (ways.contains(&Tell::Bell), ways.contains(&Tell::Osc9));
+        // A terminal that cannot be rung cannot be drawn on either: the next frame says so.
+        let _ = self.terminal.ring(bell, osc9.then_some(text.as_str()), is_in_tmux);
+        if ways.contains(&Tell::Tmux) && is_in_tmux {
+            // Nobody waits for it, and what tmux has against it helps nobody.
+            drop(tokio::task::spawn_blocking(move || outside::display_message(&text)));
+        }
     }
 
     fn draw(&mut self) -> Result<(), TuiError> {
@@ -302,6 +329,12 @@ fn message(event: Event) -> Option<Msg> {
         Event::Key(key) => Some(Msg::Pressed(key)),
         Event::Paste(text) => Some(Msg::Pasted(text)),
         Event::Resize(cols, rows) => Some(Msg::Resized(cols, rows)),
-        Event::FocusGained | Event::FocusLost | Event::Mouse(_) => None,
+        Event::Mouse(mouse) => match mouse.kind {
+            MouseEventKind::Down(MouseButton::Left) => Some(Msg::Clicked(mouse.column, mouse.row)),
+            MouseEventKind::ScrollDown => Some(Msg::Wheeled(mouse.column, mouse.row, true)),
+            MouseEventKind::ScrollUp => Some(Msg::Wheeled(mouse.column, mouse.row, false)),
+            _ => None,
+        },
+        Event::FocusGained | Event::FocusLost => None,
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::cursor::Show;
-use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use crossterm::style::ResetColor;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
@@ -80,11 +80,36 @@ impl Terminal {
     }
 
     /// Puts text on the clipboard of whoever sits before the terminal (OSC 52).
-    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+    pub fn copy(&mut self, text: &str, is_in_tmux: bool) -> io::Result<()> {
+        self.send(&outwards(&format!("\x1b]52;c;{}\x07", base64(text.as_bytes())), is_in_tmux))
+    }
+
+    /// Rings, and shows a message of the desktop (OSC 9) where the terminal can.
+    pub fn ring(&mut self, bell: bool, message: Option<&str>, is_in_tmux: bool) -> io::Result<()> {
+        let message = message.map(|text| outwards(&format!("\x1b]9;{text}\x07"), is_in_tmux)).unwrap_or_default();
+        self.send(&format!("{}{message}", if bell { "\x07" } else { "" }))
+    }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    pub fn take_mouse(&mut self, taken: bool) -> io::Result<()> {
         let backend = self.canvas.backend_mut();
-        write!(backend, "\x1b]52;c;{}\x07", base64(text.as_bytes()))?;
+        if taken { execute!(backend, EnableMouseCapture) } else { execute!(backend, DisableMouseCapture) }
+    }
+
+    fn send(&mut self, text: &str) -> io::Result<()> {
+        let backend = self.canvas.backend_mut();
+        backend.write_all(text.as_bytes())?;
         Write::flush(backend)
     }
+}
+
+/// A sequence that is meant for the terminal outside. tmux takes some itself (`set-clipboard on`), and passes others on
+/// in an envelope (`allow-passthrough on`); which of the two is set cannot be seen from here, and both do no harm.
+fn outwards(sequence: &str, is_in_tmux: bool) -> String {
+    if !is_in_tmux {
+        return sequence.into();
+    }
+    format!("{sequence}\x1bPtmux;{}\x1b\\", sequence.replace('\x1b', "\x1b\x1b"))
 }
 
 impl Drop for Terminal {
@@ -153,7 +178,13 @@ fn base64(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::base64;
+    use super::{base64, outwards};
+
+    #[test]
+    fn inside_tmux_a_sequence_goes_as_it_is_and_in_an_envelope() {
+        assert_eq!(outwards("\x1b]9;x\x07", false), "\x1b]9;x\x07");
+        assert_eq!(outwards("\x1b]9;x\x07", true), "\x1b]9;x\x07\x1bPtmux;\x1b\x1b]9;x\x07\x1b\\");
+    }
 
     #[test]
     fn base64_is_that_of_the_rfc() {

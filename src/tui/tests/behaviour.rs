@@ -13,11 +13,11 @@ use crate::tui::form::Field;
 use crate::tui::msg::{Close, Effect, Msg};
 use crate::tui::picture::Picture;
 
-fn names(play: &Play) -> Vec<&str> {
+pub fn names(play: &Play) -> Vec<&str> {
     play.app.visible_rows().map(|row| row.name.as_str()).collect()
 }
 
-fn selected(play: &Play) -> &str {
+pub fn selected(play: &Play) -> &str {
     play.app.selected_row().map_or("", |row| row.name.as_str())
 }
 
@@ -128,11 +128,11 @@ fn a_report_ends_the_progress_and_a_long_one_opens() {
 
     let many = (0..40).map(|i| closed(&format!("worker-{i}"), Outcome::Forced, 5.0)).collect();
     play.keys("?").tell(Msg::Closed { ticket: 2, report: Ok(report(many)) });
-    assert!(matches!(play.app.mode, Mode::Help { .. }), "a report does not take the keys of what is open");
+    assert!(matches!(play.app.mode, Mode::Help(_)), "a report does not take the keys of what is open");
     play.press(KeyCode::Esc);
     assert!(matches!(play.app.mode, Mode::Report { .. }));
     play.effects();
-    play.keys("y");
+    play.keys("yr");
     assert!(matches!(&play.effects()[..], [Effect::Copy(text)] if text.lines().count() == 40));
     play.press(KeyCode::Esc);
     assert!(play.app.report.is_none());
@@ -277,7 +277,7 @@ fn escape_stays_at_the_table_however_late_the_keeper_is_found() {
     play.tell(Msg::KeeperFound { name: "data-backfill".into(), socket: Ok(Some("/run/k".into())) });
     assert_eq!(play.effects(), []);
     play.keys("?");
-    assert_eq!(play.app.mode, Mode::Help { scroll: 0 });
+    assert!(matches!(play.app.mode, Mode::Help(_)));
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn at_rest_nothing_is_drawn() {
     assert!(!play.app.is_dirty, "minutes do not move every second");
     play.show_screen("same").after(5.0);
     play.app.is_dirty = false;
-    let id = play.app.selected.clone().unwrap();
+    let id = play.app.selected_id().unwrap().to_string();
     let screen = crate::api::types::Screen { cols: 80, rows: 24, ansi: "same".into(), ..Default::default() };
     let mut same = Picture::new(&screen);
     same.title = "✳ Login form".into();
@@ -347,4 +347,113 @@ fn a_lost_connection_is_said_and_does_not_age_the_data() {
     assert_eq!(play.app.stale_for(), Some(Duration::from_secs(62)));
     play.table(1, morning());
     assert_eq!(play.app.link, Link::Up);
+}
+
+#[test]
+fn rows_are_sorted_by_any_column_and_unknown_comes_last_either_way() {
+    let mut play = Play::busy(80, 24);
+    play.app.order.by = crate::tui::column::Column::Memory;
+    play.keys("oo");
+    assert_eq!((names(&play)[0], *names(&play).last().unwrap()), ("nightly-refactor", "ops:2"));
+    play.keys("o");
+    assert_eq!(*names(&play).last().unwrap(), "ops:2");
+    let order = play.app.order;
+    play.keys("<>");
+    assert_eq!(play.app.order.by, order.by);
+    for _ in crate::tui::column::Column::ALL {
+        play.keys(">");
+    }
+    assert_eq!(play.app.order.by, order.by, "around the ends");
+}
+
+#[test]
+fn a_group_folds_with_the_cursor_on_its_heading_and_stands_for_its_sessions() {
+    let mut play = Play::busy(80, 24);
+    play.keys("jjb");
+    assert_eq!(selected(&play), "nightly-refactor", "grouping leaves the cursor where it is");
+    play.keys("f");
+    assert_eq!(play.app.selected_group().map(|g| (g.title.as_str(), g.sessions)), Some(("web", 5)));
+    assert_eq!(names(&play), ["ops:2"]);
+    play.keys("x");
+    let Mode::Confirm(confirm) = &play.app.mode else { panic!() };
+    assert_eq!(confirm.victims.len(), 5);
+    play.press(KeyCode::Esc).press(KeyCode::Enter);
+    assert_eq!(names(&play).len(), 6, "Enter on a heading opens it");
+}
+
+#[test]
+fn a_tree_is_asked_for_shown_and_stepped_over() {
+    let mut play = Play::busy(80, 24);
+    play.keys("jt");
+    assert!(play.asked.contains(&Effect::Inquire("k3f9q5".into())));
+    play.asked.clear();
+    play.keys("jk");
+    assert!(!play.asked.iter().any(|e| matches!(e, Effect::Inquire(_))), "not twice at once");
+    play.tell(Msg::DetailCame { id: "k3f9q5".into(), detail: Ok(Box::new(super::detail("k3f9q5"))), branch: None });
+    assert_eq!(play.app.lines.len(), 6 + 3);
+    play.keys("j");
+    assert_eq!(selected(&play), "nightly-refactor");
+    play.after(3.0);
+    assert!(play.asked.contains(&Effect::Inquire("k3f9q5".into())), "asked again while it is open");
+    play.keys("kt");
+    assert_eq!(play.app.lines.len(), 6);
+}
+
+#[test]
+fn who_has_gone_stays_for_a_moment_and_nothing_acts_on_it() {
+    let mut play = Play::busy(80, 24);
+    play.after(1.0).table(2, morning().into_iter().filter(|s| s.id != "k3f9q2").collect());
+    assert!(play.screen().contains("data-backfill"));
+    assert_eq!(selected(&play), "frontend-CreateLoginForm");
+    play.keys("k");
+    assert_eq!(selected(&play), "frontend-CreateLoginForm");
+    play.after(3.0);
+    assert!(!play.screen().contains("data-backfill"));
+}
+
+#[test]
+fn faults_only_leaves_those_that_need_a_person() {
+    let mut play = Play::busy(80, 24);
+    play.keys("!");
+    assert_eq!(names(&play), ["data-backfill", "frontend-CreateLoginForm", "nightly-refactor"]);
+    play.keys("!");
+    assert_eq!(names(&play).len(), 6);
+}
+
+#[test]
+fn a_term_that_cannot_be_read_is_said_and_the_others_hold() {
+    let mut play = Play::busy(80, 24);
+    play.keys("/agent=codex health=orph");
+    assert_eq!(names(&play), ["data-backfill", "backend-SetupDatabase"]);
+    assert!(play.screen().contains("health is healthy, stuck, orphaned, waiting"));
+    play.press(KeyCode::Enter);
+    assert!(matches!(play.app.mode, Mode::Filter(_)), "it is not kept like that");
+    play.keys("aned").press(KeyCode::Enter);
+    assert_eq!((names(&play), &play.app.mode), (vec!["data-backfill"], &Mode::Table));
+}
+
+#[test]
+fn a_close_by_policy_counts_down_by_the_daemons_clock() {
+    let mut play = Play::new(80, 24);
+    let session = Session {
+        closes_at: Some("2026-11-20T10:50:00Z".into()),
+        closes_because: Some("idle for 55 m".into()),
+        ..session("a", "quiet", "goose")
+    };
+    play.table(1, vec![session]).after(10.0);
+    assert_eq!(play.app.closes_in(play.app.selected_row().unwrap()), Some(110.0));
+    assert!(play.screen().contains("closes in 1m"));
+}
+
+#[test]
+fn what_a_session_is_now_is_dated_when_the_change_was_seen() {
+    let mut play = Play::busy(80, 24);
+    assert_eq!(play.app.since(play.app.selected_row().unwrap()), None, "nobody saw it become so");
+    let mut worse = morning();
+    worse[0].health = Health::Stuck;
+    worse[0].messages = Some(40);
+    play.after(60.0).table(2, worse).after(30.0);
+    let row = play.app.row("k3f9q6").unwrap();
+    assert_eq!((play.app.since(row), play.app.seen.activity("k3f9q6")), (Some(30.0), Some(23.0)));
+    assert!(play.app.seen.changes.iter().any(|c| c.text.starts_with("healthy → stuck")));
 }

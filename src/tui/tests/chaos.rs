@@ -10,7 +10,7 @@ use crate::tui::picture::Picture;
 
 fn key() -> impl Strategy<Value = Msg> {
     let code = prop_oneof![
-        8 => proptest::sample::select("jkgGxXCnpPriy/? qabhl~".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
+        8 => proptest::sample::select("jkgGxXCnpPriy/? qabhl~!<>obft12345z+-[]:@mSavw*\"(=".chars().collect::<Vec<_>>()).prop_map(KeyCode::Char),
         1 => any::<char>().prop_map(KeyCode::Char),
         4 => proptest::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Tab, KeyCode::BackTab, KeyCode::Up, KeyCode::Down, KeyCode::Left,
@@ -43,11 +43,20 @@ fn screen() -> impl Strategy<Value = Msg> {
 }
 
 fn answer() -> impl Strategy<Value = Msg> {
-    (0usize..30, 0u64..4, "\\PC{0,30}").prop_map(|(count, ticket, text)| match count % 5 {
+    (0usize..30, 0u64..4, "\\PC{0,30}").prop_map(|(count, ticket, text)| match count % 6 {
         0 => Msg::LinkBroke(text),
         1 => Msg::Started(Err(text)),
         2 => Msg::Started(Ok(Started { session_id: text.clone(), name: text, leader_pid: 1, notes: Vec::new() })),
         3 => Msg::Pasted(text),
+        4 if ticket == 0 => {
+            let detail = super::detail("k3f9q2");
+            Msg::DetailCame { id: "k3f9q2".into(), detail: Ok(Box::new(detail)), branch: Some(text) }
+        }
+        4 if ticket == 1 => {
+            let pages = crate::tui::recall::Pages::new(text.repeat(count * 20).as_bytes(), (10, 5));
+            Msg::RecallCame { id: "k3f9q2".into(), pages: Ok(Box::new(pages)) }
+        }
+        4 if ticket == 2 => Msg::HostCame(Err(text)),
         _ => {
             let outcomes = [Outcome::Clean, Outcome::Survivors, Outcome::Forced];
             let sessions = (0..count).map(|i| closed(&text, outcomes[i % 3], 1.0)).collect();
@@ -56,8 +65,15 @@ fn answer() -> impl Strategy<Value = Msg> {
     })
 }
 
+fn mouse() -> impl Strategy<Value = Msg> {
+    (0u16..260, 0u16..70, 0..3).prop_map(|(x, y, what)| match what {
+        0 => Msg::Clicked(x, y),
+        what => Msg::Wheeled(x, y, what == 1),
+    })
+}
+
 fn anything() -> impl Strategy<Value = Msg> {
-    prop_oneof![8 => key(), 2 => size(), 2 => table(), 1 => screen(), 2 => answer(), 1 => Just(()).prop_map(|()| Msg::Ticked)]
+    prop_oneof![8 => key(), 2 => size(), 2 => table(), 1 => screen(), 1 => mouse(), 2 => answer(), 1 => Just(()).prop_map(|()| Msg::Ticked)]
 }
 
 proptest! {
@@ -70,15 +86,15 @@ proptest! {
             play.now += std::time::Duration::from_millis(300);
             play.tell(msg);
             let app = &play.app;
-            prop_assert_eq!(app.selected.is_some(), !app.shown.is_empty());
+            prop_assert_eq!(app.selected.is_some(), app.lines.iter().any(|l| l.is_place()));
             prop_assert!(app.cursor >= app.offset);
-            prop_assert!(app.shown.is_empty() || app.cursor < app.shown.len());
+            prop_assert!(app.lines.is_empty() || app.cursor < app.lines.len());
             play.terminal();
         }
     }
 
     #[test]
-    fn any_size_can_be_drawn_even_one_the_state_does_not_know_yet(cols in 0u16..250, rows in 0u16..60, key in "[xC?n/i]?") {
+    fn any_size_can_be_drawn_even_one_the_state_does_not_know_yet(cols in 0u16..250, rows in 0u16..60, key in "([xC?n/iSay@:]|[2345]z?)?") {
         let mut play = Play::busy(200, 60);
         play.keys(&key);
         let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(cols, rows)).unwrap();

@@ -1,5 +1,6 @@
 //! The whole interface without a terminal or a daemon: messages in; state, effects and screens out.
 
+mod around;
 mod behaviour;
 mod chaos;
 mod screens;
@@ -17,7 +18,7 @@ use super::msg::{Effect, Msg};
 use super::picture::Picture;
 use super::update::update;
 use super::view::view;
-use crate::api::types::{Closed, KillReport, Outcome, Screen, Session, Survivor, Table};
+use crate::api::types::{Closed, Detail, Evidence, KillReport, Outcome, Process, Screen, Session, Survivor, Table};
 use crate::model::session::{Attention, Health, Origin, State};
 
 /// An application, its clock, and what it asked for.
@@ -84,7 +85,17 @@ impl Play {
     pub fn effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.asked)
             .into_iter()
-            .filter(|e| !matches!(e, Effect::Look(_) | Effect::Wake(_)))
+            .filter(|e| {
+                !matches!(
+                    e,
+                    Effect::Remember(_)
+                        | Effect::Look(_)
+                        | Effect::Wake(_)
+                        | Effect::Inquire(_)
+                        | Effect::Advise
+                        | Effect::AskHost
+                )
+            })
             .collect()
     }
 
@@ -94,7 +105,7 @@ impl Play {
 
     /// Answers a look at the selected session.
     pub fn show_screen(&mut self, ansi: &str) -> &mut Self {
-        let id = self.app.selected.clone().unwrap_or_default();
+        let id = self.app.selected_id().unwrap_or_default().to_string();
         let screen =
             Screen { cols: 80, rows: 24, ansi: ansi.into(), title: "✳ Login form".into(), ..Screen::default() };
         self.tell(Msg::ScreenCame { id, picture: Ok(Box::new(Picture::new(&screen))) })
@@ -135,6 +146,8 @@ pub fn session(id: &str, name: &str, agent: &str) -> Session {
         idle_seconds: Some(3.1),
         age_seconds: 2880.0,
         exit: None,
+        closes_at: None,
+        closes_because: None,
         attached: 0,
         command: vec![agent.into()],
     }
@@ -219,4 +232,31 @@ pub fn closed(name: &str, outcome: Outcome, seconds: f64) -> Closed {
 pub fn report(sessions: Vec<Closed>) -> KillReport {
     let failed = sessions.iter().filter(|s| s.outcome == Outcome::Survivors).count();
     KillReport { closed: sessions.len() - failed, failed, sessions }
+}
+
+pub fn detail(id: &str) -> Detail {
+    let process = |pid, depth, command: &str, memory_bytes| Process {
+        pid,
+        parent_pid: 1,
+        start_time: 1,
+        command: command.into(),
+        state: "S".into(),
+        cpu_percent: Some(0.5),
+        memory_bytes,
+        depth,
+    };
+    let evidence = |kind: &str, text: &str| Evidence { kind: kind.into(), text: text.into(), at: None };
+    Detail {
+        session: session(id, "x", "claude"),
+        evidence: vec![evidence("output", "12 m ago"), evidence("cpu", "below the floor")],
+        tree: vec![
+            process(12_345, 0, "claude --model opus", 300 << 20),
+            process(12_400, 1, "node /srv/app/node_modules/.bin/mcp-server-filesystem /srv/app", 62 << 20),
+            process(12_401, 1, "bash -c cargo test\x1b[31m", 26 << 20),
+        ],
+        keeper_socket: Some("/run/k".into()),
+        keeper_pid: Some(12_300),
+        keyless: None,
+        started_by: None,
+    }
 }

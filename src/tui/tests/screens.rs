@@ -212,3 +212,128 @@ fn without_colour_nothing_is_coloured() {
     assert!(buffer.content().iter().all(|c| c.fg == Color::Reset && c.bg == Color::Reset));
     assert!(buffer[(5, 2)].modifier.contains(Modifier::REVERSED));
 }
+
+#[test]
+fn grouped_with_an_open_tree() {
+    let mut play = busy(80, 24);
+    play.keys("bt");
+    play.tell(Msg::DetailCame {
+        id: "k3f9q5".into(),
+        detail: Ok(Box::new(super::detail("k3f9q5"))),
+        branch: Some("main".into()),
+    });
+    assert_snapshot!(play.screen());
+    play.tell(Msg::Resized(200, 60));
+    assert_snapshot!("grouped_with_an_open_tree_200x60", play.screen());
+    play.tell(Msg::Resized(40, 10));
+    assert_snapshot!("grouped_with_an_open_tree_40x10", play.screen());
+}
+
+#[test]
+fn one_gone_one_new_one_to_be_closed() {
+    let mut play = busy(80, 24);
+    let mut later = morning();
+    later.retain(|s| s.id != "k3f9q4");
+    later[0].closes_at = Some("2026-11-20T10:52:10Z".into());
+    later.push(session("n", "newcomer", "goose"));
+    play.after(1.0).table(2, later);
+    assert_snapshot!(play.screen());
+}
+
+fn many_sided(cols: u16, rows: u16) -> Play {
+    let mut play = busy(cols, rows);
+    // The one the cursor was on first is answered before the next one is asked about.
+    play.tell(Msg::DetailCame { id: "k3f9q2".into(), detail: Err("gone".into()), branch: None });
+    let detail = Ok(Box::new(super::detail("k3f9q5")));
+    play.tell(Msg::DetailCame { id: "k3f9q5".into(), detail, branch: Some("feature/login".into()) });
+    let advice = crate::api::types::Recommendation {
+        id: "k3f9q5".into(),
+        name: "x".into(),
+        text: "answer it: a, or attach with Enter".into(),
+    };
+    play.tell(Msg::AdviceCame(Ok(vec![advice])));
+    let status = crate::api::types::DaemonStatus {
+        version: "0.1.0".into(),
+        pid: 4242,
+        uptime_seconds: 7300.0,
+        socket: String::new(),
+        state_dir: String::new(),
+        sessions: 6,
+        instance: String::new(),
+        embedded: false,
+        host: Some(crate::api::types::Host { memory_bytes: 16 << 30, available_memory_bytes: 6 << 30, load: 1.42 }),
+        memory: crate::api::memory::MemoryState::default(),
+    };
+    play.tell(Msg::HostCame(Ok(Box::new(status))));
+    let mut later = morning();
+    later[0].messages = Some(40);
+    later[0].health = crate::model::session::Health::Stuck;
+    play.after(65.0).table(2, later);
+    play
+}
+
+/// Every view and dialog, by the keys that open it.
+const VIEWS: &[(&str, &str)] = &[
+    ("details", "3"),
+    ("events", "4"),
+    ("host", "5"),
+    ("zoomed_screen", "2z"),
+    ("answer", "a"),
+    ("signal", "S"),
+    ("kill_now", "X"),
+    ("restart", "r"),
+    ("palette", ":so"),
+    ("help", "?"),
+    ("help_searched", "?/mark"),
+    ("log", "py@"),
+    ("new", "n"),
+    ("faults", "!"),
+    ("sorted", ">>>>>>>>>o"),
+];
+
+#[test]
+fn every_view_and_dialog_at_the_sizes_people_have() {
+    for (cols, rows) in [(80, 24), (40, 10), (200, 60)] {
+        for (name, keys) in VIEWS {
+            let mut play = many_sided(cols, rows);
+            play.app.notice = None;
+            play.keys(keys);
+            assert_snapshot!(format!("{name}_{cols}x{rows}"), play.screen());
+        }
+    }
+}
+
+#[test]
+fn a_report_can_be_copied_in_three_ways() {
+    let mut play = busy(80, 24);
+    let sessions = vec![closed("nightly-refactor", Outcome::Forced, 5.1)];
+    play.tell(Msg::Closed { ticket: 9, report: Ok(report(sessions)) });
+    assert_snapshot!(play.keys("y").screen());
+    play.asked.clear();
+    play.keys("p");
+    let copied = play.effects();
+    assert!(
+        matches!(&copied[..], [crate::tui::msg::Effect::Copy(text)] if text.contains("✔ nightly-refactor forced 5.1 s"))
+    );
+}
+
+#[test]
+fn a_terminal_without_signs_gets_letters() {
+    let mut play = Play::with(80, 24, |o| o.is_ascii = true);
+    play.table(1, morning()).show_screen(EDIT);
+    assert!(play.terminal().backend().buffer().content().iter().all(|cell| cell.symbol().is_ascii()));
+    assert_snapshot!(play.screen());
+}
+
+#[test]
+fn names_of_any_script_and_length_keep_the_columns_straight() {
+    let long = "ю".repeat(5000);
+    let names = ["e\u{301}a\u{308}o\u{302}\u{302}\u{302}", "עברית-שלום", "日本語のセッション", "👩‍👩‍👧‍👦-family", &long];
+    let mut play = Play::new(80, 24);
+    play.table(1, names.iter().enumerate().map(|(i, n)| session(&format!("s{i}"), n, "claude")).collect());
+    let terminal = play.terminal();
+    let buffer = terminal.backend().buffer();
+    let ends: Vec<u16> =
+        (2..7).map(|y| (0..80).rev().find(|x| buffer[(*x, y)].symbol() == "M").unwrap_or_default()).collect();
+    assert!(ends.iter().all(|x| *x == ends[0] && *x > 0), "{ends:?}");
+}

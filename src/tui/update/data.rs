@@ -1,21 +1,32 @@
 //! What the daemon says: the table, and the outcome of what was asked.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use super::super::app::{App, FRESH, Link, Mode};
+use super::super::app::{App, FRESH, Ghost, Link, Mode, Selected};
+use super::super::listing::listed;
 use super::super::msg::{Answer, Effect, Msg};
+use super::super::recall::Pages;
 use super::super::rows::{Row, Totals, ordered};
+use super::super::view::columns::Wishes;
+use super::super::{deeds, format, tell};
 use crate::api::attach::Left;
-use crate::api::types::{Done, KillReport, Session, Started, Table};
+use crate::api::types::{Detail, Done, KillReport, Session, Started, Table};
 use crate::model::text::printable_within;
 
 /// Takes a message that is no input.
 pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
     match msg {
-        Msg::TableCame(table) => table_came(app, *table),
+        Msg::TableCame(table) => return table_came(app, *table).into_iter().collect(),
         Msg::LinkBroke(why) => link_broke(app, &why),
         Msg::ScreenCame { id, picture } => app.is_dirty |= app.preview.came(id, picture),
+        Msg::DetailCame { id, detail, branch } => detail_came(app, &id, (detail, branch)),
+        Msg::RecallCame { id, pages } => recall_came(app, &id, pages),
+        Msg::AdviceCame(answer) => app.is_dirty |= app.advice.came(answer),
+        Msg::HostCame(answer) => {
+            app.host.came(answer);
+            app.is_dirty = true;
+        }
+        Msg::Managed(outcome) => app.tell(outcome),
         Msg::Started(answer) => started(app, answer),
         Msg::Closed { ticket, report } => closed(app, ticket, report),
         Msg::Acted(answer) => acted(app, answer),
@@ -27,12 +38,12 @@ pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
             Ok(text) => app.say(format!("copied: {text}")),
             Err(why) => app.complain(why),
         },
-        Msg::Pressed(_) | Msg::Pasted(_) | Msg::Resized(..) | Msg::Ticked => {}
+        Msg::Pressed(_) | Msg::Pasted(_) | Msg::Resized(..) | Msg::Clicked(..) | Msg::Wheeled(..) | Msg::Ticked => {}
     }
     Vec::new()
 }
 
-fn table_came(app: &mut App, table: Table) {
+fn table_came(app: &mut App, table: Table) -> Option<Effect> {
     let is_first = matches!(app.link, Link::Connecting(_));
     if matches!(app.link, Link::Lost { .. }) {
         app.preview.expire();
@@ -41,34 +52,61 @@ fn table_came(app: &mut App, table: Table) {
     app.link = Link::Up;
     app.generation = table.generation;
     app.received = app.now;
-    let rows = ordered(table.sessions);
+    let rows = ordered(&app.rows, table.sessions);
+    let changes = app.seen.look(app.now, &app.rows, &rows, is_first);
     if !is_first {
-        note_fresh(app, &rows.iter().map(|r| r.id().to_string()).collect());
+        note_fresh(app, &rows);
     }
-    app.rows = rows;
-    app.totals = Totals::of(&app.rows);
+    let old = std::mem::replace(&mut app.rows, rows);
     let live: BTreeSet<&str> = app.rows.iter().map(Row::id).collect();
+    let until = app.now + FRESH;
+    app.ghosts.retain(|ghost| !live.contains(ghost.row.id()));
+    app.ghosts.extend(old.into_iter().filter(|r| !live.contains(r.id())).map(|row| Ghost { row, until }));
+    app.totals = Totals::of(&app.rows);
+    app.wishes = Wishes::of(&app.rows);
     app.marked.retain(|id| live.contains(id.as_str()));
+    app.open_trees.retain(|id| live.contains(id.as_str()));
+    app.details.retain(|id, _| live.contains(id.as_str()));
     if let Some(id) = app.awaited.take_if(|id| live.contains(id.as_str())) {
-        app.selected = Some(id);
+        app.selected = Some(Selected::Session(id));
     }
-    refilter(app);
+    relist(app);
     refresh_question(app);
     app.is_dirty = true;
+    let told = tell::sentence(app, &changes)?;
+    app.say(told.clone());
+    (!app.options.looks.tell.is_empty()).then_some(Effect::Tell(told))
 }
 
-fn note_fresh(app: &mut App, ids: &BTreeSet<String>) {
+fn note_fresh(app: &mut App, rows: &[Row]) {
     let known: BTreeSet<&str> = app.rows.iter().map(Row::id).collect();
     let until = app.now + FRESH;
-    let new: BTreeMap<String, Duration> =
-        ids.iter().filter(|id| !known.contains(id.as_str())).map(|id| (id.clone(), until)).collect();
-    app.fresh.extend(new);
+    app.fresh.extend(rows.iter().filter(|r| !known.contains(r.id())).map(|r| (r.id().to_string(), until)));
 }
 
-/// Applies the filter to the rows.
-pub fn refilter(app: &mut App) {
-    let needle = app.filter.to_lowercase();
-    app.shown = (0..app.rows.len()).filter(|i| needle.is_empty() || app.rows[*i].has(&needle)).collect();
+/// Lists the rows anew: something that decides about them has changed.
+pub fn relist(app: &mut App) {
+    (app.lines, app.groups) = listed(app);
+}
+
+fn recall_came(app: &mut App, id: &str, pages: Answer<Box<Pages>>) {
+    let Some(recall) = app.recall.as_mut().filter(|recall| recall.id == id) else { return };
+    recall.came(pages);
+    if recall.needle.is_empty() {
+        // Whoever went up to get here is shown that there is something above.
+        return super::panes::scroll_by_page(app);
+    }
+    super::panes::find_up(app);
+}
+
+fn detail_came(app: &mut App, id: &str, (answer, branch): (Answer<Box<Detail>>, Option<String>)) {
+    let Some(known) = app.details.get_mut(id) else { return };
+    if known.came(answer, branch) {
+        app.is_dirty = true;
+        if app.open_trees.contains(id) {
+            relist(app);
+        }
+    }
 }
 
 /// A question follows the table; one about nobody goes away, and says so.
@@ -104,7 +142,7 @@ fn started(app: &mut App, answer: Answer<Started>) {
             }
             let notes =
                 if started.notes.is_empty() { String::new() } else { format!("; {}", started.notes.join("; ")) };
-            app.say(format!("started {}{notes}", started.name));
+            app.tell(Ok(format!("started {}{notes}", started.name)));
             app.awaited = Some(started.session_id);
         }
         Err(why) => match &mut app.mode {
@@ -115,9 +153,14 @@ fn started(app: &mut App, answer: Answer<Started>) {
             Mode::Table
             | Mode::Filter(_)
             | Mode::TypeLine { .. }
+            | Mode::Answer { .. }
+            | Mode::Palette(_)
+            | Mode::Search(_)
+            | Mode::Menu(_)
             | Mode::Confirm(_)
-            | Mode::Help { .. }
-            | Mode::Report { .. } => app.complain(why),
+            | Mode::Help(_)
+            | Mode::Log { .. }
+            | Mode::Report { .. } => app.tell(Err(why)),
         },
     }
 }
@@ -128,10 +171,15 @@ fn closed(app: &mut App, ticket: u64, answer: Answer<KillReport>) {
     match answer {
         Ok(report) if report.sessions.is_empty() => app.say("nothing was left to close"),
         Ok(report) => {
+            for closed in &report.sessions {
+                let kind = if closed.survivors.is_empty() { deeds::Kind::Done } else { deeds::Kind::Failed };
+                let took = format::took(closed.seconds);
+                app.deeds.note(app.now, kind, &format!("{} {} {took}", closed.name, closed.outcome.as_str()));
+            }
             app.report = Some(report);
             app.report_seen = false;
         }
-        Err(why) => app.complain(why),
+        Err(why) => app.tell(Err(why)),
     }
 }
 
@@ -139,29 +187,29 @@ fn acted(app: &mut App, answer: Answer<Done>) {
     match answer {
         Ok(done) => {
             let texts: Vec<String> = done.sessions.iter().map(|t| format!("{}: {}", t.name, t.message)).collect();
-            app.say(texts.join(" · "));
+            app.tell(Ok(texts.join(" · ")));
         }
-        Err(why) => app.complain(why),
+        Err(why) => app.tell(Err(why)),
     }
 }
 
 fn restarted(app: &mut App, answer: Answer<Box<Session>>) {
     match answer {
         Ok(session) => {
-            app.say(format!("restarted {}", session.name));
+            app.tell(Ok(format!("restarted {}", session.name)));
             app.preview.expire();
         }
-        Err(why) => app.complain(why),
+        Err(why) => app.tell(Err(why)),
     }
 }
 
 fn typed(app: &mut App, answer: Answer<String>) {
     match answer {
         Ok(name) => {
-            app.say(format!("typed into {name}"));
+            app.tell(Ok(format!("typed into {name}")));
             app.preview.expire();
         }
-        Err(why) => app.complain(why),
+        Err(why) => app.tell(Err(why)),
     }
 }
 

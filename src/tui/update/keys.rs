@@ -2,55 +2,101 @@
 
 use crossterm::event::{KeyCode, KeyEvent};
 
-use super::super::app::{App, Attaching, Mode};
+use super::super::app::{App, Attaching, Help, Mode, Selected};
+use super::super::column::{Column, Order};
 use super::super::confirm::{Confirm, Question};
+use super::super::filter::Filter;
 use super::super::form::Form;
-use super::super::keymap::{self, Action, Binding};
+use super::super::keymap::{Action, Binding};
 use super::super::line::Line;
+use super::super::listing::{Entry, Grouping};
+use super::super::menu::{Item, Menu};
 use super::super::msg::Effect;
+use super::super::palette::{Palette, SIGNALS};
+use super::super::panes::Pane;
 use super::super::rows::Row;
 use super::super::view::regions::Regions;
+use super::data::relist;
+use super::{marks, panes};
 use crate::api::types::Act;
 use crate::model::session::{Origin, State};
 
-/// Takes a key while nothing lies above the table.
+/// Takes a key while nothing lies above the panes.
 pub fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
-    match keymap::binding(key) {
-        None => Vec::new(),
-        Some(Binding { mutates: true, shown, .. }) if app.options.readonly => {
-            app.complain(format!("read-only: {shown} would change something"));
-            Vec::new()
-        }
-        Some(binding) => act(app, binding.action),
+    let Some(binding) = app.keymap.binding(key) else { return Vec::new() };
+    act_unless_refused(app, binding)
+}
+
+/// What a key of the table does; refused where it would change something and nothing may be changed.
+pub fn act_unless_refused(app: &mut App, binding: &'static Binding) -> Vec<Effect> {
+    if binding.mutates && app.options.readonly {
+        app.complain(format!("read-only: {} would change something", app.keymap.shown(binding)));
+        return Vec::new();
+    }
+    match panes::act(app, binding.action) {
+        Some(effects) => effects,
+        None => act(app, binding.action),
     }
 }
 
+/// What an action does to the table, or to the sessions.
 fn act(app: &mut App, action: Action) -> Vec<Effect> {
     match action {
-        Action::Down => go_to(app, app.cursor + 1),
-        Action::Up => go_to(app, app.cursor.saturating_sub(1)),
-        Action::PageDown => go_to(app, app.cursor + half_page(app)),
-        Action::PageUp => go_to(app, app.cursor.saturating_sub(half_page(app))),
-        Action::Top => go_to(app, 0),
-        Action::Bottom => go_to(app, usize::MAX),
         Action::Attach => return attach(app),
+        Action::Window => return open_window(app),
         Action::TypeLine => type_line(app),
+        Action::Answer => answer(app),
         Action::Kill => ask(app, Question::Kill { now: false }),
         Action::KillNow => ask(app, Question::Kill { now: true }),
         Action::CloseAll => ask(app, Question::CloseAll),
         Action::Restart => ask(app, Question::Restart),
+        Action::Signal => choose_signal(app),
         Action::Pause => return switch(app, |r| r.session.state == State::Paused, Act::Pause, Act::Unpause),
         Action::Pin => return switch(app, |r| r.session.pinned, Act::Pin, Act::Unpin),
         Action::New => open_form(app),
-        Action::Mark => mark(app),
-        Action::Filter => app.mode = Mode::Filter(Line::new(&app.filter)),
         Action::Copy => return copy(app),
-        Action::Help => app.mode = Mode::Help { scroll: 0 },
+        Action::Palette => app.mode = Mode::Palette(Palette::default()),
+        Action::Log => app.mode = Mode::Log { scroll: 0 },
+        Action::Help => app.mode = Mode::Help(Help::default()),
         Action::Back => back(app),
+        Action::Mouse => {
+            app.has_mouse = !app.has_mouse;
+            app.say(if app.has_mouse { "the mouse works here" } else { "the mouse is the terminal's" });
+            return vec![Effect::Mouse(app.has_mouse)];
+        }
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => return vec![Effect::Quit],
+        other => arrange(app, other),
     }
     Vec::new()
+}
+
+/// What an action does to the way the table looks.
+fn arrange(app: &mut App, action: Action) {
+    match action {
+        Action::Down => go_down(app, 1),
+        Action::Up => go_up(app, 1),
+        Action::PageDown => go_down(app, half_page(app)),
+        Action::PageUp => go_up(app, half_page(app)),
+        Action::Top => go_up(app, usize::MAX),
+        Action::Bottom => go_down(app, usize::MAX),
+        Action::Mark => marks::one(app),
+        Action::MarkRange => marks::range(app),
+        Action::MarkAll => marks::all(app),
+        Action::Filter => app.mode = Mode::Filter(Line::new(app.filter.text())),
+        Action::Faults => {
+            app.faults_only = !app.faults_only;
+            relist(app);
+        }
+        Action::SortRight => sort(app, Order { by: app.order.by.beside(1), is_reversed: false }),
+        Action::SortLeft => sort(app, Order { by: app.order.by.beside(-1), is_reversed: false }),
+        Action::Reverse => sort(app, Order { is_reversed: !app.order.is_reversed, ..app.order }),
+        Action::Group => next_grouping(app),
+        Action::Fold => fold(app),
+        Action::Tree => open_tree(app),
+        // The others are no arrangement.
+        _ => {}
+    }
 }
 
 /// Half of what the table shows.
@@ -58,12 +104,90 @@ fn half_page(app: &App) -> usize {
     usize::from(Regions::of(app).rows_shown() / 2).max(1)
 }
 
-fn go_to(app: &mut App, index: usize) {
-    app.cursor = index.min(app.shown.len().saturating_sub(1));
-    app.selected = app.selected_row().map(|row| row.id().to_string());
+/// As many places down; the last one where there are fewer.
+pub fn go_down(app: &mut App, places: usize) {
+    let below = (app.cursor + 1..app.lines.len()).filter(|i| app.lines[*i].is_place());
+    let at = below.take(places).last().unwrap_or(app.cursor);
+    stand(app, at);
+}
+
+/// As many places up; the first one where there are fewer.
+pub fn go_up(app: &mut App, places: usize) {
+    let above = (0..app.cursor.min(app.lines.len())).rev().filter(|i| app.lines[*i].is_place());
+    let at = above.take(places).last().unwrap_or(app.cursor);
+    stand(app, at);
+}
+
+/// Puts the cursor on the place at this line, or the nearest one: below first, as when a session goes.
+pub fn stand(app: &mut App, line: usize) {
+    let line = line.min(app.lines.len().saturating_sub(1));
+    let below = (line..app.lines.len()).find(|i| app.lines[*i].is_place());
+    let above = || (0..line).rev().find(|i| app.lines[*i].is_place());
+    app.cursor = below.or_else(above).unwrap_or(0);
+    let session = app.selected_row().map(|row| Selected::Session(row.id().into()));
+    app.selected = session.or_else(|| app.selected_group().map(|group| Selected::Group(group.title.clone())));
+}
+
+pub fn sort(app: &mut App, order: Order) {
+    app.order = order;
+    relist(app);
+    let way = if order.is_reversed { ", reversed" } else { "" };
+    let by = if order.by == Column::Health { "need, worst first" } else { order.by.word() };
+    app.say(format!("sorted by {by}{way}"));
+}
+
+/// The next way of grouping, or none after the last.
+fn next_grouping(app: &mut App) {
+    let next = match app.grouping {
+        None => Grouping::ALL.first().copied(),
+        Some(now) => Grouping::ALL.iter().copied().skip_while(|g| *g != now).nth(1),
+    };
+    group(app, next);
+}
+
+pub fn group(app: &mut App, next: Option<Grouping>) {
+    app.grouping = next;
+    app.folded.clear();
+    relist(app);
+    app.say(next.map_or_else(|| "not grouped".into(), |g| format!("grouped by {}", g.word())));
+}
+
+/// Folds the group the cursor is in, or opens it.
+fn fold(app: &mut App) {
+    let above = app.lines.iter().take(app.cursor + 1).rev();
+    let heading = above.into_iter().find_map(|entry| match entry {
+        Entry::Group(index) => app.groups.get(*index),
+        Entry::Session(_) | Entry::Ghost(_) | Entry::Process { .. } => None,
+    });
+    let Some(title) = heading.map(|group| group.title.clone()) else {
+        app.say("nothing is grouped: b groups");
+        return;
+    };
+    if !app.folded.remove(&title) {
+        app.folded.insert(title.clone());
+    }
+    app.selected = Some(Selected::Group(title));
+    relist(app);
+}
+
+fn open_tree(app: &mut App) {
+    let ids: Vec<String> = app.targets().iter().map(|row| row.id().to_string()).collect();
+    let all_open = ids.iter().all(|id| app.open_trees.contains(id));
+    for id in ids {
+        if all_open {
+            app.open_trees.remove(&id);
+        } else {
+            app.open_trees.insert(id);
+        }
+    }
+    relist(app);
 }
 
 fn attach(app: &mut App) -> Vec<Effect> {
+    if app.selected_group().is_some() {
+        fold(app);
+        return Vec::new();
+    }
     let Some(row) = app.selected_row() else { return Vec::new() };
     if row.session.origin != Origin::Managed {
         let text = format!("{} is not beadle's own: attach to it where it runs", row.name);
@@ -86,6 +210,51 @@ pub fn pressed_ahead(app: &mut App, key: KeyEvent) {
 fn type_line(app: &mut App) {
     if let Some(row) = app.selected_row() {
         app.mode = Mode::TypeLine { id: row.id().into(), name: row.name.clone(), line: Line::default() };
+    }
+}
+
+fn answer(app: &mut App) {
+    if let Some(row) = app.selected_row() {
+        app.mode = Mode::Answer { id: row.id().into(), name: row.name.clone() };
+    }
+}
+
+fn open_window(app: &mut App) -> Vec<Effect> {
+    if !app.options.is_in_tmux {
+        app.complain("this runs in no tmux: Enter attaches here");
+        return Vec::new();
+    }
+    let Some(row) = app.selected_row() else { return Vec::new() };
+    vec![Effect::OpenWindow { id: row.id().into(), name: row.name.clone() }]
+}
+
+fn choose_signal(app: &mut App) {
+    let targets = app.targets();
+    let ids: Vec<String> = targets.iter().map(|row| row.id().to_string()).collect();
+    let title = match targets.as_slice() {
+        [] => return,
+        [only] => format!("Signal to {}", only.name),
+        several => format!("Signal to {} sessions", several.len()),
+    };
+    // Not KILL: that is what `X` is for, and it takes the whole tree.
+    let keys = ['i', 't', 'h', 'u', 'c', 's'];
+    let item = |(key, name): (char, &&str)| {
+        let label = format!("{name:<5} {}", signal_help(name));
+        Item { key, label, effect: Effect::Signal(ids.clone(), (*name).into()) }
+    };
+    app.mode = Mode::Menu(Menu::new(title, keys.into_iter().zip(SIGNALS).map(item).collect()));
+}
+
+/// What programs take it for.
+fn signal_help(name: &str) -> &'static str {
+    match name {
+        "INT" => "stop what you do, as Ctrl-C",
+        "TERM" => "end",
+        "HUP" => "the terminal is gone, or read the settings again",
+        "USR1" => "what the program makes of it",
+        "CONT" => "go on",
+        "STOP" => "hold still",
+        _ => "",
     }
 }
 
@@ -117,30 +286,40 @@ fn open_form(app: &mut App) {
     app.mode = Mode::Form(app.last_form.as_ref().map_or_else(fresh, Form::again));
 }
 
-fn mark(app: &mut App) {
-    let Some(id) = app.selected_row().map(|row| row.id().to_string()) else { return };
-    if !app.marked.remove(&id) {
-        app.marked.insert(id);
+/// The id under the cursor; while a report is shown, one may choose between it and what resumes its sessions.
+pub fn copy(app: &mut App) -> Vec<Effect> {
+    let item = |key, label: &str, text: String| Item { key, label: label.into(), effect: Effect::Copy(text) };
+    let id = app.selected_id().map(|id| item('i', "the id of the session", id.into()));
+    let mut items: Vec<Item> = id.into_iter().collect();
+    if let Some(report) = &app.report {
+        let resumes: Vec<String> = report.sessions.iter().filter_map(|s| s.resume.clone()).collect();
+        if !resumes.is_empty() {
+            items.insert(0, item('r', "what resumes them", resumes.join("\n")));
+        }
+        items.push(item('p', "the report", super::super::view::report::text(app, report)));
     }
-    go_to(app, app.cursor + 1);
+    if items.len() > 1 {
+        app.mode = Mode::Menu(Menu::new("Copy", items));
+        return Vec::new();
+    }
+    items.pop().map(|item| item.effect).into_iter().collect()
 }
 
-/// What resumes the sessions of the report, while it is shown; else the id under the cursor.
-pub fn copy(app: &App) -> Vec<Effect> {
-    let resumes: Vec<String> =
-        app.report.iter().flat_map(|report| &report.sessions).filter_map(|s| s.resume.clone()).collect();
-    let text = if resumes.is_empty() { app.selected.clone() } else { Some(resumes.join("\n")) };
-    text.map(Effect::Copy).into_iter().collect()
-}
-
-/// The topmost thing goes: the report, then the marks, then the filter.
+/// The topmost thing goes: what was recorded, the zoom, the report, then the marks, then the filter.
 fn back(app: &mut App) {
+    if app.recall.take().is_some() || std::mem::take(&mut app.panes.is_zoomed) {
+        return;
+    }
+    if app.panes.focus != Pane::Table {
+        return app.panes.focus = Pane::Table;
+    }
     if app.report.take().is_some() {
         return;
     }
     if !app.marked.is_empty() {
         return app.marked.clear();
     }
-    app.filter.clear();
-    super::data::refilter(app);
+    app.faults_only &= !app.filter.is_empty();
+    app.filter = Filter::default();
+    relist(app);
 }

@@ -26,7 +26,7 @@ const AROUND: u16 = 6;
 
 pub fn draw(app: &App, confirm: &Confirm, frame: &mut Frame) -> Option<Position> {
     let area = frame.area();
-    let fate = fate(app, confirm);
+    let fate = fate(app, confirm, area.width.saturating_sub(4));
     let room = usize::from(area.height.saturating_sub(AROUND).max(1));
     let victims = victim_lines(app, &confirm.victims, room, area.width.saturating_sub(4));
     let widest =
@@ -91,7 +91,7 @@ fn padded(text: &str, width: u16) -> String {
 }
 
 /// What will happen, and to how much.
-fn fate(app: &App, confirm: &Confirm) -> Vec<Line<'static>> {
+fn fate(app: &App, confirm: &Confirm, width: u16) -> Vec<Line<'static>> {
     let theme = &app.theme;
     let grace = format::took(app.options.grace.as_secs_f64()).replace(".0 s", " s");
     let how = match confirm.question {
@@ -111,10 +111,11 @@ fn fate(app: &App, confirm: &Confirm) -> Vec<Line<'static>> {
         let all = format::counted(processes, "process", "processes");
         lines.push(Line::from(format!("{all} in all, {}.", format::bytes(memory))));
     }
-    lines.push(Line::styled(how, theme.text));
+    lines.extend(format::wrapped(&how, width).into_iter().map(|line| Line::styled(line, theme.text)));
     if confirm.foreign > 0 {
         let stay = format::counted(confirm.foreign, "session is", "sessions are");
-        lines.push(Line::styled(format!("{stay} not beadle's and will stay."), theme.dim));
+        let text = format!("{stay} not beadle's and will stay.");
+        lines.extend(format::wrapped(&text, width).into_iter().map(|line| Line::styled(line, theme.dim)));
     }
     lines
 }

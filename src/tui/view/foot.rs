@@ -10,6 +10,7 @@ use super::super::app::{App, Mode, Notice};
 use super::super::format;
 use super::super::keymap::{Action, BINDINGS};
 use super::super::line::Line;
+use super::super::rows::Kind;
 use super::paint;
 use crate::model::session::{Origin, State};
 
@@ -23,14 +24,39 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
     }
     match &app.mode {
         Mode::Filter(line) => {
-            let hint = format!("{} of {}   Enter keeps   Esc shows all ", app.shown.len(), app.rows.len());
+            let keys = format!("{} of {}   Enter keeps   Esc shows all ", app.shown(), app.rows.len());
+            let hint = app.filter_error.as_ref().map_or(keys, |error| format!("{error} "));
             Some(draw_line(app, " /", line, &hint, area, buffer))
         }
         Mode::TypeLine { name, line, .. } => {
             let prompt = format!(" to {} ❯ ", format::cut(name, 24));
             Some(draw_line(app, &prompt, line, "Enter types it   Esc leaves ", area, buffer))
         }
-        Mode::Table | Mode::Confirm(_) | Mode::Form(_) | Mode::Help { .. } | Mode::Report { .. } => {
+        Mode::Palette(palette) => {
+            Some(draw_line(app, " :", &palette.line, "Tab completes   ↑ earlier   Esc leaves ", area, buffer))
+        }
+        Mode::Search(line) => {
+            Some(draw_line(app, " search / ", line, "Enter finds   ] [ next, before   Esc leaves ", area, buffer))
+        }
+        Mode::Answer { name, .. } => {
+            let theme = &app.theme;
+            let mut text = vec![Span::styled(format!(" answer {} ", format::cut(name, 24)), theme.accent)];
+            for (key, word) in
+                [("y", "yes"), ("n", "no"), ("1–9", ""), ("Enter", ""), ("↑ ↓ Tab Space", ""), ("Esc", "leave")]
+            {
+                text.push(Span::styled(format!(" {key}"), theme.accent));
+                text.push(Span::styled(format!(" {word} "), theme.dim));
+            }
+            paint::line(buffer, area, &TextLine::from(text));
+            None
+        }
+        Mode::Table
+        | Mode::Menu(_)
+        | Mode::Confirm(_)
+        | Mode::Form(_)
+        | Mode::Help(_)
+        | Mode::Log { .. }
+        | Mode::Report { .. } => {
             match (&app.attaching, &app.notice) {
                 (Some(wanted), _) if app.now.saturating_sub(wanted.since) >= SLOW => {
                     let text = format!(" attaching to {} …  Esc stays here", format::cut(&wanted.name, 24));
@@ -78,8 +104,16 @@ fn draw_keys(app: &App, area: Rect, buffer: &mut Buffer) {
 }
 
 /// What acts on the row under the cursor, in order of use.
-const LEFT: &[Action] =
-    &[Action::Attach, Action::TypeLine, Action::Kill, Action::Pause, Action::Restart, Action::Pin, Action::Copy];
+const LEFT: &[Action] = &[
+    Action::Attach,
+    Action::Answer,
+    Action::TypeLine,
+    Action::Kill,
+    Action::Pin,
+    Action::Pause,
+    Action::Restart,
+    Action::Copy,
+];
 /// What acts on no row.
 const RIGHT: &[Action] = &[Action::New, Action::Filter, Action::Help];
 
@@ -89,10 +123,11 @@ fn keys(app: &App, actions: &[Action], room: u16) -> TextLine<'static> {
     for action in actions {
         let Some(binding) = BINDINGS.iter().find(|b| b.action == *action) else { continue };
         let Some(word) = word(app, *action).filter(|_| !(binding.mutates && app.options.readonly)) else { continue };
-        if paint::columns(&line) + format::width(binding.shown) + format::width(word) + 1 > room {
+        let key = app.keymap.shown(binding);
+        if paint::columns(&line) + format::width(&key) + format::width(word) + 1 > room {
             break;
         }
-        line.push_span(Span::styled(binding.shown, theme.accent));
+        line.push_span(Span::styled(key, theme.accent));
         line.push_span(Span::styled(format!(" {word}  "), theme.dim));
     }
     line
@@ -106,6 +141,7 @@ fn word(app: &App, action: Action) -> Option<&'static str> {
     let has_leader = row.is_some_and(|r| r.session.state != State::Lingering);
     match action {
         Action::Attach => (is_managed && has_leader).then_some("attach"),
+        Action::Answer => (is_managed && row.is_some_and(|r| r.kind == Kind::Waiting)).then_some("answer"),
         Action::TypeLine => (is_managed && has_leader).then_some("type"),
         Action::Kill => row.map(|_| if app.marked.is_empty() { "kill" } else { "kill marked" }),
         Action::Pause => has_leader.then_some(if is_paused { "go on" } else { "pause" }),
@@ -115,18 +151,6 @@ fn word(app: &App, action: Action) -> Option<&'static str> {
         Action::New => Some("new"),
         Action::Filter => (!app.rows.is_empty()).then_some("filter"),
         Action::Help => Some("help"),
-        Action::Down
-        | Action::Up
-        | Action::PageDown
-        | Action::PageUp
-        | Action::Top
-        | Action::Bottom
-        | Action::KillNow
-        | Action::CloseAll
-        | Action::Mark
-        | Action::Copy
-        | Action::Back
-        | Action::Suspend
-        | Action::Quit => None,
+        _ => None,
     }
 }

@@ -63,10 +63,13 @@ fn totals(app: &App) -> Line<'static> {
 
 /// The filter and how much it lets through; empty without one.
 fn filter(app: &App) -> String {
-    if app.filter.is_empty() {
-        return String::new();
-    }
-    format!("/{}  {} of {}", printable_within(&app.filter, 30), app.shown.len(), app.rows.len())
+    let words = match (app.faults_only, app.filter.is_empty()) {
+        (false, true) => return String::new(),
+        (true, true) => "! faults only".into(),
+        (false, false) => format!("/{}", printable_within(app.filter.text(), 30)),
+        (true, false) => format!("! /{}", printable_within(app.filter.text(), 30)),
+    };
+    format!("{words}  {} of {}", app.shown(), app.rows.len())
 }
 
 /// The filter, and of what everything costs as much as fits.

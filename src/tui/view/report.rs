@@ -35,6 +35,13 @@ pub fn needs_panel(app: &App) -> bool {
     app.report.as_ref().is_some_and(|report| report_lines(app, report, app.size.0).len() > STRIP_MAX)
 }
 
+/// The report as plain text, a line for each session.
+pub fn text(app: &App, report: &KillReport) -> String {
+    let lines: Vec<String> = panel_lines(app, report).iter().map(ToString::to_string).collect();
+    let used = lines.len().saturating_sub(2);
+    lines[..used].join("\n")
+}
+
 /// How far the panel can be scrolled.
 pub fn scroll_limit(app: &App) -> u16 {
     let lines = app.report.as_ref().map_or(0, |report| panel_lines(app, report).len());

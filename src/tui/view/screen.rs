@@ -7,39 +7,47 @@ use ratatui::text::{Line, Span};
 
 use super::super::app::App;
 use super::super::picture::Picture;
+use super::super::recall::Recall;
 use super::super::rows::Row;
-use super::paint;
-use super::regions::Pane;
+use super::regions::Frame;
+use super::{paint, panes};
 
-pub fn draw(app: &App, pane: &Pane, buffer: &mut Buffer) {
+pub fn draw(app: &App, frame: &Frame, buffer: &mut Buffer) {
     let row = app.selected_row();
-    draw_frame(app, row, pane, buffer);
+    panes::frame(app, frame, row.map(|row| title(app, row)).unwrap_or_default(), buffer);
     let Some(row) = row else { return };
+    let body = panes::inset(frame.body);
+    if let Some(recall) = app.recall.as_ref().filter(|recall| recall.id == row.id()) {
+        return draw_recall(app, recall, body, buffer);
+    }
     match (app.preview.picture(row.id()), app.preview.error(row.id())) {
-        (Some(picture), _) => draw_picture(app, picture, inset(pane.body), buffer),
+        (Some(picture), _) => draw_picture(app, picture, body, buffer),
         (None, Some(why)) => {
             let text = crate::model::text::printable_within(why, 300);
-            paint::line(buffer, inset(pane.body), &Line::styled(text, app.theme.dim));
+            paint::line(buffer, body, &Line::styled(text, app.theme.dim));
         }
         (None, None) => {}
     }
 }
 
-/// One column of air to the left.
-const fn inset(area: Rect) -> Rect {
-    Rect { x: area.x.saturating_add(1), width: area.width.saturating_sub(1), ..area }
-}
-
-fn draw_frame(app: &App, row: Option<&Row>, pane: &Pane, buffer: &mut Buffer) {
-    let theme = &app.theme;
-    let title = row.map(|row| title(app, row)).unwrap_or_default();
-    match pane.edge {
-        None => paint::rule(buffer, pane.title, &title, theme.rule),
-        Some(edge) => {
-            for y in edge.top()..edge.bottom() {
-                buffer.set_stringn(edge.x, y, "│", 1, theme.rule);
-            }
-            paint::line(buffer, inset(pane.title), &title);
+/// What was written before, with the match that was gone to on a bar.
+fn draw_recall(app: &App, recall: &Recall, area: Rect, buffer: &mut Buffer) {
+    let note = match (&recall.pages, &recall.error) {
+        (_, Some(why)) => why.as_str(),
+        (None, None) => "reading the recording …",
+        (Some(pages), None) if pages.is_empty() => "nothing is recorded yet",
+        (Some(_), None) => "",
+    };
+    paint::line(buffer, area, &Line::styled(note.to_string(), app.theme.dim));
+    let Some(pages) = &recall.pages else { return };
+    for (y, index) in (area.y..area.bottom()).zip(recall.window(area.height)) {
+        let mut x = area.x;
+        for (text, style) in pages.line(index) {
+            let style = if app.theme.colour { *style } else { without_colour(*style) };
+            (x, _) = buffer.set_stringn(x, y, text, usize::from(area.right().saturating_sub(x)), style);
+        }
+        if recall.found == Some(index) {
+            buffer.set_style(Rect { y, height: 1, ..area }, app.theme.selected);
         }
     }
 }
@@ -50,6 +58,10 @@ fn title(app: &App, row: &Row) -> Line<'static> {
     let window = app.preview.picture(row.id()).map_or("", |p| p.title.as_str());
     if !window.is_empty() && window != row.name {
         line.push_span(Span::styled(format!("  {window}"), app.theme.dim));
+    }
+    if let Some(recall) = app.recall.as_ref().filter(|recall| recall.id == row.id()) {
+        let text = format!("  recorded, {} lines, {} below · G live", recall.lines(), recall.up);
+        line.push_span(Span::styled(text, app.theme.waiting));
     }
     line
 }
