@@ -27,6 +27,7 @@ pub struct Wanted {
     pub umask: Option<u32>,
     pub limits: Vec<Limit>,
     pub record_bytes: u64,
+    pub spinners: String,
     /// A new run of a session that is known.
     pub again: bool,
 }
@@ -125,12 +126,13 @@ fn ends_soon(pid: i32) -> bool {
 }
 
 fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted, keeper: &mut Option<i32>) -> Result<Born, BirthError> {
-    let Wanted { session, env, umask, limits, record_bytes, .. } = wanted;
+    let Wanted { session, env, umask, limits, record_bytes, spinners, .. } = wanted;
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(BirthError::Keeper)?;
     failpoint::here("daemon.keeper.before");
     *keeper = Some(spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?);
     failpoint::here("daemon.keeper.after");
-    let spec = Spec { session: session.clone(), env, umask, limits, dir: dir.path().into(), socket, record_bytes };
+    let dir_path = dir.path().into();
+    let spec = Spec { session: session.clone(), env, umask, limits, dir: dir_path, socket, record_bytes, spinners };
     ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
     ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
     let mut shaken = link::shake(ours, PATIENCE)?;

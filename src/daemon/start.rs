@@ -56,6 +56,7 @@ impl Supervisor {
                     umask: request.umask,
                     limits: request.limits,
                     record_bytes: self.set.config.record.per_session,
+                    spinners: self.spinners(&session.agent),
                     session,
                     again: false,
                 };
@@ -66,6 +67,11 @@ impl Supervisor {
                 answer(reply, Err(refusal));
             }
         }
+    }
+
+    /// Glyphs this kind of agent animates.
+    fn spinners(&self, agent: &str) -> String {
+        self.set.config.profiles.by_name(agent).map(|p| p.spinner.clone()).unwrap_or_default()
     }
 
     fn environment(
@@ -339,8 +345,9 @@ impl Supervisor {
         session.cgroup = None;
         let env = self.environment(request.env_whole, request.env, &session);
         let record_bytes = self.set.config.record.per_session;
+        let spinners = self.spinners(&session.agent);
         self.bear(
-            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, session, again: true },
+            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, spinners, session, again: true },
             Asker::Restart(reply),
         );
     }

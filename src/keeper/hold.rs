@@ -6,6 +6,7 @@
 //!                     └────── restart ◄────────┘ ECHILD
 //! ```
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -13,10 +14,11 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::activity::Activity;
 use super::agent::{Agent, Newborn, StartError};
 use super::clients::{Brought, Clients, Role};
 use super::recorder::Recorder;
-use super::screen::Screen;
+use super::screen::{Screen, with_returns};
 use crate::api::kept::{Dir, Identity, Spec};
 use crate::api::wire::{self, Decoder, Fact, Kind, Request};
 use crate::model::session::{Cause, Exit, ExitBy, ProcId};
@@ -32,7 +34,7 @@ const SIP: usize = 4 << 10;
 const BATCH: usize = 64 << 10;
 /// Output still read after the leader has ended.
 const LAST_OUTPUT: usize = 4 << 20;
-/// Activity is counted once in this time.
+/// New text is counted once in this time.
 const BURST: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +104,7 @@ struct Keeper {
     pulse: Arc<Pulse>,
     recorder: Recorder,
     screen: Screen,
+    activity: Activity,
     clients: Clients,
     agent: Option<Agent>,
     leader_lives: bool,
@@ -129,6 +132,7 @@ impl Keeper {
         Ok(Self {
             recorder: Recorder::new(dir.clone(), spec.record_bytes, Arc::clone(&pulse)),
             screen: Screen::new(cols, rows),
+            activity: Activity::new(&spec.spinners),
             dir,
             _state: state,
             poller,
@@ -210,18 +214,13 @@ impl Keeper {
         let mut events = Vec::new();
         let mut patience = Duration::from_millis(100);
         loop {
-            let timeout = if self.agent.as_ref().is_some_and(|a| a.pending) {
-                Some(Duration::ZERO)
-            } else if self.exit.is_some() && !self.stored {
-                Some(patience)
-            } else {
-                None
-            };
-            self.poller.wait(&mut events, timeout)?;
+            let storing = (self.exit.is_some() && !self.stored).then_some(patience);
+            self.poller.wait(&mut events, self.timeout(storing))?;
             for event in &events {
                 self.on_event(*event);
             }
             self.pump(BATCH);
+            self.look();
             if self.exit.is_some() && !self.stored {
                 self.store();
                 patience = (patience * 2).min(Duration::from_secs(5));
@@ -235,6 +234,26 @@ impl Keeper {
         self.leave_no_socket();
         self.clients.drain(Duration::from_millis(500));
         Ok(())
+    }
+
+    /// How long nothing has to be done: without end while nothing happens.
+    fn timeout(&self, storing: Option<Duration>) -> Option<Duration> {
+        if self.agent.as_ref().is_some_and(|a| a.pending) {
+            return Some(Duration::ZERO);
+        }
+        let look = self.activity.due().map(|due| due.saturating_sub(clock::monotonic()));
+        storing.into_iter().chain(look).min()
+    }
+
+    /// New text on the screen is activity.
+    fn look(&mut self) {
+        let now = clock::monotonic();
+        if self.activity.due().is_some() && self.activity.look(&mut self.screen, now) {
+            if self.pulse.when(Beat::Text).is_none_or(|last| now.saturating_sub(last) >= BURST) {
+                self.pulse.add(Beat::Messages, 1);
+            }
+            self.pulse.mark_at(Beat::Text, now);
+        }
     }
 
     fn on_event(&mut self, event: Event) {
@@ -376,14 +395,13 @@ impl Keeper {
 
     fn on_output(&mut self, bytes: &[u8]) {
         let now = clock::monotonic();
-        if self.pulse.when(Beat::Output).is_none_or(|last| now.saturating_sub(last) >= BURST) {
-            self.pulse.add(Beat::Messages, 1);
-        }
-        self.pulse.mark(Beat::Output);
+        self.pulse.mark_at(Beat::Output, now);
         self.pulse.add(Beat::Bytes, bytes.len() as u64);
         self.recorder.output(self.millis(now), bytes);
-        let answers = self.screen.show(bytes);
-        self.clients.output(bytes, &self.poller);
+        self.activity.on_output(now);
+        let shown = if self.spec.session.pipe { Cow::Owned(with_returns(bytes)) } else { Cow::Borrowed(bytes) };
+        let answers = self.screen.show(&shown);
+        self.clients.output(&shown, &self.poller);
         if !answers.is_empty()
             && !self.clients.any_typing()
             && let Some(agent) = &mut self.agent
@@ -483,6 +501,11 @@ impl Keeper {
                 let fact = Fact::Reply { seq, ok: true, message: String::new(), screen };
                 self.clients.reply(token, &fact, &self.poller);
             }
+            Request::Text { seq } => {
+                let screen = Some(self.screen.plain());
+                let fact = Fact::Reply { seq, ok: true, message: String::new(), screen };
+                self.clients.reply(token, &fact, &self.poller);
+            }
             Request::Type { seq, bytes } => {
                 self.type_in(&bytes);
                 self.answer(token, seq, true, "typed");
@@ -530,8 +553,9 @@ impl Keeper {
         }
         self.screen.resize(cols, rows);
         let (cols, rows) = self.screen.size();
-        let millis = self.millis(clock::monotonic());
-        self.recorder.size(millis, cols, rows);
+        let now = clock::monotonic();
+        self.activity.on_resize(now);
+        self.recorder.size(self.millis(now), cols, rows);
         if let Some(agent) = &self.agent {
             agent.resize(cols, rows);
         }

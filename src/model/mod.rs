@@ -3,6 +3,7 @@
 //! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why),
 //! [`process`] (which processes a session owns) and [`stop`] (how it is taken away).
 
+pub mod fold;
 pub mod keys;
 pub mod lifecycle;
 pub mod process;
