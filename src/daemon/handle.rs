@@ -12,6 +12,7 @@ use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
     StartRequest, Started, Table,
 };
+use crate::model::profile::Look;
 use crate::model::session::{ExitBy, ProcId};
 
 /// An answer on its way.
@@ -134,6 +135,12 @@ pub enum Input {
         overdue: bool,
     },
     Sampled(Vec<Sample>),
+    /// What a screen says; `None` when its keeper did not tell.
+    Looked {
+        id: String,
+        keeper: ProcId,
+        look: Option<Look>,
+    },
     SampleFailed(String),
     Adopted(Vec<Adopted>),
     Paused {

@@ -2,6 +2,7 @@
 //! ([`super::birth`]).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tracing::{info, warn};
 
@@ -267,7 +268,7 @@ impl Supervisor {
         // A name and a pin outlive the run; who closed the run before does not.
         let before = self.entries.get(id).map(|e| Meta { paused: false, cause: None, ..e.meta.clone() });
         let kept = Kept { identity: Some(identity), meta: before.clone().unwrap_or_default(), ..Kept::default() };
-        let Some(mut entry) = Entry::kept(kept, dir, life) else { return };
+        let Some(mut entry) = Entry::kept(kept, dir, life, Arc::clone(&self.standard)) else { return };
         entry.members = [leader].into();
         self.entries.insert(id.into(), entry);
         if before.is_some() {

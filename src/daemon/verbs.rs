@@ -96,6 +96,7 @@ impl Supervisor {
         match crate::config::load(&self.set.paths, &crate::config::process_env()) {
             Ok(config) => {
                 self.set.config = config;
+                self.measure_anew();
                 info!("the config was read again");
                 Ok(format!("read {}", self.set.paths.config.display()))
             }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
@@ -120,6 +121,13 @@ pub fn io_bytes(pid: i32) -> Option<u64> {
     let text = std::str::from_utf8(&buffer[..n]).ok()?;
     let field = |name: &str| text.lines().find_map(|l| l.strip_prefix(name)?.trim().parse::<u64>().ok());
     Some(field("rchar:")? + field("wchar:")?)
+}
+
+/// How long the first thread of a process has stood in line for a processor (`/proc/PID/schedstat`, the second number,
+/// nanoseconds); `None` where the kernel does not count it.
+pub fn queued(pid: i32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
 /// Who owns a process, by name where there is one.
