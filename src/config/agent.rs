@@ -1,12 +1,16 @@
-//! `[[agent]]`: the user's own profiles of agents. Only the name is judged yet; the rest is kept as it
+//! `[[agent]]`: the user's own profiles of agents. Only the name and the limits are judged yet; the rest is kept as it
 //! stands until recognition by profile reads it, so unknown keys are no fault here.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
 use toml::{Table, Value};
+
+use super::value::{no_unit, parse_duration};
+use crate::model::policy::Limits;
 
 /// A profile as it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +27,12 @@ pub struct AgentProfile {
 }
 
 impl AgentProfile {
+    /// `max_idle` and `max_waiting` for sessions of this agent, instead of those of `[cleanup]`.
+    pub fn limits(&self) -> Result<Limits, String> {
+        let limit = |key| limit_in(&self.rest, key);
+        Ok(Limits { max_idle: limit("max_idle")?, max_waiting: limit("max_waiting")?, timeout: None })
+    }
+
     /// The profile as a table again.
     pub(super) fn table(&self) -> Table {
         let mut table = self.rest.clone();
@@ -35,6 +45,19 @@ impl AgentProfile {
         table.insert("name".into(), Value::String(self.name.clone()));
         table
     }
+}
+
+fn limit_in(table: &Table, key: &str) -> Result<Option<Duration>, String> {
+    let limit = match table.get(key) {
+        None => return Ok(None),
+        Some(Value::String(text)) => parse_duration(text).map_err(|wrong| format!("`{key}` {wrong}"))?,
+        Some(Value::Integer(n)) => return Err(format!("`{key}` {}", no_unit(&n.to_string()))),
+        Some(other) => return Err(format!("`{key}` must be a duration in quotes, such as \"10m\", not {other}")),
+    };
+    if limit.is_zero() {
+        return Err(format!("`{key}` cannot be zero: its sessions would be closed at once"));
+    }
+    Ok(Some(limit))
 }
 
 /// A complaint and where it stands.
@@ -69,5 +92,7 @@ fn profile(item: &Spanned<DeValue<'_>>) -> Result<AgentProfile, String> {
         return Err(format!("`name`: {refusal}"));
     }
     let (matches, stop, resume) = (rest.remove("match"), rest.remove("stop"), rest.remove("resume"));
-    Ok(AgentProfile { name, matches, stop, resume, rest })
+    let profile = AgentProfile { name, matches, stop, resume, rest };
+    profile.limits()?;
+    Ok(profile)
 }

@@ -9,6 +9,7 @@
 //!                 key    one row for each setting
 //!                 read   a value into its field (value, words: how values are spelt)
 //!                 show   and back
+//!                 edit   a value into the text of a file
 //! ```
 //!
 //! A running daemon changes settings through [`Config::set`] and reads the file again with [`load`]; both
@@ -17,6 +18,7 @@
 
 mod agent;
 mod check;
+mod edit;
 mod error;
 mod file;
 mod key;
@@ -35,6 +37,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use agent::AgentProfile;
+pub use edit::edited;
 pub use error::{ConfigError, Fault, Place};
 pub use load::{load, parse, process_env};
 pub use show::{keys, to_toml};
