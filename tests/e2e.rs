@@ -4,7 +4,7 @@
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
 //! One file per promise: `zoo` (nothing is left), `crash` and `crashpoints` (nothing is lost), `innocent` (nobody else is touched), `start`,
-//! `keeper`, `daemon`, `users`, `hostile`, `http`.
+//! `keeper`, `daemon`, `cleaner`, `users`, `hostile`, `http`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -12,6 +12,8 @@
 mod ask;
 #[path = "e2e/cages.rs"]
 mod cages;
+#[path = "e2e/cleaner.rs"]
+mod cleaner;
 #[path = "e2e/crash.rs"]
 mod crash;
 #[cfg(debug_assertions)]

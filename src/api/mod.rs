@@ -8,6 +8,7 @@
 //!   plain text.
 
 pub mod attach;
+pub mod cleanup;
 pub mod client;
 pub mod kept;
 pub mod launch;

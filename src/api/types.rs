@@ -41,6 +41,11 @@ pub struct Session {
     /// How many terminals are attached now.
     #[serde(default)]
     pub attached: u32,
+    /// When it is closed if nothing changes, once that is announced.
+    #[serde(default)]
+    pub closes_at: Option<String>,
+    #[serde(default)]
+    pub closes_because: Option<String>,
     #[serde(default)]
     pub command: Vec<String>,
 }

@@ -8,6 +8,7 @@ mod act;
 mod args;
 mod attach;
 mod caller;
+mod cleanup;
 mod config;
 mod connect;
 mod daemon;
@@ -99,6 +100,8 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Pin(args) => act::act(g, Act::Pin, &args).await,
         Verb::Unpin(args) => act::act(g, Act::Unpin, &args).await,
         Verb::Rm(args) => act::act(g, Act::Rm, &args).await,
+        Verb::Cleanup(args) => cleanup::run(g, &args).await,
+        Verb::KeepChild(args) => cleanup::keep_child(g, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
         Verb::Rename(args) => act::rename(g, &args).await,
         Verb::Heartbeat(args) => act::heartbeat(g, &args).await,

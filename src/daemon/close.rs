@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::link::Link;
-use super::tmux;
+use super::{sampler, tmux};
 use crate::api::types::{Closed, Outcome, Survivor};
 use crate::api::wire::Request;
 use crate::model::process::{Boundary, Claim, Table, members};
@@ -41,6 +41,8 @@ pub struct Target {
     pub hurry: Arc<AtomicBool>,
     /// tmux servers born inside to which somebody from outside was seen attached.
     pub visited: BTreeSet<ProcId>,
+    /// What its agent left behind is closed: these, and those that say so themselves, are left.
+    pub keep: Option<Vec<ProcId>>,
 }
 
 /// What all closes of this daemon share.
@@ -64,6 +66,8 @@ pub struct Report {
     pub closed: Closed,
     /// Members seen alive at the end.
     pub survivors: Vec<ProcId>,
+    /// Somebody was left on purpose: the session is not over.
+    pub kept: bool,
 }
 
 /// Closes all targets side by side; `done` is called for each as soon as it is over.
@@ -128,6 +132,7 @@ struct Closing {
     signals: Vec<&'static str>,
     denied: HashMap<ProcId, String>,
     spared: Vec<String>,
+    kept: Vec<ProcId>,
     due: Due,
     /// The plan knows that it is to hurry.
     hurried: bool,
@@ -154,6 +159,7 @@ impl Closing {
             signals: Vec::new(),
             denied: HashMap::new(),
             spared: Vec::new(),
+            kept: Vec::new(),
             due: Due::Now,
             hurried: false,
         }
@@ -259,6 +265,7 @@ impl<'a> Work<'a> {
         if !std::mem::replace(&mut self.looked_for_tmux, true) {
             self.spare_tmux(&table, open);
         }
+        self.spare_kept(&table, open);
         for closing in open.iter_mut() {
             self.count(&table, closing);
         }
@@ -334,6 +341,16 @@ impl<'a> Work<'a> {
             }
         }
         self.boundary.spared.clone_from(&self.boundary_spared);
+    }
+
+    /// Asked anew in every pass: who is to be kept may have been born since.
+    fn spare_kept(&mut self, table: &Table, open: &mut [Closing]) {
+        for closing in open {
+            let Some(named) = &closing.target.keep else { continue };
+            let found = members(table, &closing.target.claim, &self.boundary);
+            closing.kept = sampler::kept(table, &found, named, &self.around.tags);
+            self.boundary.spared.extend(closing.kept.iter().map(|id| id.pid));
+        }
     }
 
     fn count(&self, table: &Table, closing: &mut Closing) {
@@ -475,6 +492,7 @@ impl<'a> Work<'a> {
             Ending::Survivors => Outcome::Survivors,
         };
         let described = survivors.iter().map(|id| survivor(*id, closing.denied.get(id).map(String::as_str))).collect();
+        let kept = closing.kept.iter().map(|id| format!("{} ({}): to be kept", id.pid, process::command(id.pid)));
         let closed = Closed {
             id: closing.target.id,
             name: closing.target.name,
@@ -485,9 +503,9 @@ impl<'a> Work<'a> {
             seconds: self.begun.elapsed().as_secs_f64(),
             reason: closing.target.cause.reason,
             resume: None,
-            spared: closing.spared,
+            spared: closing.spared.into_iter().chain(kept).collect(),
         };
-        Report { closed, survivors }
+        Report { closed, survivors, kept: !closing.kept.is_empty() }
     }
 }
 
@@ -547,5 +565,5 @@ fn not_done(target: &Target, error: &std::io::Error) -> Report {
         resume: None,
         spared: Vec::new(),
     };
-    Report { closed, survivors: Vec::new() }
+    Report { closed, survivors: Vec::new(), kept: false }
 }

@@ -75,43 +75,33 @@ impl Supervisor {
     }
 
     pub(super) fn close(&mut self, ids: &[String], now: bool, cause: &Cause) -> Vec<oneshot::Receiver<Closed>> {
+        self.close_each(ids.iter().map(|id| (id.clone(), cause.clone())).collect(), now)
+    }
+
+    /// Each for its own cause, all over one pass of the process table.
+    pub(super) fn close_each(&mut self, orders: Vec<(String, Cause)>, now: bool) -> Vec<oneshot::Receiver<Closed>> {
         let mut targets = Vec::new();
         let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
         let mut waiting = Vec::new();
         // Of this close alone: a wake must not be taken by the thread of another.
         let waker = Waker::new().map_or_else(|_| Arc::clone(&self.waker), Arc::new);
-        for id in ids {
-            let Some(entry) = self.entries.get_mut(id) else { continue };
+        for (id, cause) in orders {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
             let (send, receive) = oneshot::channel();
             waiting.push(receive);
             if !entry.is_live() {
                 // Who asked may have gone.
-                let _ = send.send(already_gone(entry, cause));
+                let _ = send.send(already_gone(entry, &cause));
                 continue;
             }
             if let Some(close) = &mut entry.close {
                 close.waiters.push(send);
                 close.hurry.fetch_or(now, Ordering::Relaxed);
+                close.whole |= cause.by != ExitBy::Policy;
                 close.waker.wake();
                 continue;
             }
-            let hurry = Arc::new(AtomicBool::new(false));
-            entry.close = Some(CloseUnderWay {
-                hurry: Arc::clone(&hurry),
-                waker: Arc::clone(&waker),
-                waiters: vec![send],
-                report: None,
-                then: None,
-            });
-            entry.life.apply(Event::CloseBegan);
-            entry.meta.cause = Some(cause.clone());
-            failpoint::here("daemon.announce.before");
-            if let Some(link) = &entry.link {
-                // Unanswered: it is read before the end it explains, or the keeper is gone.
-                let _ = link.order(&Request::Closing { seq: u64::MAX, cause: cause.clone() });
-            }
-            failpoint::here("daemon.announce.after");
-            targets.push(entry.target(grace, cause.clone(), hurry));
+            targets.push(begin(entry, send, &cause, (grace, &waker)));
         }
         // Written down before the first signal; needed only where no keeper is left to know it.
         targets.iter().filter(|t| t.link.is_none()).for_each(|t| self.keep_meta(&t.id));
@@ -146,9 +136,12 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { closed, survivors } = report;
+        let Report { closed, survivors, kept } = report;
         let id = closed.id.clone();
         let outcome = closed.outcome;
+        if kept && self.takes_the_kept_too(&id, &closed.reason) {
+            return;
+        }
         info!(
             "killed session={id} name={:?} outcome={} signals={} processes={} survivors={} reason={:?} seconds={:.3}",
             closed.name,
@@ -160,6 +153,7 @@ impl Supervisor {
             closed.seconds
         );
         let Some(entry) = self.entries.get_mut(&id) else { return };
+        self.cleaner.counts.closed(entry.meta.cause.as_ref(), outcome);
         if let Some(close) = &mut entry.close {
             close.report = Some(closed);
         }
@@ -173,6 +167,10 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if outcome == Outcome::Survivors {
             entry.members.extend(survivors);
+            entry.survived = true;
+            return self.settle(&id);
+        }
+        if kept {
             return self.settle(&id);
         }
         if entry.life.keeper() == Keeper::Gone || entry.link.is_none() {
@@ -184,6 +182,17 @@ impl Supervisor {
             // As above.
             let _ = inputs.send(Input::Settle(id));
         });
+    }
+
+    /// Somebody asked for the whole session while a policy was closing what nobody wanted kept.
+    fn takes_the_kept_too(&mut self, id: &str, reason: &str) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else { return false };
+        let Some(close) = entry.close.as_mut().filter(|close| close.whole) else { return false };
+        let (hurry, waker) = (Arc::clone(&close.hurry), Arc::clone(&close.waker));
+        let cause = Cause { by: ExitBy::User, reason: reason.into() };
+        let target = entry.target(self.set.config.stop.grace, cause, hurry);
+        self.carry_out(vec![target], waker);
+        true
     }
 
     /// The close is over, whether or not the keeper has said its last word.
@@ -253,6 +262,35 @@ impl Supervisor {
         answer(reply, Ok(report));
         self.ended = Some(if overdue { Ended::Overdue } else { Ended::Stopped });
     }
+}
+
+/// Announces a close to the keeper, and says what is to be closed.
+fn begin(
+    entry: &mut Entry,
+    waiter: oneshot::Sender<Closed>,
+    cause: &Cause,
+    how: (Duration, &Arc<Waker>),
+) -> close::Target {
+    let (grace, waker) = how;
+    let hurry = Arc::new(AtomicBool::new(false));
+    entry.close = Some(CloseUnderWay {
+        hurry: Arc::clone(&hurry),
+        waker: Arc::clone(waker),
+        waiters: vec![waiter],
+        report: None,
+        then: None,
+        whole: cause.by != ExitBy::Policy,
+    });
+    entry.life.apply(Event::CloseBegan);
+    entry.announced = None;
+    entry.meta.cause = Some(cause.clone());
+    failpoint::here("daemon.announce.before");
+    if let Some(link) = &entry.link {
+        // Unanswered: it is read before the end it explains, or the keeper is gone.
+        let _ = link.order(&Request::Closing { seq: u64::MAX, cause: cause.clone() });
+    }
+    failpoint::here("daemon.announce.after");
+    entry.target(grace, cause.clone(), hurry)
 }
 
 /// A daemon that is stopped takes its sessions along.

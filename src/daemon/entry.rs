@@ -11,11 +11,12 @@ use super::close::Target;
 use super::handle::Reply;
 use super::link::Link;
 use super::sampler::{Ask, Sample};
-use crate::api::kept::{Described, Dir, Kept, Meta};
+use crate::api::kept::{self, Described, Dir, Meta};
 use crate::api::types::{Closed, Evidence, Session};
 use crate::model::lifecycle::{Keeper, Life};
+use crate::model::policy::{Facts, Kept, Limits, Told};
 use crate::model::process::Claim;
-use crate::model::session::{Cause, Exit, Health, Origin, ProcId, State};
+use crate::model::session::{Cause, Exit, ExitBy, Health, Origin, ProcId, State};
 use crate::model::verdict::{self, Known, Since, Verdict};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
@@ -32,6 +33,8 @@ pub struct CloseUnderWay {
     pub report: Option<Closed>,
     /// Start it again afterwards, and tell who asked.
     pub then: Option<Reply<Session>>,
+    /// Somebody wants all of it closed, also what a policy would leave.
+    pub whole: bool,
 }
 
 /// What a pass over the table found.
@@ -74,12 +77,28 @@ pub struct Entry {
     pub watched: BTreeSet<ProcId>,
     /// When messages were last put into a snapshot: what was seen by readers.
     pub shown_messages: u64,
+    /// Since when processes without their leader were seen, by the monotonic clock of this daemon's life.
+    pub lingering_since: Option<Duration>,
+    /// How many of those left behind are to be kept.
+    pub kept: Kept,
+    /// A close left survivors: no policy tries again.
+    pub survived: bool,
+    /// The close that is announced.
+    pub announced: Option<Announced>,
+}
+
+/// A close by policy that will come if nothing changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Announced {
+    pub told: Told,
+    pub closes_at: Duration,
+    pub reason: String,
 }
 
 impl Entry {
     /// From what was written down; `None` when no keeper wrote who the session is.
-    pub fn kept(kept: Kept, dir: Dir, life: Life) -> Option<Self> {
-        let Kept { identity, exit, meta, .. } = kept;
+    pub fn kept(kept: kept::Kept, dir: Dir, life: Life) -> Option<Self> {
+        let kept::Kept { identity, exit, meta, .. } = kept;
         let identity = identity?;
         let same_boot = identity.boot_id == clock::boot_id();
         let started = Duration::try_from_secs_f64(identity.started_monotonic_seconds).ok().filter(|_| same_boot);
@@ -107,6 +126,10 @@ impl Entry {
             visited: BTreeSet::new(),
             watched: BTreeSet::new(),
             shown_messages: 0,
+            lingering_since: None,
+            kept: Kept::Nobody,
+            survived: false,
+            announced: None,
         })
     }
 
@@ -137,11 +160,19 @@ impl Entry {
     }
 
     pub fn ask(&self) -> Ask {
-        Ask { id: self.session.id.clone(), claim: self.claim(), cgroup: self.cgroup() }
+        Ask { id: self.session.id.clone(), claim: self.claim(), cgroup: self.cgroup(), keep: self.to_keep() }
+    }
+
+    /// Once the leader has gone: whom a person named to be kept.
+    fn to_keep(&self) -> Option<Vec<ProcId>> {
+        (!self.life.has_leader()).then(|| self.meta.kept.clone())
     }
 
     pub fn target(&self, grace: Duration, cause: Cause, hurry: Arc<AtomicBool>) -> Target {
+        // Only what policy closes leaves anybody behind on purpose: a kill takes all.
+        let keep = self.to_keep().filter(|_| cause.by == ExitBy::Policy);
         Target {
+            keep,
             id: self.session.id.clone(),
             name: self.name().to_string(),
             claim: self.claim(),
@@ -168,6 +199,9 @@ impl Entry {
         let changed = usage != self.usage || messages != self.shown_messages;
         self.usage = usage;
         self.shown_messages = messages;
+        self.kept = sample.kept;
+        let lingers = !self.life.has_leader() && self.life.state() != State::Starting;
+        self.lingering_since = lingers.then(|| self.lingering_since.unwrap_or_else(clock::monotonic));
         changed
     }
 
@@ -184,6 +218,43 @@ impl Entry {
     pub fn last_activity(&self) -> Option<Duration> {
         let pulse = self.pulse.as_ref()?;
         [Beat::Output, Beat::Input, Beat::Heartbeat].into_iter().filter_map(|b| pulse.when(b)).max()
+    }
+
+    /// How long nothing has happened; `None` is unknown.
+    fn idle(&self, now: Duration) -> Option<Duration> {
+        Some(now.saturating_sub(self.last_activity()?))
+    }
+
+    /// When its present run began.
+    fn run_since(&self) -> Option<Duration> {
+        let again = self.meta.restarted_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        self.started.map(|started| again.map_or(started, |again| again.max(started)))
+    }
+
+    /// What the cleaner goes by. What the session says for itself goes before what its kind of agent says.
+    pub fn facts(&self, agent: Limits, now: Duration) -> Facts {
+        let limit = |seconds: Option<f64>| Duration::try_from_secs_f64(seconds?).ok();
+        let own = Limits {
+            max_idle: limit(self.session.max_idle_seconds),
+            max_waiting: None,
+            timeout: limit(self.session.timeout_seconds),
+        };
+        let attached_at = self.pulse.as_ref().and_then(|p| p.when(Beat::Attached));
+        Facts {
+            state: self.life.state(),
+            attention: self.verdict(now).attention,
+            silent: self.life.keeper() == Keeper::Silent,
+            age: self.run_since().map(|at| now.saturating_sub(at)),
+            idle: self.idle(now),
+            attached: self.attached > 0,
+            attached_ago: attached_at.map(|at| now.saturating_sub(at)),
+            paused: self.meta.paused,
+            pinned: self.meta.pinned,
+            lingering: self.lingering_since.filter(|_| !self.life.has_leader()).map(|at| now.saturating_sub(at)),
+            kept: self.kept,
+            survived: self.survived,
+            own: own.or(agent),
+        }
     }
 
     fn since(&self, now: Duration) -> Since {
@@ -232,6 +303,8 @@ impl Entry {
             age_seconds: tenth(age),
             exit: self.exit.clone(),
             attached: self.attached,
+            closes_at: self.announced.as_ref().map(|a| clock::wall_at(a.closes_at)),
+            closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             command: self.session.command.clone(),
         }
     }

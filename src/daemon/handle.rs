@@ -4,13 +4,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::adopt::Adopted;
 use super::birth::{Born, Unborn};
+use super::cleaner::{Made, Reloaded};
 use super::close::Report;
 use super::link::{Delivered, Link};
 use super::sampler::{Ask, Ground, Sample};
+use crate::api::cleanup::{Cleaned, Configured, SetDone, Stats, Switched};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
-    StartRequest, Started, Table,
+    StartRequest, Started, Table, Touched,
 };
 use crate::model::session::{ExitBy, ProcId};
 
@@ -83,6 +85,38 @@ pub enum Command {
     Reload {
         reply: Reply<String>,
     },
+    /// The cleaner's pass, now.
+    Clean {
+        reply: Reply<Cleaned>,
+    },
+    CleanerStats {
+        reply: Reply<Stats>,
+    },
+    /// Start or stop the cleaner.
+    SwitchCleaner {
+        on: bool,
+        reply: Reply<Switched>,
+    },
+    /// The three settings of the plain form.
+    Configure {
+        pairs: Vec<(String, String)>,
+        reply: Reply<Configured>,
+    },
+    /// Settings by key; only checked unless they are to hold.
+    Set {
+        pairs: Vec<(String, String)>,
+        keep: bool,
+        reply: Reply<SetDone>,
+    },
+    /// The config file of this daemon.
+    ConfigFile {
+        reply: Reply<std::path::PathBuf>,
+    },
+    /// Exempt one process from the linger close.
+    KeepChild {
+        pid: i32,
+        reply: Reply<Touched>,
+    },
     Shutdown {
         keep: Option<bool>,
         reply: Reply<KillReport>,
@@ -135,6 +169,8 @@ pub enum Input {
     },
     Sampled(Vec<Sample>),
     SampleFailed(String),
+    Reloaded(Box<Reloaded>),
+    RoomMade(Box<Made>),
     Adopted(Vec<Adopted>),
     Paused {
         id: String,

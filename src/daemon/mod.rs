@@ -15,6 +15,7 @@
 
 pub mod adopt;
 pub mod birth;
+pub mod cleaner;
 pub mod close;
 mod closing;
 pub mod entry;

@@ -70,10 +70,10 @@ impl Drop for Guest {
     }
 }
 
-type Answer = Result<Response<Body>, Refused>;
+pub(super) type Answer = Result<Response<Body>, Refused>;
 
 /// A refusal on its way out.
-struct Refused(Refusal);
+pub(super) struct Refused(Refusal);
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
@@ -97,7 +97,7 @@ fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response<Body> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the end of every handler")]
-fn ok<T: serde::Serialize>(body: &T) -> Answer {
+pub(super) fn ok<T: serde::Serialize>(body: &T) -> Answer {
     Ok(json(StatusCode::OK, body))
 }
 
@@ -109,7 +109,7 @@ fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Refused> {
     need(body)
 }
 
-fn need<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+pub(super) fn need<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     serde_json::from_slice(body)
         .map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the request: {e}")).into())
 }
@@ -136,6 +136,7 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/daemon/stop", post(stop))
         .route("/api/daemon/restart", post(again))
         .route("/api/config/reload", post(reload))
+        .merge(super::cleaner::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::birth::Cradle;
+use super::cleaner::Cleaner;
 use super::entry::Entry;
 use super::handle::{Command, Ended, Input, Reply};
 use super::sampler::{Ground, Sample, Sampler};
@@ -69,13 +70,15 @@ pub struct Supervisor {
     pub(super) pausing: Arc<Mutex<()>>,
     asking_tmux: bool,
     pub(super) sampling: bool,
-    pub(super) sample_again: bool,
-    pub(super) sample_waiters: Vec<Reply<()>>,
+    /// Who waits for the sample under way, and who came too late for it.
+    sample_waiters: Vec<Reply<()>>,
+    sample_latecomers: Vec<Reply<()>>,
     pub(super) watched_until: Option<Instant>,
     pub(super) next_tick: Instant,
     pub(super) busy_at: Instant,
     /// Keepers that were our children and are about to end.
     pub(super) dying: Vec<i32>,
+    pub(super) cleaner: Cleaner,
     pub(super) begun: Instant,
     pub(super) closing_down: bool,
     pub(super) ended: Option<Ended>,
@@ -88,6 +91,7 @@ impl Supervisor {
         generation: watch::Sender<u64>,
     ) -> std::io::Result<Self> {
         let now = Instant::now();
+        let cleaner = Cleaner::new(set.config.cleanup.interval);
         Ok(Self {
             set,
             entries: BTreeMap::new(),
@@ -100,12 +104,13 @@ impl Supervisor {
             pausing: Arc::default(),
             asking_tmux: false,
             sampling: false,
-            sample_again: false,
             sample_waiters: Vec::new(),
+            sample_latecomers: Vec::new(),
             watched_until: None,
             next_tick: now,
             busy_at: now,
             dying: Vec::new(),
+            cleaner,
             begun: now,
             closing_down: false,
             ended: None,
@@ -126,7 +131,7 @@ impl Supervisor {
         match command {
             Command::Table { all, reply } => answer(reply, Ok(self.table(all))),
             Command::Sample { reply } => {
-                self.sample_waiters.push(reply);
+                self.sample_latecomers.push(reply);
                 self.sample();
             }
             Command::Watch => self.watch(),
@@ -150,7 +155,14 @@ impl Supervisor {
             Command::Restart { word, request, reply } => self.restart(&word, *request, reply),
             Command::Heartbeat { word, reply } => answer(reply, self.heartbeat(&word)),
             Command::Status { reply } => answer(reply, Ok(self.status())),
-            Command::Reload { reply } => answer(reply, self.reload()),
+            Command::Reload { reply } => self.reload(reply),
+            Command::Clean { reply } => self.clean_now(reply),
+            Command::CleanerStats { reply } => answer(reply, Ok(self.stats())),
+            Command::SwitchCleaner { on, reply } => answer(reply, Ok(self.switch(on))),
+            Command::Configure { pairs, reply } => answer(reply, self.configure(&pairs)),
+            Command::Set { pairs, keep, reply } => answer(reply, self.set_keys(&pairs, keep)),
+            Command::ConfigFile { reply } => answer(reply, Ok(self.set.paths.config.clone())),
+            Command::KeepChild { pid, reply } => answer(reply, self.keep_child(pid)),
             Command::Shutdown { keep, reply } => self.shutdown(keep, reply),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),
             Command::Again { reply } => {
@@ -181,10 +193,12 @@ impl Supervisor {
             Input::Sampled(samples) => self.on_sampled(&samples),
             Input::SampleFailed(why) => {
                 warn!(error = %why, "failed to read the process table");
-                self.sampling = false;
-                self.sample_waiters.drain(..).for_each(|reply| answer(reply, Ok(())));
+                self.sample_failed_for_cleaner(&why);
+                self.sample_is_over();
             }
             Input::Adopted(adopted) => self.on_adopted(adopted),
+            Input::Reloaded(reloaded) => self.on_reloaded(*reloaded),
+            Input::RoomMade(made) => self.on_room_made(*made),
             Input::Paused { id, paused, processes } => {
                 let verb = if paused { "paused" } else { "continued" };
                 info!(session = %id, processes, "{verb}");
@@ -197,7 +211,7 @@ impl Supervisor {
     pub fn next_tick(&self) -> Option<Instant> {
         let idle_end = (self.set.auto && self.live().next().is_none()).then_some(self.busy_at + NOTHING_TO_DO);
         let sample = self.live().next().is_some().then_some(self.next_tick);
-        [idle_end, sample].into_iter().flatten().min()
+        [idle_end, sample, self.cleaner_due()].into_iter().flatten().min()
     }
 
     pub fn tick(&mut self, now: Instant) {
@@ -205,6 +219,7 @@ impl Supervisor {
         if anybody && now >= self.next_tick {
             self.sample();
         }
+        self.tick_cleaner(now);
         if self.set.auto && !anybody && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
             info!("nothing to do: ending");
             self.ended = Some(Ended::Stopped);
@@ -249,9 +264,9 @@ impl Supervisor {
     pub(super) fn sample(&mut self) {
         self.next_tick = Instant::now() + self.pace();
         if std::mem::replace(&mut self.sampling, true) {
-            self.sample_again |= !self.sample_waiters.is_empty();
             return;
         }
+        self.sample_waiters.append(&mut self.sample_latecomers);
         let asks: Vec<_> = self.live().map(Entry::ask).collect();
         let (ground, tags, sampler, inputs) =
             (self.ground(), Arc::clone(&self.tags), Arc::clone(&self.sampler), self.inputs.clone());
@@ -292,7 +307,6 @@ impl Supervisor {
     }
 
     fn on_sampled(&mut self, samples: &[Sample]) {
-        self.sampling = false;
         let mut changed = false;
         let mut emptied = Vec::new();
         for sample in samples {
@@ -323,10 +337,17 @@ impl Supervisor {
         if changed {
             self.bump();
         }
-        if std::mem::take(&mut self.sample_again) {
-            return self.sample();
-        }
+        self.sampled_for_cleaner();
+        self.sample_is_over();
+    }
+
+    /// Whoever asked before it began has what was asked for; for the others there is another.
+    fn sample_is_over(&mut self) {
+        self.sampling = false;
         self.sample_waiters.drain(..).for_each(|reply| answer(reply, Ok(())));
+        if !self.sample_latecomers.is_empty() {
+            self.sample();
+        }
     }
 }
 

@@ -1,10 +1,8 @@
-//! The small verbs: pause, pin, forget, reload.
+//! The small verbs: pause, pin, forget, keep a child.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-
-use tracing::{info, warn};
 
 use super::close;
 use super::handle::Input;
@@ -13,7 +11,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Act, Done, Touched};
 use crate::model::lifecycle::Event;
 use crate::model::session::{Cause, ExitBy, State};
-use crate::sys::failpoint;
+use crate::sys::{failpoint, process};
 
 impl Supervisor {
     pub(super) fn act(&mut self, verb: Act, targets: &[String]) -> Result<Done, Refusal> {
@@ -33,6 +31,7 @@ impl Supervisor {
             let name = self.entries.get(&id).map_or_else(String::new, |e| e.name().to_string());
             done.sessions.push(Touched { id, name, message });
         }
+        self.plan_timeouts();
         self.bump();
         Ok(done)
     }
@@ -92,17 +91,31 @@ impl Supervisor {
         Ok(Touched { id: id.into(), name, message: "forgotten".into() })
     }
 
-    pub(super) fn reload(&mut self) -> Result<String, Refusal> {
-        match crate::config::load(&self.set.paths, &crate::config::process_env()) {
-            Ok(config) => {
-                self.set.config = config;
-                info!("the config was read again");
-                Ok(format!("read {}", self.set.paths.config.display()))
-            }
-            Err(error) => {
-                warn!(%error, "the config is bad: the old settings stay in force");
-                Err(Refusal::new(Code::Unprocessable, format!("the old settings stay in force: {error}")))
-            }
+    /// Exempts one process, with what is below it, from the linger close; written down, so that the next daemon knows.
+    pub(super) fn keep_child(&mut self, pid: i32) -> Result<Touched, Refusal> {
+        let found = process::identity(pid).and_then(|process| {
+            let entry = self.live().find(|e| e.members.contains(&process))?;
+            Some((entry.id().to_string(), entry.name().to_string(), entry.leader == Some(process), process))
+        });
+        let Some((id, name, is_leader, process)) = found else {
+            return Err(Refusal::new(
+                Code::NotFound,
+                format!("no session has a process {pid} (`beadle show ID` lists them)"),
+            ));
+        };
+        if is_leader {
+            let why = format!("{pid} is the agent of {name} itself: `beadle pin {name}` exempts the session");
+            return Err(Refusal::new(Code::WrongState, why));
         }
+        if let Some(entry) = self.entries.get_mut(&id)
+            && !entry.meta.kept.contains(&process)
+        {
+            // Those that have ended need no exemption.
+            entry.meta.kept.retain(|kept| entry.members.contains(kept));
+            entry.meta.kept.push(process);
+        }
+        self.keep_meta(&id);
+        self.sample_soon();
+        Ok(Touched { id, name, message: format!("keeps {pid} when its agent has ended") })
     }
 }

@@ -128,6 +128,8 @@ pub fn session(id: &str, name: &str, agent: &str) -> Session {
         processes: Some(4),
         cpu_percent: Some(12.4),
         io_bytes_per_second: None,
+        closes_at: None,
+        closes_because: None,
         memory_bytes: Some(388 << 20),
         messages: Some(17),
         started_at: "2026-11-20T10:00:00Z".into(),
