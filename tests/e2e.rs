@@ -3,8 +3,8 @@
 //! Every test lives in an [`support::Arena`]: private directories, and a cookie in the environment of everything it starts.
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
-//! One file per promise: `zoo` (nothing is left), `crash` and `crashpoints` (nothing is lost), `innocent` (nobody else is touched), `start`,
-//! `keeper`, `daemon`, `cleaner`, `users`, `hostile`, `http`.
+//! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
+//! is lost), `innocent` and `reuse` (nobody else is touched), `start`, `keeper`, `daemon`, `cleaner`, `users`, `hostile`, `http`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -12,6 +12,8 @@
 mod ask;
 #[path = "e2e/cages.rs"]
 mod cages;
+#[path = "e2e/cgroup.rs"]
+mod cgroup;
 #[path = "e2e/cleaner.rs"]
 mod cleaner;
 #[path = "e2e/crash.rs"]
@@ -33,12 +35,17 @@ mod innocent;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[cfg(debug_assertions)]
+#[path = "e2e/reuse.rs"]
+mod reuse;
 #[path = "e2e/single.rs"]
 mod single;
 #[path = "e2e/start.rs"]
 mod start;
 #[path = "e2e/support.rs"]
 mod support;
+#[path = "e2e/survivor.rs"]
+mod survivor;
 #[path = "e2e/users.rs"]
 mod users;
 #[path = "e2e/zoo.rs"]

@@ -24,8 +24,17 @@ pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
     let name = detail.session.name.clone();
     let options = Options { read_only, detach_key: detach_key()?, name };
     let left = attach::attach(Path::new(socket), &options).await?;
+    let left = if left == Left::Lost { why_lost(client, id).await } else { left };
     print::line(&farewell(&detail.session, &left))?;
     Ok(DONE)
+}
+
+/// A keeper that hung up has ended with its session, mostly, and the daemon knows how.
+async fn why_lost(client: &Client, id: &str) -> Left {
+    match client.session(id).await {
+        Ok(detail) if detail.session.state == State::Ended => Left::Ended(detail.session.exit),
+        _ => Left::Lost,
+    }
 }
 
 /// As the config has it. A wrong config is the daemon's to refuse; one may still look at a session.

@@ -10,6 +10,7 @@
 //!                 read   a value into its field (value, words: how values are spelt)
 //!                 show   and back
 //!                 edit   a value into the text of a file
+//!                 agent  the profiles: assets/agents/*.toml, and [[agent]] over them (profile, fields)
 //! ```
 //!
 //! A running daemon changes settings through [`Config::set`] and reads the file again with [`load`]; both
@@ -20,11 +21,13 @@ mod agent;
 mod check;
 mod edit;
 mod error;
+mod fields;
 mod file;
 mod key;
 mod load;
 mod nearest;
 pub mod paths;
+mod profile;
 mod read;
 mod show;
 pub mod value;
@@ -44,6 +47,7 @@ pub use show::{keys, to_toml};
 pub use value::{parse_duration, parse_size, show_duration, show_size};
 pub use words::{Authority, DetachKey, Fence, OnShutdown, Token};
 
+use crate::model::profile::Profiles;
 use crate::model::session::Origin;
 
 /// Every setting. Always valid: it is only made by [`Default`], [`load`], [`parse`] and [`Config::set`].
@@ -62,6 +66,8 @@ pub struct Config {
     pub sys: Sys,
     /// `[[agent]]`, in the order of the file.
     pub agent: Vec<AgentProfile>,
+    /// The profiles in effect: the embedded ones with those laid over them.
+    pub profiles: Profiles,
 }
 
 /// When a session is no longer healthy.

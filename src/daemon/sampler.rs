@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::missed;
 use crate::api::types::Process;
 use crate::model::policy::Kept;
 use crate::model::process::{Boundary, Claim, Proc, Table, members};
@@ -74,12 +75,18 @@ impl Sampler {
     pub fn sample(&mut self, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Sample>> {
         let table = table::read()?;
         let (claims, all_asked) = claimed(&table, asks, ground, tags);
+        let mut late = Vec::new();
+        // Of its own, a living keeper knows when the last has gone.
+        let is_kept = |claim: &Claim| claim.keeper.is_some_and(|k| table.is_alive(k));
+        let sure: Vec<bool> =
+            claims.iter().map(|claim| is_kept(claim) || missed::by(&table, claim, &mut late)).collect();
+        let table = missed::with(table, late);
         let boundary = boundary(&table, ground);
         let now = Instant::now();
         let since = self.last.replace(now).map(|last| now.duration_since(last));
         let before = std::mem::take(&mut self.used);
         let mut samples = Vec::with_capacity(asks.len());
-        for (ask, claim) in asks.iter().zip(&claims) {
+        for ((ask, claim), sure) in asks.iter().zip(&claims).zip(sure) {
             let found = members(&table, claim, &boundary);
             let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();
             let used = |p: &&Proc| (p.id, Used { ticks: p.cpu_ticks, io_bytes: process::io_bytes(p.id.pid) });
@@ -91,7 +98,7 @@ impl Sampler {
                 memory_bytes: procs.iter().map(|p| p.rss_pages).sum::<u64>() * clock::page_bytes(),
                 leader_lives: claim.leader.is_some_and(|l| table.is_alive(l)),
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
-                whole: all_asked,
+                whole: all_asked && sure,
                 kept: ask.keep.as_ref().map_or(Kept::Nobody, |named| how_many_kept(&table, &found, named, tags)),
                 tmux_servers: procs.iter().filter(|p| p.comm_is(b"tmux: server")).map(|p| p.id).collect(),
                 members: found,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use super::adopt::{Adopted, Found};
 use super::birth::{self, Born, Unborn, Wanted};
 use super::cleaner::Request;
 use super::closing::shutdown_cause;
@@ -13,15 +14,15 @@ use super::entry::Entry;
 use super::handle::{Input, Reply};
 use super::link::Link;
 use super::supervisor::{Supervisor, answer, silent};
-use crate::api::kept::{Described, Identity, Kept, Meta};
+use crate::api::kept::{Described, Dir, Identity, Kept, Meta};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
 use crate::api::wire;
 use crate::config::value::LONGEST;
 use crate::model::lifecycle::{Event, Life};
 use crate::model::session::{Cause, ExitBy, Restart, State};
-use crate::model::{agent, text};
-use crate::sys::{clock, dirs, failpoint, spawn};
+use crate::model::text;
+use crate::sys::{clock, dirs, failpoint, process, spawn};
 
 /// Who waits for a birth.
 pub struct Waiting {
@@ -120,7 +121,7 @@ impl Supervisor {
         limit_of("timeout_seconds", request.timeout_seconds)?;
         limit_of("max_idle_seconds", request.max_idle_seconds)?;
         let command = self.command_of(request)?;
-        let agent = request.agent.clone().unwrap_or_else(|| agent::recognise(&command).into());
+        let agent = request.agent.clone().unwrap_or_else(|| self.set.config.profiles.kind_of(&command));
         let workspace = self.workspace_of(request)?;
         let id = Ids::fresh(|id| self.entries.contains_key(id) || self.births.contains_key(id));
         let id = id.map_err(|e| Refusal::new(Code::Internal, format!("failed to make an id: {e}")))?;
@@ -145,13 +146,14 @@ impl Supervisor {
             return Ok(request.command.clone());
         }
         let wanted = request.agent.clone().or_else(|| self.set.config.agents.default.clone());
+        let profiles = &self.set.config.profiles;
         if let Some(agent) = wanted {
-            return Ok(vec![agent]);
+            return Ok(vec![profiles.by_name(&agent).and_then(|p| p.start.clone()).unwrap_or(agent)]);
         }
         let path = self.set.base_env.iter().find_map(|v| v.strip_prefix("PATH="));
-        let found = agent::STARTABLE.iter().find(|a| spawn::find_program(a, path, Path::new("/")).is_ok());
-        found.map(|a| vec![(*a).to_string()]).ok_or_else(|| {
-            let known = agent::STARTABLE.join(", ");
+        let found = profiles.startable().find(|a| spawn::find_program(a, path, Path::new("/")).is_ok());
+        found.map(|a| vec![a.to_string()]).ok_or_else(|| {
+            let known = profiles.startable().collect::<Vec<_>>().join(", ");
             Refusal::new(Code::Unprocessable, format!("no command was given and no agent is on PATH (looked for {known}): name a command, or set agents.default"))
         })
     }
@@ -241,12 +243,22 @@ impl Supervisor {
             warn!(session = %id, "its command may run although the start failed: it is looked for");
             // Of a session started again, what is written down now is the new run.
             self.entries.remove(id);
-            self.ask_about(unborn.dir);
+            self.after_lost(unborn.dir);
         } else if let Some(entry) = self.entries.get(id) {
             // The run before is still the last one.
             if let Some(exit) = &entry.exit {
                 let _ = entry.dir.write_exit(exit).and_then(|()| entry.dir.write_reported());
             }
+        }
+    }
+
+    /// Who is told that the start failed finds the session listed, unless its keeper is still to be asked.
+    fn after_lost(&mut self, dir: Dir) {
+        let kept = dir.kept();
+        if kept.identity.as_ref().is_some_and(|i| !process::is_alive(i.keeper)) {
+            self.on_adopted(vec![Adopted { dir, kept, found: Found::KeeperGone, logged: false }]);
+        } else {
+            self.ask_about(dir);
         }
     }
 

@@ -21,10 +21,10 @@ use tracing::{info, warn};
 
 use super::birth::Cradle;
 use super::cleaner::Cleaner;
+use super::connections::Peers;
 use super::entry::Entry;
 use super::handle::{Command, Ended, Input, Reply};
 use super::sampler::{Ground, Sample, Sampler};
-use super::server::Peers;
 use crate::api::refusal::{Code, Refusal};
 use crate::config::Config;
 use crate::config::paths::Paths;

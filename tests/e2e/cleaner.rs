@@ -193,7 +193,10 @@ fn a_timeout_outlives_the_daemon() {
 
 #[test]
 fn limits_of_one_session_and_of_one_kind_of_agent_go_first() {
-    let arena = Arena::with(&format!("{}\n[[agent]]\nname = \"short\"\nmax_idle = \"300ms\"\n", config("")));
+    let arena = Arena::with(&format!(
+        "{}\n[[agent]]\nname = \"short\"\nmatch = {{ program = [\"short\"] }}\nmax_idle = \"300ms\"\n",
+        config("")
+    ));
     let own = arena.session(&["--name", "own", "--max-idle", "300ms", "--", "sh", "-c", "echo up; exec sleep 600"]);
     let kind = arena.session(&["--agent", "short", "--", "sh", "-c", "echo up; exec sleep 600"]);
     let free = arena.sh("free", "echo up; exec sleep 600");

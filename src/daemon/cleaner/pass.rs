@@ -24,9 +24,8 @@ struct Over {
 
 impl Supervisor {
     pub(super) fn facts(&self, entry: &Entry, now: Duration) -> Facts {
-        let of_agent = self.set.config.agent.iter().find(|a| a.name == entry.session.agent);
-        // What is wrong in a profile was refused when it was read.
-        let limits = of_agent.and_then(|a| a.limits().ok()).unwrap_or_default();
+        let of_agent = self.set.config.profiles.by_name(&entry.session.agent);
+        let limits = of_agent.map(|profile| profile.limits).unwrap_or_default();
         entry.facts(limits, now)
     }
 
