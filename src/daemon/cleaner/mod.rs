@@ -151,7 +151,9 @@ impl Supervisor {
 
     /// The sample is in.
     pub(super) fn sampled_for_cleaner(&mut self) {
-        if self.cleaner.asked.take().is_some() {
+        // It may have been stopped in between: then only who asks has a pass.
+        let wanted = self.set.config.cleanup.enabled || !self.cleaner.waiting.is_empty();
+        if self.cleaner.asked.take().is_some() && wanted {
             self.pass();
         } else {
             self.recall();
