@@ -4,12 +4,15 @@
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
-//! is lost), `innocent` and `reuse` (nobody else is touched), `start`, `keeper`, `daemon`, `cleaner`, `users`, `hostile`, `http`.
+//! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `start`, `keeper`, `daemon`, `cleaner`,
+//! `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "e2e/ask.rs"]
 mod ask;
+#[path = "e2e/authority.rs"]
+mod authority;
 #[path = "e2e/cages.rs"]
 mod cages;
 #[path = "e2e/cgroup.rs"]
@@ -25,6 +28,8 @@ mod crashpoints;
 mod daemon;
 #[path = "e2e/disk.rs"]
 mod disk;
+#[path = "e2e/doctor.rs"]
+mod doctor;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/http.rs"]
@@ -35,6 +40,10 @@ mod innocent;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/memory.rs"]
+mod memory;
+#[path = "e2e/restart.rs"]
+mod restart;
 #[cfg(debug_assertions)]
 #[path = "e2e/reuse.rs"]
 mod reuse;

@@ -69,7 +69,7 @@ pub struct Cleaned {
     pub cleaned_sessions: usize,
     pub sessions: Vec<CleanedSession>,
     /// Unix seconds.
-    pub cleanup_time: i64,
+    pub cleanup_time: u64,
     pub session_timeout: Seconds,
     /// How many are announced, and closed when their notice is over.
     pub announced: usize,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::memory::{Audit, Filter, History, Stats};
 use super::refusal::{Code, Refusal};
 use super::types::{
     Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
@@ -151,6 +152,25 @@ impl Client {
 
     pub async fn heartbeat(&self, id: &str) -> Result<Session, ClientError> {
         self.post(&format!("/api/heartbeat?session_id={}", path_segment(id)), &serde_json::json!({})).await
+    }
+
+    pub async fn history(&self, filter: &Filter) -> Result<History, ClientError> {
+        self.get(&format!("/api/history{}", filter.query())).await
+    }
+
+    pub async fn audit(&self, filter: &Filter) -> Result<Audit, ClientError> {
+        self.get(&format!("/api/audit{}", filter.query())).await
+    }
+
+    pub async fn stats(&self, filter: &Filter) -> Result<Stats, ClientError> {
+        self.get(&format!("/api/stats{}", filter.query())).await
+    }
+
+    /// All that is kept of one session, as a tar ([`super::tar`]).
+    pub async fn export(&self, id: &str) -> Result<Bytes, ClientError> {
+        let path = format!("/api/sessions/{}/export", path_segment(id));
+        let answer = self.exchange("GET", &path, Bytes::new()).await?;
+        accepted("GET", &path, answer)
     }
 
     pub async fn daemon(&self) -> Result<DaemonStatus, ClientError> {

@@ -21,6 +21,10 @@ pub async fn run(globals: &Globals, args: &Attach) -> Ended {
 pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
     let detail = client.session(id).await?;
     let socket = attachable(&detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
+    if let Some(why) = detail.keyless.as_ref().filter(|_| !read_only) {
+        let name = &detail.session.name;
+        return Err(Failure::refused(Code::Forbidden, format!("{why} (`beadle attach --read-only {name}` looks)")));
+    }
     let name = detail.session.name.clone();
     let options = Options { read_only, detach_key: detach_key()?, name };
     let left = attach::attach(Path::new(socket), &options).await?;

@@ -4,6 +4,7 @@
 //! processes come from pidfds, so nothing is polled for while everybody ends in time.
 
 mod report;
+mod tree;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::AsFd;
@@ -15,7 +16,7 @@ use tracing::info;
 
 use super::link::Link;
 use super::{missed, sampler, tmux};
-use crate::api::types::{Closed, Outcome};
+use crate::api::types::{Closed, Outcome, Process};
 use crate::api::wire::Request;
 use crate::model::process::{Boundary, Claim, Table, members};
 use crate::model::session::{Cause, ProcId};
@@ -74,6 +75,8 @@ pub struct Report {
     pub survivors: Vec<ProcId>,
     /// Somebody was left on purpose: the session is not over.
     pub kept: bool,
+    /// Everything of it before the first signal, parents before children.
+    pub tree: Vec<Process>,
 }
 
 /// Closes all targets side by side; `done` is called for each as soon as it is over.
@@ -142,6 +145,7 @@ struct Closing {
     spared: Vec<String>,
     kept: Vec<ProcId>,
     due: Due,
+    tree: Vec<Process>,
     /// The plan knows that it is to hurry.
     hurried: bool,
 }
@@ -170,6 +174,7 @@ impl Closing {
             spared: Vec::new(),
             kept: Vec::new(),
             due: Due::Now,
+            tree: Vec::new(),
             hurried: false,
         }
     }
@@ -215,6 +220,7 @@ struct Work<'a> {
     /// How long the last pass took, without what others were waited for.
     scan_took: Duration,
     looked_for_tmux: bool,
+    kept_trees: bool,
 }
 
 impl<'a> Work<'a> {
@@ -232,12 +238,16 @@ impl<'a> Work<'a> {
             watched: HashMap::new(),
             scan_took: Duration::ZERO,
             looked_for_tmux: false,
+            kept_trees: false,
         })
     }
 
     /// One pass: who lives, what the plans want, and doing it.
     fn look(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
-        self.scan(open)?;
+        let table = self.scan(open)?;
+        if !std::mem::replace(&mut self.kept_trees, true) {
+            tree::keep(&table, open);
+        }
         let now = self.begun.elapsed();
         for closing in open.iter_mut() {
             if closing.is_hurried() && !std::mem::replace(&mut closing.hurried, true) {
@@ -258,7 +268,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
+    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<Table> {
         let started = Instant::now();
         let table = table::read()?;
         self.draw_boundary(&table);
@@ -288,7 +298,7 @@ impl<'a> Work<'a> {
             self.count(&table, closing);
         }
         self.scan_took = started.elapsed().saturating_sub(asking);
-        Ok(())
+        Ok(table)
     }
 
     /// Everybody that must live, from this very table.
@@ -525,7 +535,7 @@ impl<'a> Work<'a> {
             resume: None,
             spared: closing.spared.into_iter().chain(kept).collect(),
         };
-        Report { closed, survivors, kept: !closing.kept.is_empty() }
+        Report { closed, survivors, kept: !closing.kept.is_empty(), tree: closing.tree }
     }
 }
 

@@ -11,19 +11,26 @@ use super::close;
 use super::close::{Report, Surroundings};
 use super::entry::{CloseUnderWay, Entry};
 use super::handle::{Ended, Input, Reply};
+use super::store::{CloseBegan, Fact};
 use super::supervisor::{Supervisor, answer};
 use crate::api::types::{Closed, KillReport, Outcome};
 use crate::api::wire::Request;
 use crate::config::OnShutdown;
 use crate::model::lifecycle::{Event, Keeper};
-use crate::model::session::{Cause, ExitBy};
+use crate::model::session::{Asked, Cause, ExitBy};
 use crate::sys::failpoint;
 use crate::sys::poll::Waker;
 
 /// How long after a close a keeper may take to say that it is over.
 const SETTLE: Duration = Duration::from_secs(1);
 impl Supervisor {
-    pub(super) fn kill(&mut self, request: &crate::api::types::KillRequest, by: ExitBy, reply: Reply<KillReport>) {
+    pub(super) fn kill(
+        &mut self,
+        request: &crate::api::types::KillRequest,
+        by: ExitBy,
+        asked: Option<Asked>,
+        reply: Reply<KillReport>,
+    ) {
         let ids = match self.find_several(&request.targets) {
             Ok(ids) => ids,
             Err(refusal) => {
@@ -35,11 +42,11 @@ impl Supervisor {
         if request.dry_run {
             return self.preview(&ids, reply);
         }
-        self.close_and_answer(&ids, request.now, &Cause { by, reason }, reply);
+        self.close_and_answer(&ids, request.now, &Cause::new(by, reason).asked(asked), reply);
     }
 
     pub(super) fn preview(&self, ids: &[String], reply: Reply<KillReport>) {
-        let cause = Cause { by: ExitBy::User, reason: "dry run".into() };
+        let cause = Cause::new(ExitBy::User, "dry run");
         let targets = ids.iter().filter_map(|id| self.entries.get(id)).filter(|e| e.is_live());
         let targets = targets.map(|e| e.target(Duration::ZERO, cause.clone(), Arc::default())).collect();
         let around = self.surroundings();
@@ -80,7 +87,7 @@ impl Supervisor {
 
     /// Each for its own cause, all over one pass of the process table.
     pub(super) fn close_each(&mut self, orders: Vec<(String, Cause)>, now: bool) -> Vec<oneshot::Receiver<Closed>> {
-        let mut targets = Vec::new();
+        let (mut targets, mut unheard) = (Vec::new(), Vec::new());
         let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
         let mut waiting = Vec::new();
         // Of this close alone: a wake must not be taken by the thread of another.
@@ -101,10 +108,16 @@ impl Supervisor {
                 close.waker.wake();
                 continue;
             }
-            targets.push(begin(entry, send, &cause, (grace, &waker)));
+            let began = entry.close_began(&cause);
+            self.set.store.tell(Fact::CloseBegan(Box::new(began.clone())));
+            let (target, is_heard) = begin(entry, (send, began), &cause, (grace, &waker));
+            if !is_heard {
+                unheard.push(id);
+            }
+            targets.push(target);
         }
-        // Written down before the first signal; needed only where no keeper is left to know it.
-        targets.iter().filter(|t| t.link.is_none()).for_each(|t| self.keep_meta(&t.id));
+        // Written down before the first signal; needed only where no keeper has heard it.
+        unheard.iter().for_each(|id| self.keep_meta(id));
         self.bump();
         self.carry_out(targets, waker);
         waiting
@@ -136,12 +149,18 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { closed, survivors, kept } = report;
+        let Report { mut closed, survivors, kept, tree } = report;
         let id = closed.id.clone();
-        let outcome = closed.outcome;
+        let called_off = self.entries.get(&id).and_then(|e| e.close.as_ref()).is_some_and(|c| c.called_off);
+        if called_off && closed.outcome == Outcome::AlreadyGone {
+            // Nothing ran, and something was to.
+            closed.outcome = Outcome::Clean;
+        }
         if kept && self.takes_the_kept_too(&id, &closed.reason) {
             return;
         }
+        self.remember_close(&closed, tree);
+        let outcome = closed.outcome;
         info!(
             "killed session={id} name={:?} outcome={} signals={} processes={} survivors={} reason={:?} seconds={:.3}",
             closed.name,
@@ -189,7 +208,7 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(id) else { return false };
         let Some(close) = entry.close.as_mut().filter(|close| close.whole) else { return false };
         let (hurry, waker) = (Arc::clone(&close.hurry), Arc::clone(&close.waker));
-        let cause = Cause { by: ExitBy::User, reason: reason.into() };
+        let cause = Cause::new(ExitBy::User, reason);
         let target = entry.target(self.set.config.stop.grace, cause, hurry);
         self.carry_out(vec![target], waker);
         true
@@ -223,7 +242,7 @@ impl Supervisor {
     }
 
     /// Closes (or leaves) every session, those being born too, and ends; whether or not who asked still listens.
-    pub(super) fn shutdown(&mut self, keep: Option<bool>, reply: Reply<KillReport>) {
+    pub(super) fn shutdown(&mut self, keep: Option<bool>, asked: Option<Asked>, reply: Reply<KillReport>) {
         let keep = keep.unwrap_or(self.set.config.shutdown.sessions == OnShutdown::Keep);
         let live: Vec<String> = self.live().map(|e| e.id().to_string()).collect();
         info!(sessions = live.len(), keep, "stopping");
@@ -233,8 +252,9 @@ impl Supervisor {
             return;
         }
         self.closing_down = true;
+        self.stopped_by.clone_from(&asked);
         let (send, closed) = oneshot::channel();
-        self.close_and_answer(&live, false, &shutdown_cause(), send);
+        self.close_and_answer(&live, false, &shutdown_cause(asked), send);
         let (inputs, deadline) = (self.inputs.clone(), self.set.config.shutdown.deadline);
         tokio::spawn(async move {
             let report = tokio::time::timeout(deadline, closed).await;
@@ -264,38 +284,38 @@ impl Supervisor {
     }
 }
 
-/// Announces a close to the keeper, and says what is to be closed.
+/// Announces a close to the keeper: what is to be closed, and whether the keeper hears of it.
 fn begin(
     entry: &mut Entry,
-    waiter: oneshot::Sender<Closed>,
+    (waiter, began): (oneshot::Sender<Closed>, CloseBegan),
     cause: &Cause,
-    how: (Duration, &Arc<Waker>),
-) -> close::Target {
-    let (grace, waker) = how;
+    (grace, waker): (Duration, &Arc<Waker>),
+) -> (close::Target, bool) {
     let hurry = Arc::new(AtomicBool::new(false));
     entry.close = Some(CloseUnderWay {
         hurry: Arc::clone(&hurry),
         waker: Arc::clone(waker),
         waiters: vec![waiter],
+        began,
         report: None,
         then: None,
         whole: cause.by != ExitBy::Policy,
+        called_off: entry.to_come.is_some(),
     });
     entry.life.apply(Event::CloseBegan);
     entry.announced = None;
     entry.meta.cause = Some(cause.clone());
     failpoint::here("daemon.announce.before");
-    if let Some(link) = &entry.link {
-        // Unanswered: it is read before the end it explains, or the keeper is gone.
-        let _ = link.order(&Request::Closing { seq: u64::MAX, cause: cause.clone() });
-    }
+    // Unanswered: it is read before the end it explains.
+    let closing = Request::Closing { seq: u64::MAX, cause: cause.clone() };
+    let is_heard = entry.link.as_ref().is_some_and(|link| link.order(&closing).is_ok());
     failpoint::here("daemon.announce.after");
-    entry.target(grace, cause.clone(), hurry)
+    (entry.target(grace, cause.clone(), hurry), is_heard)
 }
 
 /// A daemon that is stopped takes its sessions along.
-pub(super) fn shutdown_cause() -> Cause {
-    Cause { by: ExitBy::Shutdown, reason: "the daemon was stopped".into() }
+pub(super) fn shutdown_cause(asked: Option<Asked>) -> Cause {
+    Cause::new(ExitBy::Shutdown, "the daemon was stopped").asked(asked)
 }
 
 fn already_gone(entry: &Entry, cause: &Cause) -> Closed {

@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use super::authority::Caller;
 use super::handle::Handle;
 use super::server;
 use crate::sys::{socket, spawn};
@@ -59,7 +60,6 @@ impl Drop for Guest {
 
 /// Accepts connections of this user, on whatever listener is the present one.
 pub async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: Handle, peers: Peers) {
-    let router = server::routes(handle);
     loop {
         let std_listener = listeners.borrow_and_update().clone();
         let listener = std_listener.try_clone().and_then(|l| {
@@ -77,7 +77,7 @@ pub async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: H
                     Err(_) => return,
                 },
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => welcome(stream, router.clone(), &peers),
+                    Ok((stream, _)) => welcome(stream, handle.clone(), &peers),
                     // Out of descriptors, mostly: others end before long.
                     Err(error) => {
                         warn!(%error, "failed to accept a connection");
@@ -89,7 +89,7 @@ pub async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: H
     }
 }
 
-fn welcome(stream: UnixStream, router: axum::Router, peers: &Peers) {
+fn welcome(stream: UnixStream, handle: Handle, peers: &Peers) {
     let own = spawn::own_uid();
     let Ok((pid, uid)) = socket::peer(&stream) else { return };
     if uid != own && uid != 0 {
@@ -101,7 +101,11 @@ fn welcome(stream: UnixStream, router: axum::Router, peers: &Peers) {
         return;
     }
     let guest = peers.welcome(pid);
+    // Now: it may have gone by the time it is read.
+    let peer = socket::peer_identity(&stream);
     tokio::spawn(async move {
+        let router = server::routes(handle.of(Caller::of(peer).await));
+        let router = router.layer(axum::Extension(server::Peer { pid, uid }));
         serve(stream, router, HEAD).await;
         drop(guest);
     });

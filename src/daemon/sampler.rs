@@ -188,17 +188,22 @@ pub fn tree(ask: &Ask, ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Pr
     let (claims, _) = claimed(&table, std::slice::from_ref(ask), ground, tags);
     let Some(claim) = claims.first() else { return Ok(Vec::new()) };
     let found = members(&table, claim, &boundary(&table, ground));
+    Ok(described(&table, &found, |p| process::command(p.id.pid)))
+}
+
+/// Members as people are shown them.
+pub fn described(table: &Table, found: &[ProcId], command: impl Fn(&Proc) -> String) -> Vec<Process> {
     let pids: HashSet<i32> = found.iter().map(|id| id.pid).collect();
     let depth = |pid: i32| table.lineage(pid).iter().skip(1).filter(|up| pids.contains(up)).count();
     let one = |p: &Proc| Process {
         pid: p.id.pid,
         parent_pid: p.ppid,
         start_time: p.id.start,
-        command: process::command(p.id.pid),
+        command: command(p),
         state: char::from(p.state).to_string(),
         cpu_percent: None,
         memory_bytes: p.rss_pages * clock::page_bytes(),
         depth: u32::try_from(depth(p.id.pid)).unwrap_or(u32::MAX),
     };
-    Ok(found.iter().filter_map(|id| table.get(*id)).map(one).collect())
+    found.iter().filter_map(|id| table.get(*id)).map(one).collect()
 }

@@ -3,19 +3,19 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State};
 use axum::http::{Response, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::handle::{Command, Handle};
-use super::sampler;
+use super::{recall, sampler};
 use crate::api::client::VERSION_HEADER;
 use crate::api::record;
 use crate::api::refusal::{Code, Refusal};
@@ -25,9 +25,10 @@ use crate::api::types::{
 };
 use crate::api::wire::Request;
 use crate::model::keys;
-use crate::model::session::{ExitBy, ProcId};
-use crate::sys::signal;
+use crate::model::session::{Asked, ExitBy, ProcId};
+use crate::model::text::printable_within;
 use crate::sys::table::Tags;
+use crate::sys::{process, signal};
 
 /// Longest body, in bytes: an environment and a command line fit many times.
 const MAX_BODY: usize = 8 << 20;
@@ -37,13 +38,33 @@ const BODY: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_secs(30);
 /// Bytes typed at once.
 const PIECE: usize = 4 << 10;
+/// How long a client may take to be named.
+const NAMED: Duration = Duration::from_millis(50);
 /// How long a keeper may take to answer.
 const KEEPER: Duration = Duration::from_secs(2);
+
+/// The process at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub pid: i32,
+    pub uid: u32,
+}
+
+impl Peer {
+    /// Who asks for this. What it calls itself is read while it waits for its answer; a process that cannot be read in time
+    /// is a number.
+    async fn asks(self, verb: &str) -> Option<Asked> {
+        let Self { pid, uid } = self;
+        let read = tokio::task::spawn_blocking(move || process::command(pid));
+        let command = tokio::time::timeout(NAMED, read).await.ok().and_then(Result::ok).unwrap_or_default();
+        Some(Asked { verb: verb.into(), uid, pid, command: printable_within(&command, 300) })
+    }
+}
 
 pub(super) type Answer = Result<Response<Body>, Refused>;
 
 /// A refusal on its way out.
-pub(super) struct Refused(Refusal);
+pub(super) struct Refused(pub(super) Refusal);
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
@@ -84,7 +105,7 @@ pub(super) fn need<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
         .map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the request: {e}")).into())
 }
 
-fn queried<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
+pub(super) fn queried<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
     let read = Query::try_from_uri(uri).map(|Query(query)| query);
     read.map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the query: {}", e.body_text())).into())
 }
@@ -102,6 +123,10 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/act", post(act))
         .route("/api/close-all-sessions", post(close_all))
         .route("/api/heartbeat", post(heartbeat))
+        .route("/api/sessions/{id}/export", get(recall::export))
+        .route("/api/history", get(recall::history))
+        .route("/api/audit", get(recall::audit))
+        .route("/api/stats", get(recall::stats))
         .route("/api/version", get(version))
         .route("/api/daemon", get(status))
         .route("/api/daemon/stop", post(stop))
@@ -171,13 +196,12 @@ struct Look {
 async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
     let look: Look = queried(&uri)?;
     if let Some(known) = look.newer_than {
-        // A daemon that has ended answers below.
-        let _ = handle.commands.send(Command::Watch);
+        handle.tell(Command::Watch);
         let mut generation = handle.generation.clone();
         let newer = generation.wait_for(|g| *g > known);
         // In time or not: the present table is the answer.
         let _ = tokio::time::timeout(POLL, newer).await;
-        let _ = handle.commands.send(Command::Watch);
+        handle.tell(Command::Watch);
     } else if look.sample {
         handle.ask(|reply| Command::Sample { reply }).await?;
     }
@@ -270,9 +294,10 @@ async fn start(State(handle): State<Handle>, body: Bytes) -> Answer {
     Ok(json(StatusCode::CREATED, &started))
 }
 
-async fn kill(State(handle): State<Handle>, body: Bytes) -> Answer {
+async fn kill(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: KillRequest = read(&body)?;
-    ok(&handle.ask(|reply| Command::Kill { request, by: ExitBy::User, reply }).await?)
+    let asked = peer.asks("kill").await;
+    ok(&handle.ask(|reply| Command::Kill { request, by: ExitBy::User, asked, reply }).await?)
 }
 
 async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
@@ -280,9 +305,10 @@ async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
     ok(&handle.ask(|reply| Command::Act { verb, targets, reply }).await?)
 }
 
-async fn close_all(State(handle): State<Handle>, body: Bytes) -> Answer {
+async fn close_all(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: CloseAllRequest = read(&body)?;
-    ok(&handle.ask(|reply| Command::CloseAll { request, by: ExitBy::User, reply }).await?)
+    let asked = peer.asks("close-all").await;
+    ok(&handle.ask(|reply| Command::CloseAll { request, by: ExitBy::User, asked, reply }).await?)
 }
 
 #[derive(Deserialize)]
@@ -293,13 +319,14 @@ struct Wait {
 /// `POST /api/sessions/{id}/{verb}`.
 async fn verb(
     State(handle): State<Handle>,
+    Extension(peer): Extension<Peer>,
     Path((word, verb)): Path<(String, String)>,
     uri: Uri,
     body: Bytes,
 ) -> Answer {
     let wait: Wait = queried(&uri)?;
     match verb.as_str() {
-        "kill" => kill_one(&handle, word, wait.wait.unwrap_or(true), &body).await,
+        "kill" => kill_one(&handle, peer, word, wait.wait.unwrap_or(true), &body).await,
         "pause" => act_one(&handle, Act::Pause, word).await,
         "unpause" => act_one(&handle, Act::Unpause, word).await,
         "pin" => act_one(&handle, Act::Pin, word).await,
@@ -312,7 +339,8 @@ async fn verb(
         }
         "restart" => {
             let request = Box::new(read::<RestartRequest>(&body)?);
-            ok(&handle.ask(|reply| Command::Restart { word, request, reply }).await?)
+            let asked = peer.asks("restart").await;
+            ok(&handle.ask(|reply| Command::Restart { word, request, asked, reply }).await?)
         }
         other => Err(Refusal::new(Code::NotFound, format!("there is no verb {other:?}")).into()),
     }
@@ -323,12 +351,13 @@ struct Name {
     name: String,
 }
 
-async fn kill_one(handle: &Handle, word: String, wait: bool, body: &Bytes) -> Answer {
+async fn kill_one(handle: &Handle, peer: Peer, word: String, wait: bool, body: &Bytes) -> Answer {
     let mut request: KillRequest = read(body)?;
     // The path names it; a glob in a path is a name like any other.
     let (detail, _, _) = handle.ask(|reply| Command::Detail { word, reply }).await?;
     request.targets = vec![detail.session.id.clone()];
-    let ask = handle.ask(|reply| Command::Kill { request, by: ExitBy::User, reply });
+    let asked = peer.asks("kill").await;
+    let ask = handle.ask(|reply| Command::Kill { request, by: ExitBy::User, asked, reply });
     if wait {
         return ok(&ask.await?);
     }
@@ -347,7 +376,7 @@ async fn act_one(handle: &Handle, verb: Act, word: String) -> Answer {
 async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
     let request: SendRequest = need(body)?;
     let bytes = typed(&request)?;
-    let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
+    let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
     let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
     // In pieces that fit into the keeper's socket, each taken before the next.
     for piece in bytes.chunks(PIECE) {
@@ -396,9 +425,10 @@ async fn status(State(handle): State<Handle>) -> Answer {
     ok(&handle.ask(|reply| Command::Status { reply }).await?)
 }
 
-async fn stop(State(handle): State<Handle>, body: Bytes) -> Answer {
+async fn stop(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: StopRequest = read(&body)?;
-    let report = handle.ask(|reply| Command::Shutdown { keep: request.keep, reply }).await?;
+    let asked = peer.asks("stop").await;
+    let report = handle.ask(|reply| Command::Shutdown { keep: request.keep, asked, reply }).await?;
     ok(&report)
 }
 

@@ -20,7 +20,7 @@ use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started}
 use crate::api::wire;
 use crate::config::value::LONGEST;
 use crate::model::lifecycle::{Event, Life};
-use crate::model::session::{Cause, ExitBy, Restart, State};
+use crate::model::session::{Asked, Cause, ExitBy, State};
 use crate::model::text;
 use crate::sys::{clock, dirs, failpoint, process, spawn};
 
@@ -53,21 +53,25 @@ impl Ids {
 }
 
 impl Supervisor {
-    pub(super) fn start(&mut self, asked: StartRequest, reply: Reply<Started>) {
-        self.start_where_there_is_room(Request { asked, reply, notes: Vec::new() });
+    /// `started_by`: see [`Described`].
+    pub(super) fn start(&mut self, asked: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
+        self.start_where_there_is_room(Request { asked, started_by, reply, notes: Vec::new() });
     }
 
     /// What is asked for is judged before anybody is closed for it.
     pub(super) fn start_where_there_is_room(&mut self, request: Request) {
-        match self.described(&request.asked) {
+        match self.described(&request.asked, request.started_by.clone()) {
             Ok(session) => {
-                let Some(Request { asked, reply, notes }) = self.with_room(request, &session.workspace) else { return };
+                let Some(Request { asked, reply, notes, .. }) = self.with_room(request, &session.workspace) else {
+                    return;
+                };
                 let env = self.environment(asked.env_whole, asked.env, &session);
                 let wanted = Wanted {
                     env,
                     umask: asked.umask,
                     limits: asked.limits,
                     record_bytes: self.set.config.record.per_session,
+                    pace: self.set.config.restart.pace(),
                     session,
                     again: false,
                 };
@@ -110,13 +114,9 @@ impl Supervisor {
         });
     }
 
-    fn described(&self, request: &StartRequest) -> Result<Described, Refusal> {
+    fn described(&self, request: &StartRequest, started_by: Vec<String>) -> Result<Described, Refusal> {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
-        }
-        if request.restart != Restart::Never {
-            let message = "--restart is not in this version yet: nothing would keep to it";
-            return Err(Refusal::new(Code::Forbidden, message));
         }
         limit_of("timeout_seconds", request.timeout_seconds)?;
         limit_of("max_idle_seconds", request.max_idle_seconds)?;
@@ -138,6 +138,7 @@ impl Supervisor {
             timeout_seconds: request.timeout_seconds,
             max_idle_seconds: request.max_idle_seconds,
             cgroup: None,
+            started_by,
         })
     }
 
@@ -217,10 +218,11 @@ impl Supervisor {
             Ok(born) => {
                 let leader = born.leader;
                 self.enter(id, *born);
+                self.remember(id);
                 failpoint::here("daemon.entered.after");
                 info!("started session={id} name={name:?} pid={}", leader.pid);
                 if self.closing_down {
-                    drop(self.close(&[id.to_string()], false, &shutdown_cause()));
+                    drop(self.close(&[id.to_string()], false, &shutdown_cause(self.stopped_by.clone())));
                 }
                 match reply {
                     Asker::Start(reply, notes) => {
@@ -292,7 +294,7 @@ impl Supervisor {
 
     // ---- again
 
-    pub(super) fn restart(&mut self, word: &str, request: RestartRequest, reply: Reply<Session>) {
+    pub(super) fn restart(&mut self, word: &str, request: RestartRequest, asked: Option<Asked>, reply: Reply<Session>) {
         let entry = match self.find(word) {
             Ok(entry) => entry,
             Err(refusal) => return answer(reply, Err(refusal)),
@@ -300,7 +302,9 @@ impl Supervisor {
         let id = entry.id().to_string();
         match (entry.life.state(), entry.link.clone()) {
             (State::Ended, _) => self.restart_ended(&id, request, reply),
-            (State::Running | State::Paused | State::Lingering, Some(link)) => self.restart_live(&id, &link, reply),
+            (State::Starting | State::Running | State::Paused | State::Lingering, Some(link)) => {
+                self.restart_live(&id, &link, asked, reply);
+            }
             (state, _) => {
                 let why = format!("{} is {state} and cannot be restarted now", entry.name());
                 answer(reply, Err(Refusal::new(Code::WrongState, why)));
@@ -309,13 +313,13 @@ impl Supervisor {
     }
 
     /// Its keeper holds the environment: told to stay, then the tree is closed, then it starts again.
-    fn restart_live(&mut self, id: &str, link: &Link, reply: Reply<Session>) {
+    fn restart_live(&mut self, id: &str, link: &Link, asked: Option<Asked>, reply: Reply<Session>) {
         let name = self.entries.get(id).map_or_else(String::new, |e| e.name().to_string());
         if let Err(error) = link.order(&wire::Request::Stay { on: true }) {
             return answer(reply, Err(silent(&name, &error)));
         }
         let (unheard, _) = tokio::sync::oneshot::channel();
-        let cause = Cause { by: ExitBy::User, reason: "restart".into() };
+        let cause = Cause::new(ExitBy::User, "restart").asked(asked);
         self.close_and_answer(&[id.to_string()], false, &cause, unheard);
         if let Some(close) = self.entries.get_mut(id).and_then(|e| e.close.as_mut()) {
             close.then = Some(reply);
@@ -359,9 +363,9 @@ impl Supervisor {
         }
         session.cgroup = None;
         let env = self.environment(request.env_whole, request.env, &session);
-        let record_bytes = self.set.config.record.per_session;
+        let (record_bytes, pace) = (self.set.config.record.per_session, self.set.config.restart.pace());
         self.bear(
-            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, session, again: true },
+            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, pace, session, again: true },
             Asker::Restart(reply),
         );
     }
@@ -376,6 +380,7 @@ impl Supervisor {
             entry.meta.name = Some(name.into());
         }
         self.keep_meta(&id);
+        self.remember(&id);
         self.bump();
         self.find(&id).map(|e| e.row(clock::monotonic()))
     }

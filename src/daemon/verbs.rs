@@ -52,7 +52,7 @@ impl Supervisor {
         entry.meta.paused = paused;
         entry.wants_pause.store(paused, Ordering::Relaxed);
         let entry_wanted = Arc::clone(&entry.wants_pause);
-        let target = entry.target(Duration::ZERO, Cause { by: ExitBy::User, reason: "pause".into() }, Arc::default());
+        let target = entry.target(Duration::ZERO, Cause::new(ExitBy::User, "pause"), Arc::default());
         self.keep_meta(id);
         let id = id.to_string();
         let (wanted, turn) = (Arc::clone(&entry_wanted), Arc::clone(&self.pausing));
@@ -87,23 +87,28 @@ impl Supervisor {
             Refusal::new(Code::Internal, format!("failed to remove {}: {e}", entry.dir.path().display()))
         })?;
         failpoint::here("daemon.forget.after");
+        // Its row outlives it; an end that was not written down yet has no other source from here on.
+        self.remember(id);
         self.entries.remove(id);
         Ok(Touched { id: id.into(), name, message: "forgotten".into() })
     }
 
+    /// Whose process this is.
+    pub(super) fn holder(&self, pid: i32) -> Result<String, Refusal> {
+        let holds = |process| self.live().find(|e| e.members.contains(&process));
+        let found = process::identity(pid).and_then(holds).map(|e| e.id().to_string());
+        let message = || format!("no session has a process {pid} (`beadle show ID` lists them)");
+        found.ok_or_else(|| Refusal::new(Code::NotFound, message()))
+    }
+
     /// Exempts one process, with what is below it, from the linger close; written down, so that the next daemon knows.
-    pub(super) fn keep_child(&mut self, pid: i32) -> Result<Touched, Refusal> {
-        let found = process::identity(pid).and_then(|process| {
-            let entry = self.live().find(|e| e.members.contains(&process))?;
-            Some((entry.id().to_string(), entry.name().to_string(), entry.leader == Some(process), process))
-        });
-        let Some((id, name, is_leader, process)) = found else {
-            return Err(Refusal::new(
-                Code::NotFound,
-                format!("no session has a process {pid} (`beadle show ID` lists them)"),
-            ));
-        };
-        if is_leader {
+    pub(super) fn keep_child(&mut self, word: &str, pid: i32) -> Result<Touched, Refusal> {
+        let entry = self.find(word)?;
+        let (id, name) = (entry.id().to_string(), entry.name().to_string());
+        let member = process::identity(pid).filter(|process| entry.members.contains(process));
+        let gone = || Refusal::new(Code::NotFound, format!("{pid} is no process of {name} any more"));
+        let process = member.ok_or_else(gone)?;
+        if entry.leader == Some(process) {
             let why = format!("{pid} is the agent of {name} itself: `beadle pin {name}` exempts the session");
             return Err(Refusal::new(Code::WrongState, why));
         }

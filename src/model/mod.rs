@@ -3,11 +3,15 @@
 //! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why),
 //! [`process`] (which processes a session owns), [`stop`] (how it is taken away) and [`policy`] (when without anybody asking).
 
+pub mod authority;
+pub mod doctor;
 pub mod keys;
 pub mod lifecycle;
 pub mod policy;
 pub mod process;
 pub mod profile;
+pub mod restart;
+pub mod retention;
 pub mod select;
 pub mod session;
 pub mod stop;

@@ -67,6 +67,8 @@ mod armed {
         "daemon.members.after",
         "daemon.exit.before",
         "daemon.exit.after",
+        "daemon.memory.before",
+        "daemon.memory.after",
         "daemon.ended.before",
         "daemon.reported.before",
         "daemon.reported.after",

@@ -1,8 +1,11 @@
 //! Processes one at a time: identity, pin, and what a person wants to know about one.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
@@ -99,6 +102,21 @@ pub fn command(pid: i32) -> String {
     let line =
         bytes.split(|b| *b == 0).filter(|a| !a.is_empty()).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
     if line.is_empty() { stat(pid).map_or_else(String::new, |p| format!("[{}]", p.comm())) } else { line }
+}
+
+/// Command lines of several processes, as far as they are told in time: reading one can block on a process that hangs.
+pub fn commands(pids: Vec<i32>, deadline: Duration) -> HashMap<i32, String> {
+    let end = Instant::now() + deadline;
+    let (send, receive) = mpsc::channel();
+    let read = move || pids.into_iter().try_for_each(|pid| send.send((pid, command(pid))));
+    let mut told = HashMap::new();
+    // Without a thread nothing is told.
+    if std::thread::Builder::new().name("commands".into()).stack_size(64 << 10).spawn(read).is_ok() {
+        while let Ok((pid, command)) = receive.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            told.insert(pid, command);
+        }
+    }
+    told
 }
 
 /// The arguments of a process.

@@ -118,9 +118,13 @@ impl Crash<'_> {
 
     fn all_ended_once(&self) {
         let log = self.arena.log();
+        let history = self.look(&["history", "--json"]).as_array().unwrap().clone();
         for session in self.all() {
             let id = session["id"].as_str().unwrap();
             assert_eq!(session["state"], "ended", "{}: {session}", self.point);
+            let rows: Vec<&Value> = history.iter().filter(|row| row["id"] == id).collect();
+            assert_eq!(rows.len(), 1, "{}: {session} {history:?}", self.point);
+            assert_eq!(rows[0]["exit"], session["exit"], "{}", self.point);
             assert_eq!(
                 log.matches(&format!(" ended session={id} run=")).count(),
                 1,

@@ -82,6 +82,7 @@ fn hello(protocol: u32) -> Fact {
         started_at: String::new(),
         started_monotonic_seconds: 0.0,
         closing: None,
+        again: None,
     }
 }
 

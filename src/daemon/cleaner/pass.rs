@@ -93,7 +93,7 @@ impl Supervisor {
                 cleaned_sessions: sessions.len(),
                 message: message(sessions.len(), announced),
                 sessions,
-                cleanup_time: clock::unix_seconds(),
+                cleanup_time: clock::unix_seconds(&clock::wall()).unwrap_or(0),
                 session_timeout,
                 announced,
             };
@@ -106,7 +106,7 @@ impl Supervisor {
         let now = clock::monotonic();
         let over = |e: &Entry| {
             let due = rules::timeout(&e.facts(Limits::default(), now), Duration::ZERO, now)?;
-            (due.at <= now).then(|| (e.id().to_string(), Cause { by: ExitBy::Timeout, reason: due.reason }))
+            (due.at <= now).then(|| (e.id().to_string(), Cause::new(ExitBy::Timeout, due.reason)))
         };
         let orders = self.live().filter_map(over).collect();
         // Nobody waits for them.
@@ -156,7 +156,7 @@ fn over(entry: &Entry, facts: &Facts, due: Due) -> Over {
         inactive_time: facts.idle.map(super::stats::tenths),
         reason: due.reason.clone(),
     };
-    Over { session, cause: Cause { by, reason: due.reason } }
+    Over { session, cause: Cause::new(by, due.reason) }
 }
 
 fn is_done(closed: &Closed) -> bool {

@@ -21,6 +21,8 @@ use crate::sys::clock;
 /// A session somebody wants to start.
 pub struct Request {
     pub asked: StartRequest,
+    /// The sessions it is started from, nearest first.
+    pub started_by: Vec<String>,
     pub reply: Reply<Started>,
     /// What the caller should know: whom it cost.
     pub notes: Vec<String>,
@@ -101,7 +103,7 @@ impl Supervisor {
         let why = format!("idle for {idle}, and a new session needs its place ({} is {})", full.key, full.cap);
         let note = format!("closed {name} ({id}), idle for {idle}, to make room ({} is {})", full.key, full.cap);
         self.cleaner.rooms.push(workspace.into());
-        let closing = self.close_each(vec![(id.into(), Cause { by: ExitBy::Pressure, reason: why })], false);
+        let closing = self.close_each(vec![(id.into(), Cause::new(ExitBy::Pressure, why))], false);
         let (inputs, workspace) = (self.inputs.clone(), workspace.to_string());
         tokio::spawn(async move {
             let mut outcome = Outcome::Survivors;

@@ -66,7 +66,8 @@ async fn keep_child(State(handle): State<Handle>, body: Bytes) -> Answer {
     let KeepChildRequest { pid } = need(&body)?;
     // One that was born a moment ago is seen first.
     handle.ask(|reply| Command::Sample { reply }).await?;
-    ok(&handle.ask(|reply| Command::KeepChild { pid, reply }).await?)
+    let word = handle.ask(|reply| Command::Holder { pid, reply }).await?;
+    ok(&handle.ask(|reply| Command::KeepChild { word, pid, reply }).await?)
 }
 
 /// Checked, then written down where that is wanted, then in force: what could not be saved is not set either.

@@ -122,6 +122,9 @@ impl Supervisor {
     fn take_over(&mut self, config: Config) {
         let (was, is) = (self.set.config.cleanup.clone(), config.cleanup.clone());
         self.set.config = config;
+        let authority = self.authority();
+        // A keeper that does not hear this is gone.
+        self.live().filter_map(|e| e.link.as_ref()).for_each(|link| drop(link.order(&authority)));
         if !is.enabled {
             self.withdraw_all();
         }

@@ -50,5 +50,5 @@ pub fn not_done(target: &Target, error: &std::io::Error) -> Report {
         resume: None,
         spared: Vec::new(),
     };
-    Report { closed, survivors: Vec::new(), kept: false }
+    Report { closed, survivors: Vec::new(), kept: false, tree: Vec::new() }
 }
