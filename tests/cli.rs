@@ -58,6 +58,8 @@ const VERBS: &[&str] = &[
     "unpause",
     "pin",
     "unpin",
+    "cleanup",
+    "keep-child",
     "restart",
     "rename",
     "rm",

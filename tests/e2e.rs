@@ -5,7 +5,8 @@
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
-//! waiting), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
+//! waiting), `cleaner` (closed without anybody asking), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`,
+//! `restart`, `doctor`, `signal`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -17,6 +18,8 @@ mod authority;
 mod cages;
 #[path = "e2e/cgroup.rs"]
 mod cgroup;
+#[path = "e2e/cleaner.rs"]
+mod cleaner;
 #[path = "e2e/crash.rs"]
 mod crash;
 #[cfg(debug_assertions)]

@@ -96,6 +96,10 @@ pub struct Meta {
     pub paused: bool,
     /// Who last asked for a close, and why.
     pub cause: Option<Cause>,
+    /// When it was last started again in its keeper, by the monotonic clock: its timeout and its age begin there.
+    pub restarted_seconds: Option<f64>,
+    /// Exempt from the linger close by `keep-child`.
+    pub kept: Vec<ProcId>,
 }
 
 /// One line of `session.jsonl`.

@@ -10,6 +10,7 @@
 
 pub mod attach;
 pub mod cast;
+pub mod cleanup;
 pub mod client;
 pub mod kept;
 pub mod launch;

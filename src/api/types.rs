@@ -39,7 +39,7 @@ pub struct Session {
     pub idle_seconds: Option<f64>,
     pub age_seconds: f64,
     pub exit: Option<Exit>,
-    /// When policy will close it, in RFC 3339; `null`: not foreseen.
+    /// When policy closes it if nothing changes, once that is announced (RFC 3339).
     #[serde(default)]
     pub closes_at: Option<String>,
     /// Which rule that is, in words.

@@ -66,7 +66,7 @@ fn touched(session: Session, message: &str) -> Touched {
     Touched { id: session.id, name: session.name, message: message.into() }
 }
 
-fn told(done: &Done, json: bool) -> Ended {
+pub fn told(done: &Done, json: bool) -> Ended {
     if json {
         print::json(done)?;
         return Ok(DONE);

@@ -1,5 +1,9 @@
 //! What may be typed: one struct per verb. Says nothing about what the verbs do.
 
+mod cleanup;
+
+pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +30,7 @@ Examples:
   beadle run -- claude
   beadle run --name api --project shop --cwd ~/shop -- codex --full-auto
   beadle run --pipe --name nightly -- ./nightly.sh
+  beadle run --timeout 30m --max-idle 10m -- goose
 Everything after CMD belongs to the command.";
 
 /// Keeps order among coding agents: starts them, watches them, takes them away with all they started.
@@ -84,6 +89,10 @@ pub enum Verb {
     Pin(Several),
     /// Give them back to the cleaner.
     Unpin(Several),
+    /// Closing by rule: how it is set, whom it will close.
+    Cleanup(Cleanup),
+    /// Exempt one process from the close of what agents leave behind.
+    KeepChild(KeepChild),
     /// Start the same command again.
     Restart(Several),
     /// Give a session another name.
@@ -130,11 +139,10 @@ pub struct Run {
     /// Size of its terminal while nobody is attached.
     #[arg(long, value_name = "COLSxROWS", value_parser = size)]
     pub size: Option<(u16, u16)>,
-    /// Close it after this long (90s, 15m, 1h30m).
+    /// Close it after this long, whatever it does (90s, 15m, 30m, 1h30m); without it there is no such end.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub timeout: Option<Duration>,
-    /// Close it when idle for this long.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help = MAX_IDLE)]
     pub max_idle: Option<Duration>,
     /// When to start it again by itself: never, on-failure (after growing pauses; see [restart] in the settings).
     #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
@@ -155,6 +163,7 @@ pub struct Run {
     pub command: Vec<String>,
 }
 
+const MAX_IDLE: &str = "Close it when idle for this long, instead of cleanup.max_idle; announced cleanup.notice before";
 const HOST: &str = "Where the daemon listens, if not here: unix:///path/to/beadle.sock [env: BEADLE_HOST]";
 const ID: &str = "Its id, the beginning of it, or its name";
 const IDS: &str = "Ids, the beginnings of them, names, or globs";

@@ -42,8 +42,9 @@ fn path() -> Ended {
 /// The daemon checks before it takes anything over; a wrong file changes nothing.
 async fn reload(globals: &Globals) -> Ended {
     let client = connect::running(globals).await?.ok_or(Failure::NoDaemon)?;
-    let _: serde_json::Value = client.post("/api/config/reload", &serde_json::json!({})).await?;
-    print::line("the daemon has read the settings")?;
+    let answer: serde_json::Value = client.post("/api/config/reload", &serde_json::json!({})).await?;
+    let message = answer["message"].as_str().unwrap_or_default();
+    print::line(&format!("the daemon has {}", print::printable(message)))?;
     Ok(DONE)
 }
 

@@ -3,10 +3,10 @@
 use super::args::{Globals, Ls};
 use super::exit::{DONE, Ended};
 use super::table::{Cell, Column, Table};
-use super::{connect, print};
+use super::{cleanup, connect, print};
 use crate::api::types::Session;
 use crate::model::session::{Health, Origin, State};
-use crate::sys::term;
+use crate::sys::{clock, term};
 
 const COLUMNS: &[Column] = &[
     Column::new("ID", 0),
@@ -69,7 +69,7 @@ fn row(s: &Session) -> Vec<Cell> {
         Cell::new(print::or_unknown(s.cpu_percent, print::percent)),
         Cell::new(print::or_unknown(s.memory_bytes, print::size)),
         Cell::new(print::or_unknown(s.processes, |n| n.to_string())),
-        Cell::new(&s.reason),
+        Cell::new(cleanup::announced(s, &clock::wall()).as_ref().unwrap_or(&s.reason)),
     ]
 }
 

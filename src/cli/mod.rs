@@ -9,6 +9,7 @@ mod args;
 mod attach;
 mod audit;
 mod caller;
+mod cleanup;
 mod config;
 mod connect;
 mod daemon;
@@ -105,6 +106,8 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Pin(args) => act::act(g, Act::Pin, &args).await,
         Verb::Unpin(args) => act::act(g, Act::Unpin, &args).await,
         Verb::Rm(args) => act::act(g, Act::Rm, &args).await,
+        Verb::Cleanup(args) => cleanup::run(g, &args).await,
+        Verb::KeepChild(args) => cleanup::keep_child(g, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
         Verb::Rename(args) => act::rename(g, &args).await,
         Verb::History(args) => history::run(g, &args).await,

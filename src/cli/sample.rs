@@ -20,6 +20,8 @@ pub fn session(id: &str, name: &str) -> Session {
         processes: Some(2),
         cpu_percent: None,
         io_bytes_per_second: None,
+        closes_at: None,
+        closes_because: None,
         memory_bytes: Some(2 << 20),
         messages: None,
         started_at: "2026-11-20T10:00:00Z".into(),
@@ -27,8 +29,6 @@ pub fn session(id: &str, name: &str) -> Session {
         idle_seconds: None,
         age_seconds: 900.0,
         exit: None,
-        closes_at: None,
-        closes_because: None,
         attached: 1,
         command: vec!["claude".into()],
     }

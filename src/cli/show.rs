@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::args::{Globals, One};
 use super::exit::{DONE, Ended};
 use super::table::{Cell, Column, Table};
-use super::{connect, print};
+use super::{cleanup, connect, print};
 use crate::api::types::{Detail, Evidence, Process, Session};
 use crate::model::session::Exit;
 use crate::model::text::printable;
-use crate::sys::term;
+use crate::sys::{clock, term};
 
 const PROCESSES: &[Column] = &[
     Column::new("PID", 0).right(),
@@ -67,6 +67,7 @@ fn facts(detail: &Detail) -> Vec<(&'static str, String)> {
         ("Resources", resources(s)),
         ("Pids", format!("agent {}, keeper {}", number(s.leader_pid), number(detail.keeper_pid))),
     ];
+    facts.extend(cleanup::announced(s, &clock::wall()).map(|text| ("Announced", text)));
     facts.extend(s.project.clone().map(|project| ("Project", project)));
     facts.extend(s.exit.as_ref().map(|exit| ("Exit", format!("{}, at {}", exit_words(exit), exit.at))));
     facts.retain(|(_, value)| !value.is_empty());

@@ -1,14 +1,18 @@
 //! A table of the file read key by key: what is taken is checked, what nobody took is an unknown key.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::key::Zero;
 use super::nearest::{one_of, suggestion};
-use super::read::offending;
+use super::read::{Given, offending, time};
 use crate::model::profile::Pattern;
 use crate::model::text::printable_within;
+
+const AT_ONCE: Zero = Zero::Refused("its sessions would be closed at once; leave it out for the limit of [cleanup]");
 
 /// A complaint and where it stands.
 pub(super) type Complaint = (Range<usize>, String);
@@ -82,6 +86,13 @@ impl<'a, 'j> Fields<'a, 'j> {
             self.wrong(at, &format!("`{key}` is {text:?}, which is not allowed: write {}{meant}", one_of(words)));
         }
         found
+    }
+
+    /// A time after which something is closed.
+    pub fn limit(&mut self, key: &'static str) -> Option<Duration> {
+        let value = self.take(key)?;
+        let read = time(Given::Toml(value.get_ref()), &AT_ONCE);
+        read.map_err(|why| self.wrong(value.span(), &format!("`{key}` {why}"))).ok()
     }
 
     pub fn flag(&mut self, key: &'static str) -> bool {

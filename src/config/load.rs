@@ -74,7 +74,7 @@ impl Config {
     }
 }
 
-fn settable(name: &str) -> Result<&'static Key, String> {
+pub(super) fn settable(name: &str) -> Result<&'static Key, String> {
     if let Some(key) = KEYS.iter().find(|k| k.path() == name || (k.is_settable() && k.name == name)) {
         if key.is_settable() {
             return Ok(key);

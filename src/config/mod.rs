@@ -9,6 +9,7 @@
 //!                 key    one row for each setting
 //!                 read   a value into its field (value, words: how values are spelt)
 //!                 show   and back
+//!                 edit   a value into the text of a file
 //!                 agent  the profiles: assets/agents/*.toml, and [[agent]] over them (profile, fields)
 //! ```
 //!
@@ -18,6 +19,7 @@
 
 mod agent;
 mod check;
+mod edit;
 mod error;
 mod fields;
 mod file;
@@ -39,6 +41,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use agent::AgentProfile;
+pub use edit::edited;
 pub use error::{ConfigError, Fault, Place};
 pub use load::{load, parse, process_env};
 pub use show::{keys, to_toml};

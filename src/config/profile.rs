@@ -1,6 +1,7 @@
 //! A profile in TOML: the shape of `assets/agents/*.toml` and of `[[agent]]`.
 
 use super::fields::{Fields, Judge, inside};
+use crate::model::policy::Limits;
 use crate::model::profile::{
     Exclude, Gate, Gentle, Helper, HelperKind, Profile, Recognition, Region, Resume, Rule, Says, StatusFile,
     StatusHook, Who, Words,
@@ -32,6 +33,7 @@ pub(super) fn profile<'a>(table: &'a DeTable<'a>, span: Range<usize>, judge: &mu
             status_hook: f.table("status_hook", status_hook).flatten(),
             gentle: f.table("stop", gentle).unwrap_or_default(),
             resume: f.table("resume", resume).unwrap_or_default(),
+            limits: Limits { max_idle: f.limit("max_idle"), max_waiting: f.limit("max_waiting"), timeout: None },
             name: name?,
         };
         if f.is_sound() && profile.recognition == Recognition::default() && profile.helpers.is_empty() {

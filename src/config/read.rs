@@ -54,7 +54,7 @@ impl Key {
     }
 }
 
-fn time(given: Given<'_>, zero: &Zero) -> Result<Duration, String> {
+pub(super) fn time(given: Given<'_>, zero: &Zero) -> Result<Duration, String> {
     let duration = match given {
         Given::Bare(text) => parse_duration(text)?,
         Given::Toml(DeValue::String(text)) => parse_duration(text)?,

@@ -48,6 +48,10 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         | Command::Detail { .. }
         | Command::Link { .. }
         | Command::Files { .. }
+        | Command::CleanerStats { .. }
+        | Command::ConfigFile { .. }
+        | Command::Holder { .. }
+        | Command::Set { keep: false, .. }
         | Command::Status { .. } => (Verb::Read, &[]),
         Command::Start { .. } => (Verb::Start, &[]),
         Command::Heartbeat { word, .. } => (Verb::Heartbeat, from_ref(word)),
@@ -58,6 +62,10 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Signal { request, .. } => (Verb::Act("send a signal to"), &request.targets),
         Command::Rename { word, .. } => (Verb::Act("rename"), from_ref(word)),
         Command::Restart { word, .. } => (Verb::Act("restart"), from_ref(word)),
+        Command::KeepChild { word, .. } => (Verb::Keep, from_ref(word)),
+        Command::Clean { .. } => (Verb::Rule("have the cleaner look now"), &[]),
+        Command::SwitchCleaner { .. } => (Verb::Rule("start or stop the cleaner"), &[]),
+        Command::Configure { .. } | Command::Set { .. } => (Verb::Rule("change settings"), &[]),
         Command::CloseAll { .. } => (Verb::Rule("close all sessions"), &[]),
         Command::Reload { .. } => (Verb::Rule("have the config read again"), &[]),
         Command::Shutdown { .. } | Command::End => (Verb::Rule("stop the daemon"), &[]),
@@ -93,7 +101,14 @@ fn refuse(command: Command, why: Refusal) {
             answer(reply, Err(why));
         }
         Command::Act { reply, .. } | Command::Signal { reply, .. } => answer(reply, Err(why)),
-        Command::Reload { reply } => answer(reply, Err(why)),
+        Command::Reload { reply } | Command::Holder { reply, .. } => answer(reply, Err(why)),
+        Command::Clean { reply } => answer(reply, Err(why)),
+        Command::CleanerStats { reply } => answer(reply, Err(why)),
+        Command::SwitchCleaner { reply, .. } => answer(reply, Err(why)),
+        Command::Configure { reply, .. } => answer(reply, Err(why)),
+        Command::Set { reply, .. } => answer(reply, Err(why)),
+        Command::ConfigFile { reply } => answer(reply, Err(why)),
+        Command::KeepChild { reply, .. } => answer(reply, Err(why)),
         // Nobody waits for these.
         Command::Watch | Command::End => {}
     }

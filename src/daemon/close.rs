@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 use super::link::Link;
-use super::{missed, tmux};
+use super::{missed, sampler, tmux};
 use crate::api::types::{Closed, Outcome, Process};
 use crate::api::wire::Request;
 use crate::model::process::{Boundary, Claim, Table, members};
@@ -48,6 +48,8 @@ pub struct Target {
     pub hurry: Arc<AtomicBool>,
     /// tmux servers born inside to which somebody from outside was seen attached.
     pub visited: BTreeSet<ProcId>,
+    /// What its agent left behind is closed: these, and those that say so themselves, are left.
+    pub keep: Option<Vec<ProcId>>,
 }
 
 /// What all closes of this daemon share.
@@ -71,6 +73,8 @@ pub struct Report {
     pub closed: Closed,
     /// Members seen alive at the end.
     pub survivors: Vec<ProcId>,
+    /// Somebody was left on purpose: the session is not over.
+    pub kept: bool,
     /// Everything of it before the first signal, parents before children.
     pub tree: Vec<Process>,
 }
@@ -160,6 +164,7 @@ struct Closing {
     signals: Vec<&'static str>,
     denied: HashMap<ProcId, String>,
     spared: Vec<String>,
+    kept: Vec<ProcId>,
     due: Due,
     tree: Vec<Process>,
     /// The plan knows that it is to hurry.
@@ -188,6 +193,7 @@ impl Closing {
             signals: Vec::new(),
             denied: HashMap::new(),
             spared: Vec::new(),
+            kept: Vec::new(),
             due: Due::Now,
             tree: Vec::new(),
             hurried: false,
@@ -308,6 +314,7 @@ impl<'a> Work<'a> {
             self.spare_tmux(&table, open);
             asking = asked.elapsed();
         }
+        self.spare_kept(&table, open);
         for closing in open.iter_mut() {
             self.count(&table, closing);
         }
@@ -383,6 +390,16 @@ impl<'a> Work<'a> {
             }
         }
         self.boundary.spared.clone_from(&self.boundary_spared);
+    }
+
+    /// Asked anew in every pass: who is to be kept may have been born since.
+    fn spare_kept(&mut self, table: &Table, open: &mut [Closing]) {
+        for closing in open {
+            let Some(named) = &closing.target.keep else { continue };
+            let found = members(table, &closing.target.claim, &self.boundary);
+            closing.kept = sampler::kept(table, &found, named, &self.around.tags);
+            self.boundary.spared.extend(closing.kept.iter().map(|id| id.pid));
+        }
     }
 
     fn count(&self, table: &Table, closing: &mut Closing) {
@@ -521,6 +538,7 @@ impl<'a> Work<'a> {
             Ending::Forced => Outcome::Forced,
             Ending::Survivors => Outcome::Survivors,
         };
+        let kept = closing.kept.iter().map(|id| report::kept(*id));
         let mut described: Vec<_> =
             survivors.iter().map(|id| report::survivor(*id, closing.denied.get(id).map(String::as_str))).collect();
         if ending == Ending::Survivors && described.is_empty() {
@@ -536,9 +554,9 @@ impl<'a> Work<'a> {
             seconds: self.begun.elapsed().as_secs_f64(),
             reason: closing.target.cause.reason,
             resume: None,
-            spared: closing.spared,
+            spared: closing.spared.into_iter().chain(kept).collect(),
         };
-        Report { closed, survivors, tree: closing.tree }
+        Report { closed, survivors, kept: !closing.kept.is_empty(), tree: closing.tree }
     }
 }
 

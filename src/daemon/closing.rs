@@ -11,7 +11,7 @@ use super::close;
 use super::close::{Report, Surroundings};
 use super::entry::{CloseUnderWay, Entry};
 use super::handle::{Ended, Input, Reply};
-use super::store::Fact;
+use super::store::{CloseBegan, Fact};
 use super::supervisor::{Supervisor, answer};
 use crate::api::types::{Closed, KillReport, Outcome};
 use crate::api::wire::Request;
@@ -82,48 +82,39 @@ impl Supervisor {
     }
 
     pub(super) fn close(&mut self, ids: &[String], now: bool, cause: &Cause) -> Vec<oneshot::Receiver<Closed>> {
+        self.close_each(ids.iter().map(|id| (id.clone(), cause.clone())).collect(), now)
+    }
+
+    /// Each for its own cause, all over one pass of the process table.
+    pub(super) fn close_each(&mut self, orders: Vec<(String, Cause)>, now: bool) -> Vec<oneshot::Receiver<Closed>> {
         let (mut targets, mut unheard) = (Vec::new(), Vec::new());
         let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
         let mut waiting = Vec::new();
         // Of this close alone: a wake must not be taken by the thread of another.
         let waker = Waker::new().map_or_else(|_| Arc::clone(&self.waker), Arc::new);
-        for id in ids {
-            let Some(entry) = self.entries.get_mut(id) else { continue };
+        for (id, cause) in orders {
+            let Some(entry) = self.entries.get_mut(&id) else { continue };
             let (send, receive) = oneshot::channel();
             waiting.push(receive);
             if !entry.is_live() {
                 // Who asked may have gone.
-                let _ = send.send(already_gone(entry, cause));
+                let _ = send.send(already_gone(entry, &cause));
                 continue;
             }
             if let Some(close) = &mut entry.close {
                 close.waiters.push(send);
                 close.hurry.fetch_or(now, Ordering::Relaxed);
+                close.whole |= cause.by != ExitBy::Policy;
                 close.waker.wake();
                 continue;
             }
-            let hurry = Arc::new(AtomicBool::new(false));
-            let began = entry.close_began(cause);
+            let began = entry.close_began(&cause);
             self.set.store.tell(Fact::CloseBegan(Box::new(began.clone())));
-            entry.close = Some(CloseUnderWay {
-                hurry: Arc::clone(&hurry),
-                waker: Arc::clone(&waker),
-                waiters: vec![send],
-                began,
-                report: None,
-                then: None,
-                called_off: entry.to_come.is_some(),
-            });
-            entry.life.apply(Event::CloseBegan);
-            entry.meta.cause = Some(cause.clone());
-            failpoint::here("daemon.announce.before");
-            // Unanswered: it is read before the end it explains.
-            let closing = Request::Closing { seq: u64::MAX, cause: cause.clone() };
-            if entry.link.as_ref().is_none_or(|link| link.order(&closing).is_err()) {
-                unheard.push(id.clone());
+            let (target, is_heard) = begin(entry, (send, began), &cause, (grace, &waker));
+            if !is_heard {
+                unheard.push(id);
             }
-            failpoint::here("daemon.announce.after");
-            targets.push(entry.target(grace, cause.clone(), hurry));
+            targets.push(target);
         }
         // Written down before the first signal; needed only where no keeper has heard it.
         unheard.iter().for_each(|id| self.keep_meta(id));
@@ -158,12 +149,15 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { mut closed, survivors, tree } = report;
+        let Report { mut closed, survivors, kept, tree } = report;
         let id = closed.id.clone();
         let called_off = self.entries.get(&id).and_then(|e| e.close.as_ref()).is_some_and(|c| c.called_off);
         if called_off && closed.outcome == Outcome::AlreadyGone {
             // Nothing ran, and something was to.
             closed.outcome = Outcome::Clean;
+        }
+        if kept && self.takes_the_kept_too(&id, &closed.reason) {
+            return;
         }
         self.remember_close(&closed, tree);
         let outcome = closed.outcome;
@@ -178,6 +172,7 @@ impl Supervisor {
             closed.seconds
         );
         let Some(entry) = self.entries.get_mut(&id) else { return };
+        self.cleaner.counts.closed(entry.meta.cause.as_ref(), outcome);
         if let Some(close) = &mut entry.close {
             close.report = Some(closed);
         }
@@ -191,6 +186,10 @@ impl Supervisor {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if outcome == Outcome::Survivors {
             entry.members.extend(survivors);
+            entry.survived = true;
+            return self.settle(&id);
+        }
+        if kept {
             return self.settle(&id);
         }
         if entry.life.keeper() == Keeper::Gone || entry.link.is_none() {
@@ -202,6 +201,17 @@ impl Supervisor {
             // As above.
             let _ = inputs.send(Input::Settle(id));
         });
+    }
+
+    /// Somebody asked for the whole session while a policy was closing what nobody wanted kept.
+    fn takes_the_kept_too(&mut self, id: &str, reason: &str) -> bool {
+        let Some(entry) = self.entries.get_mut(id) else { return false };
+        let Some(close) = entry.close.as_mut().filter(|close| close.whole) else { return false };
+        let (hurry, waker) = (Arc::clone(&close.hurry), Arc::clone(&close.waker));
+        let cause = Cause::new(ExitBy::User, reason);
+        let target = entry.target(self.set.config.stop.grace, cause, hurry);
+        self.carry_out(vec![target], waker);
+        true
     }
 
     /// The close is over, whether or not the keeper has said its last word.
@@ -272,6 +282,35 @@ impl Supervisor {
         answer(reply, Ok(report));
         self.ended = Some(if overdue { Ended::Overdue } else { Ended::Stopped });
     }
+}
+
+/// Announces a close to the keeper: what is to be closed, and whether the keeper hears of it.
+fn begin(
+    entry: &mut Entry,
+    (waiter, began): (oneshot::Sender<Closed>, CloseBegan),
+    cause: &Cause,
+    (grace, waker): (Duration, &Arc<Waker>),
+) -> (close::Target, bool) {
+    let hurry = Arc::new(AtomicBool::new(false));
+    entry.close = Some(CloseUnderWay {
+        hurry: Arc::clone(&hurry),
+        waker: Arc::clone(waker),
+        waiters: vec![waiter],
+        began,
+        report: None,
+        then: None,
+        whole: cause.by != ExitBy::Policy,
+        called_off: entry.to_come.is_some(),
+    });
+    entry.life.apply(Event::CloseBegan);
+    entry.announced = None;
+    entry.meta.cause = Some(cause.clone());
+    failpoint::here("daemon.announce.before");
+    // Unanswered: it is read before the end it explains.
+    let closing = Request::Closing { seq: u64::MAX, cause: cause.clone() };
+    let is_heard = entry.link.as_ref().is_some_and(|link| link.order(&closing).is_ok());
+    failpoint::here("daemon.announce.after");
+    (entry.target(grace, cause.clone(), hurry), is_heard)
 }
 
 /// A daemon that is stopped takes its sessions along.

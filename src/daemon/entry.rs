@@ -13,12 +13,13 @@ use super::handle::Reply;
 use super::link::Link;
 use super::sampler::{Ask, Sample};
 use super::store::CloseBegan;
-use crate::api::kept::{Described, Dir, Kept, Meta};
+use crate::api::kept::{self, Described, Dir, Meta};
 use crate::api::types::{Closed, Session};
 use crate::api::wire::ToCome;
-use crate::model::lifecycle::Life;
+use crate::model::lifecycle::{Keeper, Life};
+use crate::model::policy::{Facts, Kept, Limits, Told};
 use crate::model::process::Claim;
-use crate::model::session::{Attention, Cause, Exit, Health, Origin, ProcId};
+use crate::model::session::{Attention, Cause, Exit, ExitBy, Health, Origin, ProcId, State};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
 use crate::sys::poll::Waker;
@@ -36,6 +37,8 @@ pub struct CloseUnderWay {
     pub report: Option<Closed>,
     /// Start it again afterwards, and tell who asked.
     pub then: Option<Reply<Session>>,
+    /// Somebody wants all of it closed, also what a policy would leave.
+    pub whole: bool,
     /// A run was to come.
     pub called_off: bool,
 }
@@ -91,12 +94,28 @@ pub struct Entry {
     pub sight: Sight,
     /// From when its leader has kept a core busy.
     pub spinning_since: Option<Duration>,
+    /// Since when processes without their leader were seen, by the monotonic clock of this daemon's life.
+    pub lingering_since: Option<Duration>,
+    /// How many of those left behind are to be kept.
+    pub kept: Kept,
+    /// A close left survivors: no policy tries again.
+    pub survived: bool,
+    /// The close that is announced.
+    pub announced: Option<Announced>,
+}
+
+/// A close by policy that will come if nothing changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Announced {
+    pub told: Told,
+    pub closes_at: Duration,
+    pub reason: String,
 }
 
 impl Entry {
     /// From what was written down; `None` when no keeper wrote who the session is.
-    pub fn kept(kept: Kept, dir: Dir, life: Life, standard: Arc<Standard>) -> Option<Self> {
-        let Kept { identity, exit, meta, .. } = kept;
+    pub fn kept(kept: kept::Kept, dir: Dir, life: Life, standard: Arc<Standard>) -> Option<Self> {
+        let kept::Kept { identity, exit, meta, .. } = kept;
         let identity = identity?;
         let same_boot = identity.boot_id == clock::boot_id();
         let started = Duration::try_from_secs_f64(identity.started_monotonic_seconds).ok().filter(|_| same_boot);
@@ -130,6 +149,10 @@ impl Entry {
             standard,
             sight: Sight::default(),
             spinning_since: None,
+            lingering_since: None,
+            kept: Kept::Nobody,
+            survived: false,
+            announced: None,
         })
     }
 
@@ -166,11 +189,20 @@ impl Entry {
             cgroup: self.cgroup(),
             agent: self.session.agent.clone(),
             written: self.pulse.as_ref().map_or(0, |p| p.get(Beat::Bytes)),
+            keep: self.to_keep(),
         }
     }
 
+    /// Once the leader has gone: whom a person named to be kept.
+    fn to_keep(&self) -> Option<Vec<ProcId>> {
+        (!self.life.has_leader()).then(|| self.meta.kept.clone())
+    }
+
     pub fn target(&self, grace: Duration, cause: Cause, hurry: Arc<AtomicBool>) -> Target {
+        // Only what policy closes leaves anybody behind on purpose: a kill takes all.
+        let keep = self.to_keep().filter(|_| cause.by == ExitBy::Policy);
         Target {
+            keep,
             id: self.session.id.clone(),
             name: self.name().to_string(),
             claim: self.claim(),
@@ -204,6 +236,9 @@ impl Entry {
         let verdict = self.verdict(now);
         let shown = Some((verdict.health, verdict.attention));
         changed |= std::mem::replace(&mut self.shown, shown) != shown;
+        self.kept = sample.kept;
+        let lingers = !self.life.has_leader() && self.life.state() != State::Starting;
+        self.lingering_since = lingers.then(|| self.lingering_since.unwrap_or_else(clock::monotonic));
         changed
     }
 
@@ -215,6 +250,38 @@ impl Entry {
         self.watched.retain(|m| now.contains(m));
         self.members = now;
         any_new
+    }
+
+    /// When its present run began.
+    fn run_since(&self) -> Option<Duration> {
+        let again = self.meta.restarted_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        self.started.map(|started| again.map_or(started, |again| again.max(started)))
+    }
+
+    /// What the cleaner goes by. What the session says for itself goes before what its kind of agent says.
+    pub fn facts(&self, agent: Limits, now: Duration) -> Facts {
+        let limit = |seconds: Option<f64>| Duration::try_from_secs_f64(seconds?).ok();
+        let own = Limits {
+            max_idle: limit(self.session.max_idle_seconds),
+            max_waiting: None,
+            timeout: limit(self.session.timeout_seconds),
+        };
+        let attached_at = self.pulse.as_ref().and_then(|p| p.when(Beat::Attached));
+        Facts {
+            state: self.life.state(),
+            attention: self.attention(now),
+            silent: self.life.keeper() == Keeper::Silent,
+            age: self.run_since().map(|at| now.saturating_sub(at)),
+            idle: self.idle(now),
+            attached: self.attached > 0,
+            attached_ago: attached_at.map(|at| now.saturating_sub(at)),
+            paused: self.meta.paused,
+            pinned: self.meta.pinned,
+            lingering: self.lingering_since.filter(|_| !self.life.has_leader()).map(|at| now.saturating_sub(at)),
+            kept: self.kept,
+            survived: self.survived,
+            own: own.or(agent),
+        }
     }
 
     /// The row, at this moment of the monotonic clock.
@@ -247,9 +314,9 @@ impl Entry {
             idle_seconds: self.idle(now).map(|idle| tenth(idle.as_secs_f64())),
             age_seconds: tenth(age),
             exit: self.exit.clone(),
-            closes_at: None,
-            closes_because: None,
             attached: self.attached,
+            closes_at: self.announced.as_ref().map(|a| clock::wall_at(a.closes_at)),
+            closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             command: self.session.command.clone(),
         }
     }

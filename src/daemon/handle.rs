@@ -5,14 +5,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::adopt::Adopted;
 use super::authority::Caller;
 use super::birth::{Born, Unborn};
+use super::cleaner::{Made, Reloaded};
 use super::close::Report;
 use super::link::{Delivered, Link};
 use super::sampler::{Ask, Ground, Sample};
 use super::store::Store;
+use crate::api::cleanup::{Cleaned, Configured, SetDone, Stats, Switched};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
-    SignalRequest, StartRequest, Started, Table,
+    SignalRequest, StartRequest, Started, Table, Touched,
 };
 use crate::model::profile::Look;
 use crate::model::session::{Asked, ExitBy, ProcId};
@@ -98,6 +100,44 @@ pub enum Command {
     Reload {
         reply: Reply<String>,
     },
+    /// The cleaner's pass, now.
+    Clean {
+        reply: Reply<Cleaned>,
+    },
+    CleanerStats {
+        reply: Reply<Stats>,
+    },
+    /// Start or stop the cleaner.
+    SwitchCleaner {
+        on: bool,
+        reply: Reply<Switched>,
+    },
+    /// The three settings of the plain form.
+    Configure {
+        pairs: Vec<(String, String)>,
+        reply: Reply<Configured>,
+    },
+    /// Settings by key; only checked unless they are to hold.
+    Set {
+        pairs: Vec<(String, String)>,
+        keep: bool,
+        reply: Reply<SetDone>,
+    },
+    /// The config file of this daemon.
+    ConfigFile {
+        reply: Reply<std::path::PathBuf>,
+    },
+    /// Exempt one process from the linger close.
+    KeepChild {
+        word: String,
+        pid: i32,
+        reply: Reply<Touched>,
+    },
+    /// The id of the session a process belongs to.
+    Holder {
+        pid: i32,
+        reply: Reply<String>,
+    },
     Shutdown {
         keep: Option<bool>,
         asked: Option<Asked>,
@@ -161,6 +201,8 @@ pub enum Input {
         look: Option<Look>,
     },
     SampleFailed(String),
+    Reloaded(Box<Reloaded>),
+    RoomMade(Box<Made>),
     Adopted(Vec<Adopted>),
     Paused {
         id: String,

@@ -47,11 +47,17 @@ impl Supervisor {
             Fact::Restarted { leader } => {
                 entry.leader = Some(leader);
                 entry.exit = None;
-                entry.to_come = None;
+                entry.survived = false;
                 entry.life.apply(Event::Started);
                 entry.sight = Sight { asked: entry.sight.asked, ..Sight::default() };
                 entry.spinning_since = None;
+                // What its keeper starts again by itself is the same run for its limits.
+                if entry.to_come.take().is_none() {
+                    entry.meta.restarted_seconds = Some(clock::monotonic().as_secs_f64());
+                }
                 info!(session = %id, name = %entry.name(), pid = leader.pid, "started again");
+                self.keep_meta(id);
+                self.plan_timeouts();
             }
             Fact::Empty => self.finish(id),
             Fact::Hello { .. } | Fact::Started { .. } | Fact::NotStarted { .. } | Fact::Reply { .. } => {}
@@ -148,6 +154,7 @@ impl Supervisor {
                 self.adopt(&id, one);
             }
         }
+        self.plan_timeouts();
         self.sample_soon();
         self.bump();
     }
@@ -295,6 +302,7 @@ impl Supervisor {
         }
         entry.age_at_end = entry.started.map(|at| clock::monotonic().saturating_sub(at).as_secs_f64());
         entry.life.apply(Event::Emptied);
+        entry.announced = None;
         entry.link = None;
         entry.usage = super::entry::Usage::default();
         if let Some(cgroup) = entry.ask().cgroup {

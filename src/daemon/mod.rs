@@ -16,6 +16,7 @@
 pub mod adopt;
 pub mod authority;
 pub mod birth;
+pub mod cleaner;
 pub mod close;
 mod closing;
 mod connections;

@@ -12,6 +12,7 @@ use super::effort::{Efforts, Passes};
 use super::missed;
 use crate::api::types::Process;
 use crate::model::effort::Found;
+use crate::model::policy::Kept;
 use crate::model::process::{Boundary, Claim, Proc, Table, members};
 use crate::model::profile::Profiles;
 use crate::model::session::ProcId;
@@ -34,6 +35,8 @@ pub struct Ask {
     pub agent: String,
     /// Bytes it has written to its terminal.
     pub written: u64,
+    /// Its leader has gone: who is to be kept, as far as a person said so.
+    pub keep: Option<Vec<ProcId>>,
 }
 
 /// What was found of one.
@@ -49,6 +52,8 @@ pub struct Sample {
     pub leader_stopped: bool,
     /// What the agent and its tools did.
     pub effort: Found,
+    /// How many of those left behind are to be kept.
+    pub kept: Kept,
     /// tmux servers among the members.
     pub tmux_servers: Vec<ProcId>,
     /// Everybody who could be a member was asked.
@@ -122,6 +127,7 @@ impl Sampler {
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
                 effort: self.efforts.of(ask, found, &passes),
                 whole: all_asked && sure,
+                kept: ask.keep.as_ref().map_or(Kept::Nobody, |named| how_many_kept(&table, found, named, tags)),
                 tmux_servers: procs.iter().filter(|p| p.comm_is(b"tmux: server")).map(|p| p.id).collect(),
                 members: found.clone(),
             });
@@ -141,6 +147,24 @@ fn io_rate(members: &[ProcId], passes: &Passes<'_>, span: Duration) -> Option<f6
     #[expect(clippy::cast_precision_loss, reason = "bytes between two passes are few")]
     let bytes = told.iter().sum::<u64>() as f64;
     Some((bytes / span.as_secs_f64()).round())
+}
+
+/// The members a linger close leaves, each with everything below it: those a person named, and those that say so
+/// themselves.
+pub fn kept(table: &Table, members: &[ProcId], named: &[ProcId], tags: &Mutex<Tags>) -> Vec<ProcId> {
+    let wanted = members.iter().filter_map(|id| table.get(*id)).copied();
+    let said = tags.lock().unwrap_or_else(PoisonError::into_inner).to_be_kept(table, wanted, TAGS);
+    members.iter().filter(|id| named.contains(id) || said.contains(id)).copied().collect()
+}
+
+fn how_many_kept(table: &Table, members: &[ProcId], named: &[ProcId], tags: &Mutex<Tags>) -> Kept {
+    let roots: HashSet<i32> = kept(table, members, named, tags).iter().map(|id| id.pid).collect();
+    let is_kept = |id: &ProcId| table.lineage(id.pid).iter().any(|up| roots.contains(up));
+    match members.iter().filter(|id| is_kept(id)).count() {
+        0 => Kept::Nobody,
+        n if n == members.len() => Kept::All,
+        _ => Kept::Some,
+    }
 }
 
 fn boundary(table: &Table, ground: &Ground) -> Boundary {

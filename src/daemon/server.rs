@@ -100,7 +100,7 @@ fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Refused> {
     need(body)
 }
 
-fn need<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
+pub(super) fn need<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     serde_json::from_slice(body)
         .map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the request: {e}")).into())
 }
@@ -133,6 +133,7 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/daemon/stop", post(stop))
         .route("/api/daemon/restart", post(again))
         .route("/api/config/reload", post(reload))
+        .merge(super::cleaner::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(handle);

@@ -3,11 +3,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::{info, warn};
 
 use super::adopt::{Adopted, Found};
 use super::birth::{self, Born, Unborn, Wanted};
+use super::cleaner::Request;
 use super::closing::shutdown_cause;
 use super::entry::Entry;
 use super::handle::{Input, Reply};
@@ -16,7 +18,8 @@ use super::supervisor::{Supervisor, answer, silent};
 use crate::api::kept::{Described, Dir, Identity, Kept, Meta};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
-use crate::api::wire::Request;
+use crate::api::wire;
+use crate::config::value::LONGEST;
 use crate::model::lifecycle::{Event, Life};
 use crate::model::session::{Asked, Cause, ExitBy, State};
 use crate::model::text;
@@ -25,11 +28,13 @@ use crate::sys::{clock, dirs, failpoint, process, spawn};
 /// Who waits for a birth.
 pub struct Waiting {
     name: String,
+    pub workspace: String,
     reply: Asker,
 }
 
 enum Asker {
-    Start(Reply<Started>),
+    /// With what the caller should know.
+    Start(Reply<Started>, Vec<String>),
     Restart(Reply<Session>),
 }
 
@@ -50,25 +55,33 @@ impl Ids {
 
 impl Supervisor {
     /// `started_by`: see [`Described`].
-    pub(super) fn start(&mut self, request: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
-        match self.described(&request, started_by) {
+    pub(super) fn start(&mut self, asked: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
+        self.start_where_there_is_room(Request { asked, started_by, reply, notes: Vec::new() });
+    }
+
+    /// What is asked for is judged before anybody is closed for it.
+    pub(super) fn start_where_there_is_room(&mut self, request: Request) {
+        match self.described(&request.asked, request.started_by.clone()) {
             Ok(session) => {
-                let env = self.environment(request.env_whole, request.env, &session);
+                let Some(Request { asked, reply, notes, .. }) = self.with_room(request, &session.workspace) else {
+                    return;
+                };
+                let env = self.environment(asked.env_whole, asked.env, &session);
                 let wanted = Wanted {
                     env,
-                    umask: request.umask,
-                    limits: request.limits,
+                    umask: asked.umask,
+                    limits: asked.limits,
                     record_bytes: self.set.config.record.per_session,
                     spinners: self.spinners(&session.agent),
                     pace: self.set.config.restart.pace(),
                     session,
                     again: false,
                 };
-                self.bear(wanted, Asker::Start(reply));
+                self.bear(wanted, Asker::Start(reply, notes));
             }
             Err(refusal) => {
-                info!("refused start {:?}: {refusal}", request.command.first());
-                answer(reply, Err(refusal));
+                info!("refused start {:?}: {refusal}", request.asked.command.first());
+                answer(request.reply, Err(refusal));
             }
         }
     }
@@ -98,7 +111,8 @@ impl Supervisor {
 
     fn bear(&mut self, wanted: Wanted, asker: Asker) {
         let id = wanted.session.id.clone();
-        self.births.insert(id.clone(), Waiting { name: wanted.session.name.clone(), reply: asker });
+        let (name, workspace) = (wanted.session.name.clone(), wanted.session.workspace.clone());
+        self.births.insert(id.clone(), Waiting { name, workspace, reply: asker });
         let (cradle, inputs) = (self.set.cradle.clone(), self.inputs.clone());
         tokio::task::spawn_blocking(move || {
             let born = cradle.birth(wanted).map(Box::new).map_err(Box::new);
@@ -111,15 +125,8 @@ impl Supervisor {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
         }
-        if request.timeout_seconds.is_some() || request.max_idle_seconds.is_some() {
-            let message = "--timeout and --max-idle are not in this version yet: nothing would keep to them";
-            return Err(Refusal::new(Code::Forbidden, message));
-        }
-        let cap = self.set.config.cleanup.max_sessions;
-        if self.live().count() + self.births.len() >= cap {
-            let message = format!("there are already {cap} sessions (cleanup.max_sessions): close some first");
-            return Err(Refusal::new(Code::AtCap, message));
-        }
+        limit_of("timeout_seconds", request.timeout_seconds)?;
+        limit_of("max_idle_seconds", request.max_idle_seconds)?;
         let command = self.command_of(request)?;
         let agent = request.agent.clone().unwrap_or_else(|| self.set.config.profiles.kind_of(&command));
         let workspace = self.workspace_of(request)?;
@@ -204,14 +211,14 @@ impl Supervisor {
     }
 
     pub(super) fn on_born(&mut self, id: &str, born: Result<Box<Born>, Box<Unborn>>) {
-        let Some(Waiting { name, reply }) = self.births.remove(id) else { return };
+        let Some(Waiting { name, reply, .. }) = self.births.remove(id) else { return };
         match born {
             Err(unborn) => {
                 let refusal = refusal(&unborn.error);
                 self.after_unborn(id, *unborn);
                 info!("refused start session={id} name={name:?}: {refusal}");
                 match reply {
-                    Asker::Start(reply) => answer(reply, Err(refusal)),
+                    Asker::Start(reply, _) => answer(reply, Err(refusal)),
                     Asker::Restart(reply) => answer(reply, Err(refusal)),
                 }
             }
@@ -225,11 +232,9 @@ impl Supervisor {
                     drop(self.close(&[id.to_string()], false, &shutdown_cause(self.stopped_by.clone())));
                 }
                 match reply {
-                    Asker::Start(reply) => {
-                        answer(
-                            reply,
-                            Ok(Started { session_id: id.into(), name, leader_pid: leader.pid, notes: Vec::new() }),
-                        );
+                    Asker::Start(reply, notes) => {
+                        self.cleaner.counts.sessions_created += 1;
+                        answer(reply, Ok(Started { session_id: id.into(), name, leader_pid: leader.pid, notes }));
                     }
                     Asker::Restart(reply) => {
                         answer(reply, self.find(id).map(|e| e.row(clock::monotonic())));
@@ -280,11 +285,14 @@ impl Supervisor {
         let mut life = Life::new();
         life.apply(Event::Started);
         // A name and a pin outlive the run; who closed the run before does not.
-        let before = self.entries.get(id).map(|e| Meta { paused: false, cause: None, ..e.meta.clone() });
+        let lasting = |m: &Meta| Meta { name: m.name.clone(), pinned: m.pinned, ..Meta::default() };
+        let before = self.entries.get(id).map(|e| lasting(&e.meta));
         let kept = Kept { identity: Some(identity), meta: before.clone().unwrap_or_default(), ..Kept::default() };
         let Some(mut entry) = Entry::kept(kept, dir, life, Arc::clone(&self.standard)) else { return };
         entry.members = [leader].into();
+        self.wake_cleaner();
         self.entries.insert(id.into(), entry);
+        self.plan_timeouts();
         if before.is_some() {
             self.keep_meta(id);
         }
@@ -314,7 +322,7 @@ impl Supervisor {
     /// Its keeper holds the environment: told to stay, then the tree is closed, then it starts again.
     fn restart_live(&mut self, id: &str, link: &Link, asked: Option<Asked>, reply: Reply<Session>) {
         let name = self.entries.get(id).map_or_else(String::new, |e| e.name().to_string());
-        if let Err(error) = link.order(&Request::Stay { on: true }) {
+        if let Err(error) = link.order(&wire::Request::Stay { on: true }) {
             return answer(reply, Err(silent(&name, &error)));
         }
         let (unheard, _) = tokio::sync::oneshot::channel();
@@ -333,11 +341,11 @@ impl Supervisor {
         };
         if outcome == Outcome::Survivors {
             // The keeper that does not hear this is gone.
-            let _ = link.order(&Request::Stay { on: false });
+            let _ = link.order(&wire::Request::Stay { on: false });
             let why = format!("{} has survivors and was not started again", row.name);
             return answer(reply, Err(Refusal::new(Code::WrongState, why)));
         }
-        let asked = link.ask(|seq| Request::Restart { seq });
+        let asked = link.ask(|seq| wire::Request::Restart { seq });
         tokio::spawn(async move {
             let result = match asked {
                 Ok(asked) => match asked.await {
@@ -356,7 +364,8 @@ impl Supervisor {
         let Some(entry) = self.entries.get(id) else { return };
         let mut session = entry.session.clone();
         session.name = entry.name().to_string();
-        if let Err(refusal) = self.free_name(&session.name, Some(id)) {
+        let may = self.free_name(&session.name, Some(id)).and_then(|()| self.refuse_if_full(&session.workspace));
+        if let Err(refusal) = may {
             return answer(reply, Err(refusal));
         }
         session.cgroup = None;
@@ -383,6 +392,16 @@ impl Supervisor {
         self.bump();
         self.find(&id).map(|e| e.row(clock::monotonic()))
     }
+}
+
+/// A limit somebody gave for one session.
+fn limit_of(key: &str, seconds: Option<f64>) -> Result<(), Refusal> {
+    let Some(seconds) = seconds else { return Ok(()) };
+    if Duration::try_from_secs_f64(seconds).is_ok_and(|limit| !limit.is_zero() && limit <= LONGEST) {
+        return Ok(());
+    }
+    let message = format!("{key} must be more than 0 and at most ten years, not {seconds}: leave it out for no limit");
+    Err(Refusal::new(Code::BadRequest, message))
 }
 
 fn size_of(request: &StartRequest) -> Result<(u16, u16), Refusal> {

@@ -21,6 +21,7 @@ use tracing::{info, warn};
 
 use super::authority::Caller;
 use super::birth::Cradle;
+use super::cleaner::Cleaner;
 use super::connections::Peers;
 use super::entry::Entry;
 use super::evidence::Standard;
@@ -77,8 +78,9 @@ pub struct Supervisor {
     pub(super) pausing: Arc<Mutex<()>>,
     asking_tmux: bool,
     pub(super) sampling: bool,
-    pub(super) sample_again: bool,
-    pub(super) sample_waiters: Vec<Reply<()>>,
+    /// Who waits for the sample under way, and who came too late for it.
+    sample_waiters: Vec<Reply<()>>,
+    sample_latecomers: Vec<Reply<()>>,
     /// Sessions whose screens were asked for and have not come.
     pub(super) looking: HashSet<String>,
     /// When this daemon last did anything, by the clock its sessions age by.
@@ -88,6 +90,7 @@ pub struct Supervisor {
     pub(super) busy_at: Instant,
     /// Keepers that were our children and are about to end.
     pub(super) dying: Vec<i32>,
+    pub(super) cleaner: Cleaner,
     pub(super) begun: Instant,
     pub(super) closing_down: bool,
     /// Who asked for the daemon's end; what is born during it has the same cause.
@@ -103,6 +106,7 @@ impl Supervisor {
         generation: watch::Sender<u64>,
     ) -> std::io::Result<Self> {
         let now = Instant::now();
+        let cleaner = Cleaner::new(set.config.cleanup.interval);
         Ok(Self {
             standard: Arc::new(standard(&set.config)),
             set,
@@ -116,14 +120,15 @@ impl Supervisor {
             pausing: Arc::default(),
             asking_tmux: false,
             sampling: false,
-            sample_again: false,
             sample_waiters: Vec::new(),
             looking: HashSet::new(),
             awake: clock::monotonic(),
+            sample_latecomers: Vec::new(),
             watched_until: None,
             next_tick: now,
             busy_at: now,
             dying: Vec::new(),
+            cleaner,
             begun: now,
             closing_down: false,
             stopped_by: None,
@@ -149,7 +154,7 @@ impl Supervisor {
         match command {
             Command::Table { all, reply } => answer(reply, Ok(self.table(all))),
             Command::Sample { reply } => {
-                self.sample_waiters.push(reply);
+                self.sample_latecomers.push(reply);
                 self.sample();
             }
             Command::Watch => self.watch(),
@@ -174,7 +179,15 @@ impl Supervisor {
             Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
             Command::Heartbeat { word, reply } => answer(reply, self.heartbeat(&word)),
             Command::Status { reply } => answer(reply, Ok(self.status())),
-            Command::Reload { reply } => answer(reply, self.reload()),
+            Command::Reload { reply } => self.reload(reply),
+            Command::Clean { reply } => self.clean_now(reply),
+            Command::CleanerStats { reply } => answer(reply, Ok(self.stats())),
+            Command::SwitchCleaner { on, reply } => answer(reply, Ok(self.switch(on))),
+            Command::Configure { pairs, reply } => answer(reply, self.configure(&pairs)),
+            Command::Set { pairs, keep, reply } => answer(reply, self.set_keys(&pairs, keep)),
+            Command::ConfigFile { reply } => answer(reply, Ok(self.set.paths.config.clone())),
+            Command::Holder { pid, reply } => answer(reply, self.holder(pid)),
+            Command::KeepChild { word, pid, reply } => answer(reply, self.keep_child(&word, pid)),
             Command::Shutdown { keep, asked, reply } => self.shutdown(keep, asked, reply),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),
             Command::Again { reply } => {
@@ -208,11 +221,13 @@ impl Supervisor {
             Input::Sampled(samples) => self.on_sampled(&samples),
             Input::SampleFailed(why) => {
                 warn!(error = %why, "failed to read the process table");
-                self.sampling = false;
-                self.answer_samples();
+                self.sample_failed_for_cleaner(&why);
+                self.sample_is_over();
             }
             Input::Looked { id, keeper, look } => self.on_looked(&id, keeper, look),
             Input::Adopted(adopted) => self.on_adopted(adopted),
+            Input::Reloaded(reloaded) => self.on_reloaded(*reloaded),
+            Input::RoomMade(made) => self.on_room_made(*made),
             Input::Paused { id, paused, processes } => {
                 let verb = if paused { "paused" } else { "continued" };
                 info!(session = %id, processes, "{verb}");
@@ -225,7 +240,7 @@ impl Supervisor {
     pub fn next_tick(&self) -> Option<Instant> {
         let idle_end = (self.set.auto && self.live().next().is_none()).then_some(self.busy_at + NOTHING_TO_DO);
         let sample = self.live().next().is_some().then_some(self.next_tick);
-        [idle_end, sample, self.house.due()].into_iter().flatten().min()
+        [idle_end, sample, self.cleaner_due(), self.house.due()].into_iter().flatten().min()
     }
 
     pub fn tick(&mut self, now: Instant) {
@@ -234,6 +249,7 @@ impl Supervisor {
         if anybody && now >= self.next_tick {
             self.sample();
         }
+        self.tick_cleaner(now);
         if self.set.auto && !anybody && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
             info!("nothing to do: ending");
             self.ended = Some(Ended::Stopped);
@@ -311,9 +327,9 @@ impl Supervisor {
         self.next_tick = Instant::now() + self.pace();
         self.listen(clock::monotonic());
         if std::mem::replace(&mut self.sampling, true) {
-            self.sample_again |= !self.sample_waiters.is_empty();
             return;
         }
+        self.sample_waiters.append(&mut self.sample_latecomers);
         let asks: Vec<_> = self.live().map(Entry::ask).collect();
         let (ground, tags, sampler, inputs) =
             (self.ground(), Arc::clone(&self.tags), Arc::clone(&self.sampler), self.inputs.clone());
@@ -354,7 +370,6 @@ impl Supervisor {
     }
 
     fn on_sampled(&mut self, samples: &[Sample]) {
-        self.sampling = false;
         let now = clock::monotonic();
         let mut changed = false;
         let mut emptied = Vec::new();
@@ -387,10 +402,17 @@ impl Supervisor {
             self.bump();
         }
         self.look();
-        if std::mem::take(&mut self.sample_again) {
-            return self.sample();
-        }
+        self.sampled_for_cleaner();
+        self.sample_is_over();
+    }
+
+    /// Whoever asked before it began has what was asked for; for the others there is another.
+    fn sample_is_over(&mut self) {
+        self.sampling = false;
         self.answer_samples();
+        if !self.sample_latecomers.is_empty() {
+            self.sample();
+        }
     }
 
     /// Who wanted to see what is, sees it with what the screens say.

@@ -1,10 +1,10 @@
-//! The small verbs: pause, signal, pin, forget, reload.
+//! The small verbs: pause, signal, pin, forget, keep a child.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::close;
 use super::handle::{Input, Reply};
@@ -13,8 +13,8 @@ use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Act, Done, SignalRequest, Touched};
 use crate::model::lifecycle::Event;
 use crate::model::session::{Cause, ExitBy, State};
-use crate::sys::failpoint;
 use crate::sys::signal::Signal;
+use crate::sys::{failpoint, process};
 
 /// One session's signal, to be sent where waiting harms nobody.
 type Sending = Box<dyn FnOnce() -> Result<Touched, Refusal> + Send>;
@@ -37,6 +37,7 @@ impl Supervisor {
             let name = self.entries.get(&id).map_or_else(String::new, |e| e.name().to_string());
             done.sessions.push(Touched { id, name, message });
         }
+        self.plan_timeouts();
         self.bump();
         Ok(done)
     }
@@ -142,21 +143,34 @@ impl Supervisor {
         Ok(Touched { id: id.into(), name, message: "forgotten".into() })
     }
 
-    pub(super) fn reload(&mut self) -> Result<String, Refusal> {
-        match crate::config::load(&self.set.paths, &crate::config::process_env()) {
-            Ok(config) => {
-                self.set.config = config;
-                self.measure_anew();
-                info!("the config was read again");
-                let authority = self.authority();
-                // A keeper that does not hear this is gone.
-                self.live().filter_map(|e| e.link.as_ref()).for_each(|link| drop(link.order(&authority)));
-                Ok(format!("read {}", self.set.paths.config.display()))
-            }
-            Err(error) => {
-                warn!(%error, "the config is bad: the old settings stay in force");
-                Err(Refusal::new(Code::Unprocessable, format!("the old settings stay in force: {error}")))
-            }
+    /// Whose process this is.
+    pub(super) fn holder(&self, pid: i32) -> Result<String, Refusal> {
+        let holds = |process| self.live().find(|e| e.members.contains(&process));
+        let found = process::identity(pid).and_then(holds).map(|e| e.id().to_string());
+        let message = || format!("no session has a process {pid} (`beadle show ID` lists them)");
+        found.ok_or_else(|| Refusal::new(Code::NotFound, message()))
+    }
+
+    /// Exempts one process, with what is below it, from the linger close; written down, so that the next daemon knows.
+    pub(super) fn keep_child(&mut self, word: &str, pid: i32) -> Result<Touched, Refusal> {
+        let entry = self.find(word)?;
+        let (id, name) = (entry.id().to_string(), entry.name().to_string());
+        let member = process::identity(pid).filter(|process| entry.members.contains(process));
+        let gone = || Refusal::new(Code::NotFound, format!("{pid} is no process of {name} any more"));
+        let process = member.ok_or_else(gone)?;
+        if entry.leader == Some(process) {
+            let why = format!("{pid} is the agent of {name} itself: `beadle pin {name}` exempts the session");
+            return Err(Refusal::new(Code::WrongState, why));
         }
+        if let Some(entry) = self.entries.get_mut(&id)
+            && !entry.meta.kept.contains(&process)
+        {
+            // Those that have ended need no exemption.
+            entry.meta.kept.retain(|kept| entry.members.contains(kept));
+            entry.meta.kept.push(process);
+        }
+        self.keep_meta(&id);
+        self.sample_soon();
+        Ok(Touched { id, name, message: format!("keeps {pid} when its agent has ended") })
     }
 }

@@ -77,6 +77,8 @@ pub enum Verb {
     Read,
     Start,
     Heartbeat,
+    /// A process of one session.
+    Keep,
     /// To one session.
     Act(&'static str),
     /// To all of them, the daemon, or the settings.
@@ -112,9 +114,10 @@ pub fn judge(place: &Place, verb: Verb, target: Option<Target<'_>>, setting: Aut
     let started = target.is_some_and(|t| own.as_ref().is_some_and(|own| t.started_by.contains(own)));
     let what = match verb {
         Verb::Read | Verb::Start => return Ok(()),
-        Verb::Heartbeat if is_own || started => return Ok(()),
+        Verb::Heartbeat | Verb::Keep if is_own || started => return Ok(()),
         Verb::Act(_) if started && !is_own => return Ok(()),
         Verb::Heartbeat => "send a heartbeat for",
+        Verb::Keep => "keep a process of",
         Verb::Act(what) | Verb::Rule(what) => what,
     };
     let whom = target.map(|t| if is_own { " itself".into() } else { format!(" {}", t.name) }).unwrap_or_default();
@@ -147,11 +150,17 @@ mod tests {
             (Start, None),
             (Heartbeat, own),
             (Heartbeat, child),
+            (Verb::Keep, own),
             (Act("kill"), child),
             (Act("kill"), grandchild),
         ];
-        let the_rest =
-            [(Heartbeat, other), (Act("kill"), other), (Act("kill"), own), (Rule("close all sessions"), None)];
+        let the_rest = [
+            (Heartbeat, other),
+            (Verb::Keep, other),
+            (Act("kill"), other),
+            (Act("kill"), own),
+            (Rule("close all sessions"), None),
+        ];
         for (verb, target) in everything {
             assert_eq!(judge(&inside("a"), verb, target, Authority::Own), Ok(()), "{verb:?} {target:?}");
         }

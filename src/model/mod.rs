@@ -1,7 +1,7 @@
 //! The words and the rules. Pure: no I/O, no async, no clock; time is always an argument.
 //!
 //! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why, from its [`evidence`]),
-//! [`process`] (which processes a session owns) and [`stop`] (how it is taken away).
+//! [`process`] (which processes a session owns), [`stop`] (how it is taken away) and [`policy`] (when without anybody asking).
 
 pub mod authority;
 pub mod doctor;
@@ -11,6 +11,7 @@ pub mod fold;
 pub mod heard;
 pub mod keys;
 pub mod lifecycle;
+pub mod policy;
 pub mod process;
 pub mod profile;
 pub mod restart;

@@ -10,16 +10,26 @@ pub fn monotonic() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::ZERO, Duration::from)
 }
 
+/// How long the machine has slept since it was started: what `CLOCK_BOOTTIME` is ahead of the other.
+pub fn slept() -> Duration {
+    let boot = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    boot.saturating_sub(monotonic())
+}
+
 /// Wall time now, RFC 3339 in UTC with milliseconds.
 pub fn wall() -> String {
     format_wall(jiff::Timestamp::now())
 }
 
-/// The wall time of a moment of the monotonic clock.
+/// The wall time of a moment of the monotonic clock, gone by or still to come.
 pub fn wall_at(moment: Duration) -> String {
-    let ago = monotonic().saturating_sub(moment);
-    let back = jiff::SignedDuration::try_from(ago).unwrap_or(jiff::SignedDuration::ZERO);
-    format_wall(jiff::Timestamp::now().checked_sub(back).unwrap_or_else(|_| jiff::Timestamp::now()))
+    let (now, wall) = (monotonic(), jiff::Timestamp::now());
+    let span = |time| jiff::SignedDuration::try_from(time).unwrap_or(jiff::SignedDuration::ZERO);
+    let there = match moment.checked_sub(now) {
+        Some(to_come) => wall.checked_add(span(to_come)),
+        None => wall.checked_sub(span(now.saturating_sub(moment))),
+    };
+    format_wall(there.unwrap_or(wall))
 }
 
 /// Seconds from one wall time to another, both as [`wall`] writes them; never negative.
@@ -88,6 +98,13 @@ pub fn page_bytes() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_has_its_wall_time_before_and_after_it() {
+        let (now, minute) = (monotonic(), Duration::from_mins(1));
+        let between = seconds_between(&wall_at(now.saturating_sub(minute)), &wall_at(now + minute)).unwrap();
+        assert!((119.0..121.0).contains(&between), "{between}");
+    }
 
     #[test]
     fn a_moment_is_a_time_a_local_date_or_an_age() {

@@ -62,6 +62,39 @@ pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     written
 }
 
+/// Replaces a file of the user's own whole, on the disk before it answers: mode and owner stay; a new one is private. A link
+/// stays a link to what is replaced.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let there = match path.canonicalize() {
+        Ok(target) => Some(target),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(e),
+    };
+    let target = there.as_deref().unwrap_or(path);
+    let before = there.as_deref().map(std::fs::metadata).transpose()?;
+    let dir = target.parent().unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = dir.join(format!(".{name}.{}", random_word(6)?));
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(content)?;
+        if let Some(before) = &before {
+            if before.uid() != own_uid() {
+                std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
+            }
+            file.set_permissions(std::fs::Permissions::from_mode(before.mode() & 0o7777))?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&temporary, target)
+    })();
+    if written.is_err() {
+        // The error that counts is already in hand.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written
+}
+
 /// Replaces the content of a file in the file itself, mode 0600: no new file, and nothing to rename.
 pub fn overwrite(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
@@ -126,5 +159,24 @@ mod tests {
         assert_eq!(std::fs::read(&file).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(write_whole(&dir.path().join("no/f"), b"x").is_err());
+    }
+
+    #[test]
+    fn a_file_of_the_user_is_replaced_behind_its_link_and_keeps_its_mode() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("f"), dir.path().join("link"));
+        std::fs::write(&file, "one").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        std::os::unix::fs::symlink("f", &link).unwrap();
+        replace(&link, b"two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(
+            (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap().mode() & 0o777),
+            (b"two".into(), 0o640)
+        );
+        let fresh = dir.path().join("new/f");
+        replace(&fresh, b"x").unwrap();
+        assert_eq!(std::fs::metadata(&fresh).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "nothing is left beside them");
     }
 }

@@ -43,14 +43,23 @@ fn stat_at(proc_dir: &impl std::os::fd::AsFd, name: &CStr) -> Option<Proc> {
     Proc::parse(&buffer[..n])
 }
 
-/// The session tag (`BEADLE_SESSION`) of processes, asked once per identity.
+/// What the environment of a process says to beadle.
+#[derive(Debug, Clone, Default)]
+struct Marks {
+    /// `BEADLE_SESSION`, where it counts.
+    tag: Option<String>,
+    /// `BEADLE_KEEP=1`.
+    keep: bool,
+}
+
+/// The session tag (`BEADLE_SESSION`) of processes, and whether they are to be kept, asked once per identity.
 ///
 /// A child has its parent's environment from the moment of fork, so a process born in a session has
 /// the tag from birth, whatever it executes later: an answer once read stays true. An empty environment is
 /// one in the middle of execve(2), and is asked again.
 #[derive(Debug, Default)]
 pub struct Tags {
-    known: HashMap<ProcId, Option<String>>,
+    known: HashMap<ProcId, Marks>,
     /// Did not answer in time; not asked again, so that one hung process costs one thread.
     hung: HashSet<ProcId>,
 }
@@ -65,22 +74,34 @@ impl Tags {
         wanted: impl Iterator<Item = Proc>,
         patience: Duration,
     ) -> (Vec<(i32, String)>, bool) {
+        let (wanted, all_asked) = self.learn(table, wanted, patience);
+        let carried = |id: &ProcId| Some((id.pid, self.known.get(id)?.tag.clone()?));
+        (wanted.iter().filter_map(carried).collect(), all_asked)
+    }
+
+    /// Those among `wanted` with `BEADLE_KEEP=1` in their environment. One that cannot be read does not say so.
+    pub fn to_be_kept(&mut self, table: &Table, wanted: impl Iterator<Item = Proc>, patience: Duration) -> Vec<ProcId> {
+        let (wanted, _) = self.learn(table, wanted, patience);
+        wanted.into_iter().filter(|id| self.known.get(id).is_some_and(|marks| marks.keep)).collect()
+    }
+
+    /// Asks whom nobody asked before; who is wanted and alive, and whether all of them were asked.
+    fn learn(&mut self, table: &Table, wanted: impl Iterator<Item = Proc>, patience: Duration) -> (Vec<ProcId>, bool) {
         self.known.retain(|id, _| table.get(*id).is_some());
         self.hung.retain(|id| table.get(*id).is_some());
         let wanted: Vec<ProcId> = wanted.filter(|p| !p.kernel && !p.is_dead()).map(|p| p.id).collect();
         let is_unknown = |id: &&ProcId| !self.known.contains_key(id) && !self.hung.contains(id);
         let unknown: Vec<ProcId> = wanted.iter().filter(is_unknown).copied().collect();
         let own = namespace("self");
-        let all_asked = self.ask(unknown, patience, move |id| read_tag(id, own.as_deref()));
-        let carried = |id: &ProcId| Some((id.pid, self.known.get(id)?.clone()?));
-        (wanted.iter().filter_map(carried).collect(), all_asked)
+        let all_asked = self.ask(unknown, patience, move |id| read_marks(id, own.as_deref()));
+        (wanted, all_asked)
     }
 
     fn ask(
         &mut self,
         unknown: Vec<ProcId>,
         patience: Duration,
-        read: impl Fn(ProcId) -> Asked + Send + 'static,
+        read: impl Fn(ProcId) -> Option<Marks> + Send + 'static,
     ) -> bool {
         if unknown.is_empty() {
             return true;
@@ -102,37 +123,27 @@ impl Tags {
                 self.hung.insert(next);
                 return false;
             };
-            match answer {
-                Asked::Unknown => {}
-                Asked::Untagged => drop(self.known.insert(id, None)),
-                Asked::Tagged(tag) => drop(self.known.insert(id, Some(tag))),
+            if let Some(marks) = answer {
+                self.known.insert(id, marks);
             }
         }
         true
     }
 }
 
-/// What the environment of a process says.
-enum Asked {
-    /// It cannot be known now.
-    Unknown,
-    Untagged,
-    Tagged(String),
-}
-
-fn read_tag(id: ProcId, own_namespace: Option<&str>) -> Asked {
+/// `None`: it cannot be known now.
+fn read_marks(id: ProcId, own_namespace: Option<&str>) -> Option<Marks> {
     let block = std::fs::read(format!("/proc/{}/environ", id.pid)).unwrap_or_default();
     if block.is_empty() {
-        return Asked::Unknown;
+        return None;
     }
-    let Some(value) = process::find_variable(&block, "BEADLE_SESSION") else { return Asked::Untagged };
-    let same_user = process::owner_uid(id.pid) == Some(rustix::process::geteuid().as_raw());
-    let same_namespace = namespace(&id.pid.to_string()).as_deref() == own_namespace;
-    if same_user && same_namespace {
-        Asked::Tagged(String::from_utf8_lossy(value).into_owned())
-    } else {
-        Asked::Untagged
-    }
+    let keep = process::find_variable(&block, "BEADLE_KEEP") == Some(b"1");
+    let counts = || {
+        let same_user = process::owner_uid(id.pid) == Some(rustix::process::geteuid().as_raw());
+        same_user && namespace(&id.pid.to_string()).as_deref() == own_namespace
+    };
+    let tag = process::find_variable(&block, "BEADLE_SESSION").filter(|_| counts());
+    Some(Marks { tag: tag.map(|tag| String::from_utf8_lossy(tag).into_owned()), keep })
 }
 
 fn namespace(pid: &str) -> Option<String> {
@@ -146,7 +157,12 @@ mod tests {
     #[test]
     fn the_table_holds_this_process_and_its_child() {
         let own = process::own_identity().unwrap();
-        let mut child = std::process::Command::new("sleep").arg("60").env("BEADLE_SESSION", "t@i").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .env("BEADLE_SESSION", "t@i")
+            .env("BEADLE_KEEP", "1")
+            .spawn()
+            .unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let table = read().unwrap();
         assert!(table.is_alive(own));
@@ -161,9 +177,13 @@ mod tests {
             tags = Tags::default();
         };
         assert!(carriers.contains(&(pid, "t@i".to_string())));
+        let kept = tags.to_be_kept(&table, table.iter().copied(), Duration::from_secs(5));
+        assert_eq!(kept.iter().map(|id| id.pid).filter(|p| *p == pid).count(), 1);
+        assert!(!kept.contains(&own));
         child.kill().unwrap();
         child.wait().unwrap();
     }
+
     fn strangers(count: i32) -> Vec<ProcId> {
         (1..=count).map(|pid| ProcId { pid, start: 1 }).collect()
     }
@@ -173,7 +193,7 @@ mod tests {
         let mut tags = Tags::default();
         let slowly = |_| {
             std::thread::sleep(Duration::from_millis(30));
-            Asked::Tagged("t@i".into())
+            Some(Marks { tag: Some("t@i".into()), keep: false })
         };
         // All together take longer than one may.
         assert!(tags.ask(strangers(40), Duration::from_secs(1), slowly));
@@ -190,11 +210,11 @@ mod tests {
                 // Until the test is over.
                 let _ = held.lock().unwrap().recv();
             }
-            Asked::Untagged
+            Some(Marks::default())
         };
         assert!(!tags.ask(strangers(4), Duration::from_millis(300), one_hangs));
         assert_eq!(tags.hung, HashSet::from([ProcId { pid: 2, start: 1 }]));
-        assert!(tags.ask(strangers(4).split_off(2), Duration::from_secs(5), |_| Asked::Untagged));
+        assert!(tags.ask(strangers(4).split_off(2), Duration::from_secs(5), |_| Some(Marks::default())));
         assert_eq!(tags.known.len(), 3);
         drop(end);
     }

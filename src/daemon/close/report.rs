@@ -29,6 +29,11 @@ pub fn never_held() -> Survivor {
     Survivor { pid: 0, command: String::new(), state: "?".into(), owner: String::new(), why: why.into() }
 }
 
+/// One that is left on purpose.
+pub fn kept(id: ProcId) -> String {
+    format!("{} ({}): to be kept", id.pid, process::command(id.pid))
+}
+
 /// Nothing could be found out, so nothing was done.
 pub fn not_done(target: &Target, error: &std::io::Error) -> Report {
     let why = format!("failed to read the process table: {error}");
@@ -45,5 +50,5 @@ pub fn not_done(target: &Target, error: &std::io::Error) -> Report {
         resume: None,
         spared: Vec::new(),
     };
-    Report { closed, survivors: Vec::new(), tree: Vec::new() }
+    Report { closed, survivors: Vec::new(), kept: false, tree: Vec::new() }
 }

@@ -22,6 +22,8 @@ pub use vendor::{Gentle, Resume, Status, StatusFile, StatusHook, Words};
 
 use std::sync::Arc;
 
+use super::policy::Limits;
+
 /// One kind of agent.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Profile {
@@ -39,6 +41,8 @@ pub struct Profile {
     pub status_hook: Option<StatusHook>,
     pub gentle: Gentle,
     pub resume: Resume,
+    /// Of its sessions, instead of those of all.
+    pub limits: Limits,
 }
 
 /// Every profile there is, in the order in which they are asked. Cheap to clone.

@@ -139,6 +139,8 @@ pub fn session(id: &str, name: &str, agent: &str) -> Session {
         processes: Some(4),
         cpu_percent: Some(12.4),
         io_bytes_per_second: None,
+        closes_at: None,
+        closes_because: None,
         memory_bytes: Some(388 << 20),
         messages: Some(17),
         started_at: "2026-11-20T10:00:00Z".into(),
@@ -146,8 +148,6 @@ pub fn session(id: &str, name: &str, agent: &str) -> Session {
         idle_seconds: Some(3.1),
         age_seconds: 2880.0,
         exit: None,
-        closes_at: None,
-        closes_because: None,
         attached: 0,
         command: vec![agent.into()],
     }

@@ -1,0 +1,177 @@
+//! One look at every session.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::info;
+
+use super::super::entry::{Announced, Entry};
+use super::super::supervisor::{Supervisor, answer};
+use super::policy;
+use crate::api::cleanup::{Cleaned, CleanedSession, Seconds};
+use crate::api::types::{Closed, Outcome};
+use crate::config::show_duration;
+use crate::model::policy::{self as rules, Due, Facts, Limits, Step, Told, What};
+use crate::model::session::{Cause, ExitBy};
+use crate::model::verdict::short;
+use crate::sys::clock;
+
+/// A session whose time is over.
+struct Over {
+    session: CleanedSession,
+    cause: Cause,
+}
+
+impl Supervisor {
+    pub(super) fn facts(&self, entry: &Entry, now: Duration) -> Facts {
+        let of_agent = self.set.config.profiles.by_name(&entry.session.agent);
+        let limits = of_agent.map(|profile| profile.limits).unwrap_or_default();
+        entry.facts(limits, now)
+    }
+
+    /// Announces, withdraws and closes.
+    pub(super) fn pass(&mut self) {
+        let (begun, now) = (std::time::Instant::now(), clock::monotonic());
+        let lost = self.cleaner.watch.looks(now, clock::slept());
+        self.cleaner.watch.next_at(now + self.set.config.cleanup.interval);
+        if lost {
+            let quiet = show_duration(self.set.config.cleanup.quiet_start);
+            info!("time went by that nobody watched: nothing is closed by policy for {quiet}");
+        }
+        let ids: Vec<String> = self.live().map(|e| e.id().to_string()).collect();
+        let over: Vec<Over> = ids.iter().filter_map(|id| self.look_at(id, lost, now)).collect();
+        self.cleaner.counts.cleanup_runs += 1;
+        self.plan_timeouts();
+        self.bump();
+        tracing::debug!("looked at {} sessions in {:?}", ids.len(), begun.elapsed());
+        self.close_over(over);
+    }
+
+    fn look_at(&mut self, id: &str, lost: bool, now: Duration) -> Option<Over> {
+        let cleanup = &self.set.config.cleanup;
+        let (notice, quiet_until) = (cleanup.notice, self.cleaner.watch.quiet_until(cleanup.quiet_start));
+        let entry = self.entries.get(id)?;
+        let facts = self.facts(entry, now);
+        let due = rules::due(&facts, &policy(cleanup), now).ok().filter(|_| !lost);
+        let told = entry.announced.as_ref().map(|a| a.told).filter(|_| !lost);
+        let step = due.as_ref().map_or(Step::Rest, |due| rules::step(due, told, notice, quiet_until, now));
+        let entry = self.entries.get_mut(id)?;
+        match (step, due) {
+            (Step::Close, Some(due)) => return Some(over(entry, &facts, due)),
+            (Step::Wait { since, closes_at }, Some(due)) => announce(entry, due, since, closes_at),
+            (Step::Rest | Step::Close | Step::Wait { .. }, _) => withdraw(entry),
+        }
+        None
+    }
+
+    /// Withdraws what is no longer true; announces nothing.
+    pub(super) fn recall(&mut self) {
+        let (now, policy) = (clock::monotonic(), policy(&self.set.config.cleanup));
+        let holds = |e: &Entry| rules::due(&self.facts(e, now), &policy, now).is_ok_and(|due| now >= due.notice_at);
+        let announced = self.live().filter(|e| e.announced.is_some());
+        let over: Vec<String> = announced.filter(|e| !holds(e)).map(|e| e.id().to_string()).collect();
+        over.iter().for_each(|id| self.entries.get_mut(id).map_or((), withdraw));
+    }
+
+    fn close_over(&mut self, over: Vec<Over>) {
+        let orders = over.iter().map(|o| (o.session.session_id.clone(), o.cause.clone())).collect();
+        let closing = self.close_each(orders, false);
+        let waiting = std::mem::take(&mut self.cleaner.waiting);
+        if waiting.is_empty() {
+            return;
+        }
+        let announced = self.live().filter(|e| e.announced.is_some()).count();
+        let session_timeout = Seconds::from(self.set.config.cleanup.max_idle);
+        tokio::spawn(async move {
+            let mut sessions = Vec::new();
+            for (receiver, over) in closing.into_iter().zip(over) {
+                if receiver.await.is_ok_and(|closed| is_done(&closed)) {
+                    sessions.push(over.session);
+                }
+            }
+            let cleaned = Cleaned {
+                cleaned_sessions: sessions.len(),
+                message: message(sessions.len(), announced),
+                sessions,
+                cleanup_time: clock::unix_seconds(&clock::wall()).unwrap_or(0),
+                session_timeout,
+                announced,
+            };
+            waiting.into_iter().for_each(|reply| answer(reply, Ok(cleaned.clone())));
+        });
+    }
+
+    /// Closes those whose own timeout is over.
+    pub(super) fn close_overdue(&mut self) {
+        let now = clock::monotonic();
+        let over = |e: &Entry| {
+            let due = rules::timeout(&e.facts(Limits::default(), now), Duration::ZERO, now)?;
+            (due.at <= now).then(|| (e.id().to_string(), Cause::new(ExitBy::Timeout, due.reason)))
+        };
+        let orders = self.live().filter_map(over).collect();
+        // Nobody waits for them.
+        drop(self.close_each(orders, false));
+        self.plan_timeouts();
+    }
+
+    /// When the next timeout of any session is over.
+    pub(in crate::daemon) fn plan_timeouts(&mut self) {
+        let now = clock::monotonic();
+        let at = |e: &Entry| {
+            e.session.timeout_seconds?;
+            rules::timeout(&e.facts(Limits::default(), now), Duration::ZERO, now).map(|due| due.at)
+        };
+        let next = self.live().filter_map(at).min();
+        self.cleaner.timeout = next.map(|at| Instant::now() + at.saturating_sub(now));
+    }
+
+    /// What was announced is no longer meant.
+    pub(super) fn withdraw_all(&mut self) {
+        self.entries.values_mut().for_each(withdraw);
+    }
+}
+
+fn announce(entry: &mut Entry, due: Due, since: Duration, closes_at: Duration) {
+    let told = Told { what: due.what, since };
+    if entry.announced.as_ref().is_none_or(|a| a.told != told) {
+        let left = short(closes_at.saturating_sub(since));
+        let when = if due.held { "once it rests" } else { left.as_str() };
+        info!("announced session={} name={:?} closes={when:?} because={:?}", entry.id(), entry.name(), due.reason);
+    }
+    entry.announced = Some(Announced { told, closes_at, reason: due.reason });
+}
+
+fn withdraw(entry: &mut Entry) {
+    if let Some(announced) = entry.announced.take() {
+        info!("withdrawn session={} name={:?} because={:?}", entry.id(), entry.name(), announced.reason);
+    }
+}
+
+fn over(entry: &Entry, facts: &Facts, due: Due) -> Over {
+    let by = if due.what == What::Timeout { ExitBy::Timeout } else { ExitBy::Policy };
+    let session = CleanedSession {
+        session_id: entry.id().into(),
+        name: entry.name().into(),
+        workspace_name: entry.session.workspace.clone(),
+        inactive_time: facts.idle.map(super::stats::tenths),
+        reason: due.reason.clone(),
+    };
+    Over { session, cause: Cause::new(by, due.reason) }
+}
+
+fn is_done(closed: &Closed) -> bool {
+    match closed.outcome {
+        Outcome::Clean | Outcome::Forced | Outcome::AlreadyGone => true,
+        Outcome::Survivors | Outcome::WouldKill => false,
+    }
+}
+
+fn message(closed: usize, announced: usize) -> String {
+    let sessions = |n: usize| if n == 1 { "1 session".to_string() } else { format!("{n} sessions") };
+    match (closed, announced) {
+        (0, 0) => "nothing to close".into(),
+        (_, 0) => format!("closed {}", sessions(closed)),
+        (0, _) => format!("nothing to close yet; {} announced", sessions(announced)),
+        _ => format!("closed {}; {} announced", sessions(closed), sessions(announced)),
+    }
+}
