@@ -67,6 +67,11 @@ impl Paths {
         self.state.join("instance")
     }
 
+    /// What people said of sessions beadle did not start.
+    pub fn foreign(&self) -> PathBuf {
+        self.state.join("foreign.json")
+    }
+
     pub fn sessions(&self) -> PathBuf {
         self.state.join("sessions")
     }

@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::adopt::Adopted;
 use super::birth::{Born, Unborn};
 use super::close::Report;
+use super::discovery::Scene;
 use super::link::{Delivered, Link};
 use super::sampler::{Ask, Ground, Sample};
 use crate::api::refusal::{Code, Refusal};
@@ -13,6 +14,7 @@ use crate::api::types::{
     StartRequest, Started, Table,
 };
 use crate::model::profile::Look;
+use crate::model::scene::Pane;
 use crate::model::session::{ExitBy, ProcId};
 
 /// An answer on its way.
@@ -22,6 +24,8 @@ pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 pub enum Command {
     Table {
         all: bool,
+        /// With plain shells in tmux panes.
+        shells: bool,
         reply: Reply<Table>,
     },
     /// Measure first.
@@ -36,6 +40,11 @@ pub enum Command {
     Detail {
         word: String,
         reply: Reply<(Detail, Ask, Ground)>,
+    },
+    /// The tmux pane of a session beadle did not start; `None` for a managed one.
+    Pane {
+        word: String,
+        reply: Reply<Option<(Session, Pane)>>,
     },
     Link {
         word: String,
@@ -134,7 +143,8 @@ pub enum Input {
         reply: Reply<KillReport>,
         overdue: bool,
     },
-    Sampled(Vec<Sample>),
+    /// One pass: what every session uses, and all that was seen.
+    Sampled(Vec<Sample>, Box<Scene>),
     /// What a screen says; `None` when its keeper did not tell.
     Looked {
         id: String,
