@@ -5,7 +5,7 @@
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
 //! is lost), `innocent` and `reuse` (nobody else is touched), `start`, `judge`
-//! (healthy, stuck, waiting), `keeper`, `daemon`, `users`, `hostile`, `http`.
+//! (healthy, stuck, waiting), `keeper`, `daemon`, `discover` (who was not started here), `users`, `hostile`, `http`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -22,6 +22,8 @@ mod crash;
 mod crashpoints;
 #[path = "e2e/daemon.rs"]
 mod daemon;
+#[path = "e2e/discover.rs"]
+mod discover;
 #[path = "e2e/disk.rs"]
 mod disk;
 #[path = "e2e/hostile.rs"]
