@@ -8,12 +8,12 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::discovery::Scene;
 use super::effort::{Efforts, Passes};
 use super::missed;
 use crate::api::types::Process;
 use crate::model::effort::Found;
 use crate::model::process::{Boundary, Claim, Proc, Table, members};
-use crate::model::profile::Profiles;
 use crate::model::scene::Sighting;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Cgroup;
@@ -69,7 +69,6 @@ pub struct Sample {
 pub struct Ground {
     pub instance: String,
     pub keepers: HashSet<i32>,
-    pub profiles: Profiles,
     /// Over how long use is added up.
     pub window: Duration,
 }
@@ -102,7 +101,8 @@ pub struct Sampler {
 
 impl Sampler {
     /// Measures all that is asked for, over a pass that others share.
-    pub fn sample(&mut self, table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> Vec<Sample> {
+    pub fn sample(&mut self, scene: &Scene, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> Vec<Sample> {
+        let table = &scene.table;
         let (claims, all_asked) = claimed(table, asks, ground, tags);
         let mut late = Vec::new();
         // Of its own, a living keeper knows when the last has gone.
@@ -118,8 +118,8 @@ impl Sampler {
         let all = || found.iter().flatten().filter_map(|id| table.get(*id));
         let used = all().map(|p| (p.id, Used::by(p))).collect();
         let before = std::mem::replace(&mut self.used, used);
-        self.efforts.learn(table, all().filter(|p| before.contains_key(&p.id)), &ground.profiles);
-        let passes = Passes { table, before: &before, now: &self.used, window: ground.window };
+        self.efforts.forget(table);
+        let passes = Passes { table, known: &scene.known, before: &before, now: &self.used, window: ground.window };
         let mut samples = Vec::with_capacity(asks.len());
         for (((ask, claim), found), sure) in asks.iter().zip(&claims).zip(&found).zip(sure) {
             let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();

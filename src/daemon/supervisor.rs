@@ -295,12 +295,7 @@ impl Supervisor {
     }
 
     pub(super) fn ground(&self) -> Ground {
-        Ground {
-            instance: self.set.instance.clone(),
-            keepers: self.keepers(),
-            profiles: self.standard.profiles.clone(),
-            window: self.longest_pace(),
-        }
+        Ground { instance: self.set.instance.clone(), keepers: self.keepers(), window: self.longest_pace() }
     }
 
     /// Keepers that may be alive, of every session not ended.
@@ -324,7 +319,7 @@ impl Supervisor {
                 let scene = discovery.lock().unwrap_or_else(PoisonError::into_inner).look(table, &view);
                 asks.extend(scene.asks());
                 let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
-                (sampler.sample(&scene.table, &asks, &ground, &tags), Box::new(scene))
+                (sampler.sample(&scene, &asks, &ground, &tags), Box::new(scene))
             });
             // A supervisor that has ended needs no sample.
             let _ = inputs.send(match seen {

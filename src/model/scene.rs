@@ -163,7 +163,9 @@ fn leader_of(facts: &Facts<'_>, pid: i32) -> Option<ProcId> {
     let leader = facts.table.pid(outermost).map_or(process.id, |p| p.id);
     // Seen below another session that still lives: it slipped away from its parent, not from its session.
     let is_part = |(other, seen): &&(ProcId, Vec<ProcId>)| {
-        *other != leader && facts.table.is_alive(*other) && is_agent(facts, other.pid) && seen.contains(&leader)
+        let leads = facts.table.is_alive(*other) && is_agent(facts, other.pid);
+        let below = facts.table.lineage(other.pid).contains(&leader.pid);
+        leads && !below && seen.contains(&leader)
     };
     let own = facts.before.iter().any(|(other, _)| *other == leader);
     (own || !facts.before.iter().any(|b| is_part(&b))).then_some(leader)
@@ -225,7 +227,8 @@ fn agent_of(facts: &Facts<'_>, leader: ProcId, shell: bool) -> String {
 
 /// No session reaches over keepers, beadle itself, and what is `closed`: tmux servers and the other sessions.
 fn boundary(facts: &Facts<'_>, leader: ProcId, closed: &HashSet<i32>) -> Boundary {
-    let above = facts.table.lineage(leader.pid);
+    let alive = facts.table.is_alive(leader);
+    let above = if alive { facts.table.lineage(leader.pid) } else { Vec::new() };
     let others = closed.iter().copied().filter(|pid| !above.contains(pid));
     Boundary { keepers: facts.keepers.clone(), protected: facts.protected.clone(), spared: others.collect() }
 }

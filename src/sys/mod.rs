@@ -1,12 +1,11 @@
 //! The machine. The only room that says nix, rustix, sysinfo, `/proc`, cgroup or `unsafe`.
 //!
-//! - [`process`], [`table`], [`arguments`], [`card`]: who lives, and who that is; [`signal`]: the one function that sends signals.
+//! - [`process`], [`table`], [`card`]: who lives, and who that is; [`signal`]: the one function that sends signals.
 //! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
 //! - [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
-pub mod arguments;
 pub mod card;
 pub mod cgroup;
 pub mod child;
