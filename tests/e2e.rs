@@ -4,13 +4,15 @@
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
-//! is lost), `innocent` and `reuse` (nobody else is touched), `start`, `judge`
-//! (healthy, stuck, waiting), `keeper`, `daemon`, `discover` (who was not started here), `users`, `hostile`, `http`.
+//! is lost), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck, waiting), `start`, `keeper`, `daemon`, `discover`, `users`,
+//! `hostile`, `http`, `authority`, `restart`, `doctor`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "e2e/ask.rs"]
 mod ask;
+#[path = "e2e/authority.rs"]
+mod authority;
 #[path = "e2e/cages.rs"]
 mod cages;
 #[path = "e2e/cgroup.rs"]
@@ -26,6 +28,8 @@ mod daemon;
 mod discover;
 #[path = "e2e/disk.rs"]
 mod disk;
+#[path = "e2e/doctor.rs"]
+mod doctor;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/http.rs"]
@@ -38,6 +42,8 @@ mod judge;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/restart.rs"]
+mod restart;
 #[cfg(debug_assertions)]
 #[path = "e2e/reuse.rs"]
 mod reuse;

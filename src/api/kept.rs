@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::types::Limit;
+use crate::model::restart::Pace;
 use crate::model::session::{Cause, Exit, ProcId, Restart};
 use crate::sys::dirs;
 
@@ -41,6 +42,9 @@ pub struct Spec {
     /// Glyphs this kind of agent animates, beyond the common ones.
     #[serde(default)]
     pub spinners: String,
+    /// How it is started again by itself.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 /// What a session is, as it was asked for.
@@ -58,6 +62,9 @@ pub struct Described {
     pub timeout_seconds: Option<f64>,
     pub max_idle_seconds: Option<f64>,
     pub cgroup: Option<KeptCgroup>,
+    /// The session it was started from, and those that one was started from, nearest first.
+    #[serde(default)]
+    pub started_by: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

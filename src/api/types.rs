@@ -65,6 +65,12 @@ pub struct Detail {
     /// Where the keeper of a managed session listens.
     pub keeper_socket: Option<String>,
     pub keeper_pid: Option<i32>,
+    /// Why the caller's keys are not for its terminal; `null` when they are.
+    #[serde(default)]
+    pub keyless: Option<String>,
+    /// The session it was started from.
+    #[serde(default)]
+    pub started_by: Option<String>,
     /// Where a session in tmux is to be found.
     #[serde(default)]
     pub pane: Option<PaneAt>,

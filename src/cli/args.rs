@@ -93,6 +93,8 @@ pub enum Verb {
     Daemon(Daemon),
     /// The settings.
     Config(Config),
+    /// What on this host will bite, and what to do about it.
+    Doctor(Doctor),
     /// Completions for a shell.
     Completions(Completions),
     /// The manual page.
@@ -123,7 +125,7 @@ pub struct Run {
     /// Close it when idle for this long.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub max_idle: Option<Duration>,
-    /// When to start it again by itself: never, on-failure.
+    /// When to start it again by itself: never, on-failure (after growing pauses; see [restart] in the settings).
     #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
     pub restart: Restart,
     /// Set a variable (K=V), or insist that one is set (K); the whole environment goes along anyway.
@@ -392,6 +394,21 @@ pub enum ConfigVerb {
 pub struct ConfigShow {
     #[arg(long, help = JSON)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exits with 1 when something fails. No daemon is started.")]
+pub struct Doctor {
+    #[arg(long, global = true, help = JSON)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub verb: Option<DoctorVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DoctorVerb {
+    /// Which of your processes the profiles take for agents, for helpers, or for neither, and by which rule.
+    Profiles,
 }
 
 #[derive(Debug, Args)]

@@ -11,6 +11,7 @@ mod caller;
 mod config;
 mod connect;
 mod daemon;
+mod doctor;
 mod exit;
 mod health;
 mod interface;
@@ -104,6 +105,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Heartbeat(args) => act::heartbeat(g, &args).await,
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
+        Verb::Doctor(args) => doctor::run(g, &args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
     }

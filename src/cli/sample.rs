@@ -51,5 +51,7 @@ pub fn detail() -> Detail {
         keeper_socket: Some("/run/k".into()),
         keeper_pid: Some(9),
         pane: None,
+        keyless: None,
+        started_by: None,
     }
 }

@@ -104,7 +104,7 @@ impl Supervisor {
 
     fn close_how(&mut self, ids: &[String], how: How, cause: &Cause) -> Vec<oneshot::Receiver<Closed>> {
         let now = how.now;
-        let mut targets = Vec::new();
+        let (mut targets, mut unheard) = (Vec::new(), Vec::new());
         let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
         let mut waiting = Vec::new();
         // Of this close alone: a wake must not be taken by the thread of another.
@@ -137,19 +137,21 @@ impl Supervisor {
                 waiters: vec![send],
                 report: None,
                 then: None,
+                called_off: entry.to_come.is_some(),
             });
             entry.life.apply(Event::CloseBegan);
             entry.meta.cause = Some(cause.clone());
             failpoint::here("daemon.announce.before");
-            if let Some(link) = &entry.link {
-                // Unanswered: it is read before the end it explains, or the keeper is gone.
-                let _ = link.order(&Request::Closing { seq: u64::MAX, cause: cause.clone() });
+            // Unanswered: it is read before the end it explains.
+            let closing = Request::Closing { seq: u64::MAX, cause: cause.clone() };
+            if entry.link.as_ref().is_none_or(|link| link.order(&closing).is_err()) {
+                unheard.push(id.clone());
             }
             failpoint::here("daemon.announce.after");
             targets.push(entry.target(grace, cause.clone(), hurry));
         }
-        // Written down before the first signal; needed only where no keeper is left to know it.
-        targets.iter().filter(|t| t.link.is_none()).for_each(|t| self.keep_meta(&t.id));
+        // Written down before the first signal; needed only where no keeper has heard it.
+        unheard.iter().for_each(|id| self.keep_meta(id));
         self.bump();
         self.carry_out(targets, waker);
         waiting
@@ -183,8 +185,13 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { closed, survivors, by } = report;
+        let Report { mut closed, survivors, by } = report;
         let id = closed.id.clone();
+        let called_off = self.entries.get(&id).and_then(|e| e.close.as_ref()).is_some_and(|c| c.called_off);
+        if called_off && closed.outcome == Outcome::AlreadyGone {
+            // Nothing ran, and something was to.
+            closed.outcome = Outcome::Clean;
+        }
         let outcome = closed.outcome;
         info!(
             "killed session={id} name={:?} outcome={} signals={} processes={} survivors={} reason={:?} seconds={:.3}",

@@ -14,6 +14,7 @@ use super::link::Link;
 use super::sampler::{Ask, Sample};
 use crate::api::kept::{Described, Dir, Kept, Meta};
 use crate::api::types::{Closed, Session};
+use crate::api::wire::ToCome;
 use crate::model::lifecycle::Life;
 use crate::model::process::Claim;
 use crate::model::session::{Attention, Cause, Exit, Health, Origin, ProcId};
@@ -32,6 +33,8 @@ pub struct CloseUnderWay {
     pub report: Option<Closed>,
     /// Start it again afterwards, and tell who asked.
     pub then: Option<Reply<Session>>,
+    /// A run was to come.
+    pub called_off: bool,
 }
 
 /// What a pass over the table found.
@@ -55,6 +58,8 @@ pub struct Entry {
     pub link: Option<Link>,
     pub pulse: Option<Pulse>,
     pub exit: Option<Exit>,
+    /// A run that its keeper starts by itself.
+    pub to_come: Option<ToCome>,
     pub started_at: String,
     /// By the monotonic clock; `None` for a session of another boot.
     pub started: Option<Duration>,
@@ -112,6 +117,7 @@ impl Entry {
             close: None,
             wants_pause: Arc::default(),
             logged: false,
+            to_come: None,
             visited: BTreeSet::new(),
             watched: BTreeSet::new(),
             shown_messages: 0,

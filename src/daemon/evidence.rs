@@ -113,7 +113,15 @@ impl Entry {
     }
 
     pub fn verdict(&self, now: Duration) -> Verdict {
-        verdict::judge(&self.known(now), &self.standard.policy)
+        let known = self.known(now);
+        let exit = known.exit.or(self.to_come.as_ref().map(|to_come| &to_come.after));
+        let mut verdict = verdict::judge(&Evidence { exit, ..known }, &self.standard.policy);
+        if let Some(coming) = self.to_come.as_ref().filter(|_| !self.life.is_closing()) {
+            let at = coming.at_monotonic_seconds.and_then(|at| Duration::try_from_secs_f64(at).ok());
+            let left = at.map(|at| at.saturating_sub(now));
+            verdict.reason = verdict::to_come(&verdict.reason, left, (coming.attempt, coming.limit));
+        }
+        verdict
     }
 
     /// What the verdict rests on.

@@ -3,6 +3,7 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::adopt::Adopted;
+use super::authority::Caller;
 use super::birth::{Born, Unborn};
 use super::close::Report;
 use super::discovery::Scene;
@@ -44,9 +45,16 @@ pub enum Command {
     /// The tmux pane of a session beadle did not start; `None` for a managed one.
     Pane {
         word: String,
+        /// To type into it, and not only to look.
+        typing: bool,
         reply: Reply<Option<(Session, Pane)>>,
     },
     Link {
+        word: String,
+        reply: Reply<(Session, Link)>,
+    },
+    /// The same, to type.
+    Type {
         word: String,
         reply: Reply<(Session, Link)>,
     },
@@ -169,25 +177,44 @@ pub enum Ended {
     Again,
 }
 
-/// The verbs. Cheap to clone.
+/// A command and who gives it.
+pub struct Asked {
+    pub from: Caller,
+    pub command: Command,
+}
+
+/// The verbs, for one caller. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    pub commands: mpsc::UnboundedSender<Command>,
+    pub commands: mpsc::UnboundedSender<Asked>,
     pub generation: watch::Receiver<u64>,
+    pub from: Caller,
 }
 
 impl Handle {
+    /// The same verbs for somebody else.
+    #[must_use]
+    pub fn of(&self, from: Caller) -> Self {
+        Self { from, ..self.clone() }
+    }
+
     /// Ends the supervisor; sessions stay with their keepers.
     pub fn end(&self) {
+        self.tell(Command::End);
+    }
+
+    /// Sends a command that nobody waits for.
+    pub fn tell(&self, command: Command) {
         // It has ended already.
-        let _ = self.commands.send(Command::End);
+        let _ = self.commands.send(Asked { from: self.from.clone(), command });
     }
 
     /// Sends a command and waits for its answer.
     pub async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
         let gone = || Refusal::new(Code::ShuttingDown, "the daemon is shutting down");
         let (send, receive) = oneshot::channel();
-        self.commands.send(command(send)).map_err(|_| gone())?;
+        let asked = Asked { from: self.from.clone(), command: command(send) };
+        self.commands.send(asked).map_err(|_| gone())?;
         receive.await.map_err(|_| gone())?
     }
 }

@@ -14,9 +14,11 @@
 //! or held by keepers.
 
 pub mod adopt;
+pub mod authority;
 pub mod birth;
 pub mod close;
 mod closing;
+mod connections;
 pub mod discovery;
 pub mod effort;
 pub mod entry;

@@ -1,5 +1,6 @@
 //! What can be seen: rows, reports, details; and whom a word means.
 
+use super::authority::Caller;
 use super::entry::Entry;
 use super::foreign::Foreign;
 use super::handle::Files;
@@ -56,7 +57,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn detail(&self, word: &str) -> Result<(Detail, super::sampler::Ask, Ground), Refusal> {
+    pub(super) fn detail(&self, from: &Caller, word: &str) -> Result<(Detail, super::sampler::Ask, Ground), Refusal> {
         let now = clock::monotonic();
         if let Some(foreign) = self.find_foreign(word) {
             return Ok((foreign.detail(now), foreign.ask(), self.ground()));
@@ -70,6 +71,8 @@ impl Supervisor {
             keeper_socket: has_keeper.then(|| entry.socket.display().to_string()),
             keeper_pid: entry.keeper.filter(|_| has_keeper).map(|k| k.pid),
             pane: None,
+            keyless: self.keyless(from, entry.id()),
+            started_by: entry.session.started_by.first().cloned(),
         };
         Ok((detail, entry.ask(), self.ground()))
     }

@@ -1,16 +1,16 @@
 //! HTTP over the Unix socket: routes to commands, refusals to statuses.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State};
 use axum::http::{Response, StatusCode, Uri};
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -32,44 +32,14 @@ use crate::sys::table::Tags;
 
 /// Longest body, in bytes: an environment and a command line fit many times.
 const MAX_BODY: usize = 8 << 20;
+/// How long a body may take to come whole.
+const BODY: Duration = Duration::from_secs(30);
 /// How long a long poll waits.
 const POLL: Duration = Duration::from_secs(30);
 /// Bytes typed at once.
 const PIECE: usize = 4 << 10;
 /// How long a keeper may take to answer.
 const KEEPER: Duration = Duration::from_secs(2);
-
-/// Who is connected: pids by connection.
-#[derive(Debug, Clone, Default)]
-pub struct Peers {
-    next: Arc<AtomicU64>,
-    connected: Arc<Mutex<HashMap<u64, i32>>>,
-}
-
-impl Peers {
-    /// Notes a connection until the guard is dropped.
-    pub fn welcome(&self, pid: i32) -> Guest {
-        let key = self.next.fetch_add(1, Ordering::Relaxed);
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner).insert(key, pid);
-        Guest { peers: self.clone(), key }
-    }
-
-    pub fn pids(&self) -> Vec<i32> {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
-    }
-}
-
-#[derive(Debug)]
-pub struct Guest {
-    peers: Peers,
-    key: u64,
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.peers.connected.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-    }
-}
 
 type Answer = Result<Response<Body>, Refused>;
 
@@ -121,7 +91,7 @@ fn queried<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
 }
 
 pub fn routes(handle: Handle) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/api/sessions", get(sessions))
         .route("/api/active-sessions", get(health))
         .route("/api/sessions/{id}", get(session))
@@ -133,15 +103,44 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/act", post(act))
         .route("/api/close-all-sessions", post(close_all))
         .route("/api/heartbeat", post(heartbeat))
+        .route("/api/version", get(version))
         .route("/api/daemon", get(status))
         .route("/api/daemon/stop", post(stop))
         .route("/api/daemon/restart", post(again))
         .route("/api/config/reload", post(reload))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(axum::middleware::map_response(signed))
-        .with_state(handle)
+        .with_state(handle);
+    bounded(router, BODY).layer(axum::middleware::map_response(signed))
+}
+
+/// Nobody is served before the whole request is there, and nobody sends it without end.
+fn bounded(router: Router, patience: Duration) -> Router {
+    let whole = axum::middleware::from_fn(move |request: HttpRequest, next: Next| async move {
+        let (head, body) = request.into_parts();
+        let too_large = || Refusal::new(Code::TooLarge, format!("a request has at most {MAX_BODY} bytes"));
+        if body.size_hint().lower() > MAX_BODY as u64 {
+            return hang_up(too_large());
+        }
+        match tokio::time::timeout(patience, Limited::new(body, MAX_BODY).collect()).await {
+            Ok(Ok(body)) => next.run(HttpRequest::from_parts(head, Body::from(body.to_bytes()))).await,
+            Ok(Err(error)) if error.is::<LengthLimitError>() => hang_up(too_large()),
+            Ok(Err(error)) => hang_up(Refusal::new(Code::BadRequest, format!("failed to read the request: {error}"))),
+            Err(_) => {
+                let why = format!("the request did not come whole within {} s: send it at once", patience.as_secs());
+                hang_up(Refusal::new(Code::TooSlow, why))
+            }
+        }
+    });
+    router.layer(DefaultBodyLimit::disable()).layer(whole)
+}
+
+/// What is still to come of a request is not read.
+fn hang_up(refusal: Refusal) -> Response<Body> {
+    let mut response = Refused(refusal).into_response();
+    let close = axum::http::HeaderValue::from_static("close");
+    response.headers_mut().insert(axum::http::header::CONNECTION, close);
+    response
 }
 
 /// Every answer says which version gave it.
@@ -175,13 +174,12 @@ struct Look {
 async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
     let look: Look = queried(&uri)?;
     if let Some(known) = look.newer_than {
-        // A daemon that has ended answers below.
-        let _ = handle.commands.send(Command::Watch);
+        handle.tell(Command::Watch);
         let mut generation = handle.generation.clone();
         let newer = generation.wait_for(|g| *g > known);
         // In time or not: the present table is the answer.
         let _ = tokio::time::timeout(POLL, newer).await;
-        let _ = handle.commands.send(Command::Watch);
+        handle.tell(Command::Watch);
     } else if look.sample {
         handle.ask(|reply| Command::Sample { reply }).await?;
     }
@@ -219,7 +217,7 @@ async fn found_again(socket: &std::path::Path, keeper: ProcId) {
 }
 
 async fn screen(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
-    if let Some((_, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), reply }).await? {
+    if let Some((_, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), typing: false, reply }).await? {
         return ok(&beside(move || pane::screen(&pane)).await?);
     }
     let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
@@ -354,11 +352,11 @@ async fn act_one(handle: &Handle, verb: Act, word: String) -> Answer {
 async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
     let request: SendRequest = need(body)?;
     let bytes = typed(&request)?;
-    if let Some((row, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), reply }).await? {
+    if let Some((row, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), typing: true, reply }).await? {
         beside(move || pane::send(&pane, &request)).await?;
         return ok(&row);
     }
-    let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
+    let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
     let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
     // In pieces that fit into the keeper's socket, each taken before the next.
     for piece in bytes.chunks(PIECE) {
@@ -404,6 +402,11 @@ async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
     ok(&handle.ask(|reply| Command::Heartbeat { word, reply }).await?)
 }
 
+/// Asked before every order: it costs nothing and moves nothing.
+async fn version() -> Answer {
+    ok(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))
+}
+
 async fn status(State(handle): State<Handle>) -> Answer {
     ok(&handle.ask(|reply| Command::Status { reply }).await?)
 }
@@ -422,4 +425,44 @@ async fn again(State(handle): State<Handle>) -> Answer {
 async fn reload(State(handle): State<Handle>) -> Answer {
     let message = handle.ask(|reply| Command::Reload { reply }).await?;
     ok(&serde_json::json!({ "message": message }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// The answer to this head and beginning of a body, sent by somebody who then says no more.
+    async fn answer(beginning: &str) -> String {
+        let (mut client, ours) = tokio::net::UnixStream::pair().unwrap();
+        let router = bounded(Router::new().route("/", post(async |body: Bytes| body)), Duration::from_millis(50));
+        let service = hyper_util::service::TowerToHyperService::new(router);
+        let io = hyper_util::rt::TokioIo::new(ours);
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+        client.write_all(beginning.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_whole_is_refused_and_the_connection_closed() {
+        for body in ["content-length: 9\r\n\r\nhalf", "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+            let said = answer(&format!("POST / HTTP/1.1\r\nhost: b\r\n{body}")).await;
+            assert!(said.starts_with("HTTP/1.1 408") && said.contains("\"too-slow\""), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_large_is_refused_and_the_connection_closed() {
+        let said = answer(&format!("POST / HTTP/1.1\r\nhost: b\r\ncontent-length: {}\r\n\r\nx", MAX_BODY + 1)).await;
+        assert!(said.starts_with("HTTP/1.1 413") && said.contains("\"too-large\""), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_arrives_as_it_was() {
+        let said = answer("POST / HTTP/1.1\r\nhost: b\r\nconnection: close\r\ncontent-length: 4\r\n\r\nwhole").await;
+        assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("whol"), "{said}");
+    }
 }

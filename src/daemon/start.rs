@@ -6,20 +6,21 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use super::adopt::{Adopted, Found};
 use super::birth::{self, Born, Unborn, Wanted};
 use super::closing::shutdown_cause;
 use super::entry::Entry;
 use super::handle::{Input, Reply};
 use super::link::Link;
 use super::supervisor::{Supervisor, answer, silent};
-use crate::api::kept::{Described, Identity, Kept, Meta};
+use crate::api::kept::{Described, Dir, Identity, Kept, Meta};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
 use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
-use crate::model::session::{Cause, ExitBy, Restart, State};
+use crate::model::session::{Cause, ExitBy, State};
 use crate::model::{select, text};
-use crate::sys::{clock, dirs, failpoint, spawn};
+use crate::sys::{clock, dirs, failpoint, process, spawn};
 
 /// Who waits for a birth.
 pub struct Waiting {
@@ -48,8 +49,9 @@ impl Ids {
 }
 
 impl Supervisor {
-    pub(super) fn start(&mut self, request: StartRequest, reply: Reply<Started>) {
-        match self.described(&request) {
+    /// `started_by`: see [`Described`].
+    pub(super) fn start(&mut self, request: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
+        match self.described(&request, started_by) {
             Ok(session) => {
                 let env = self.environment(request.env_whole, request.env, &session);
                 let wanted = Wanted {
@@ -58,6 +60,7 @@ impl Supervisor {
                     limits: request.limits,
                     record_bytes: self.set.config.record.per_session,
                     spinners: self.spinners(&session.agent),
+                    pace: self.set.config.restart.pace(),
                     session,
                     again: false,
                 };
@@ -104,13 +107,12 @@ impl Supervisor {
         });
     }
 
-    fn described(&self, request: &StartRequest) -> Result<Described, Refusal> {
+    fn described(&self, request: &StartRequest, started_by: Vec<String>) -> Result<Described, Refusal> {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
         }
-        if request.restart != Restart::Never || request.timeout_seconds.is_some() || request.max_idle_seconds.is_some()
-        {
-            let message = "--restart, --timeout and --max-idle are not in this version yet: nothing would keep to them";
+        if request.timeout_seconds.is_some() || request.max_idle_seconds.is_some() {
+            let message = "--timeout and --max-idle are not in this version yet: nothing would keep to them";
             return Err(Refusal::new(Code::Forbidden, message));
         }
         let cap = self.set.config.cleanup.max_sessions;
@@ -136,6 +138,7 @@ impl Supervisor {
             timeout_seconds: request.timeout_seconds,
             max_idle_seconds: request.max_idle_seconds,
             cgroup: None,
+            started_by,
         })
     }
 
@@ -244,12 +247,22 @@ impl Supervisor {
             warn!(session = %id, "its command may run although the start failed: it is looked for");
             // Of a session started again, what is written down now is the new run.
             self.entries.remove(id);
-            self.ask_about(unborn.dir);
+            self.after_lost(unborn.dir);
         } else if let Some(entry) = self.entries.get(id) {
             // The run before is still the last one.
             if let Some(exit) = &entry.exit {
                 let _ = entry.dir.write_exit(exit).and_then(|()| entry.dir.write_reported());
             }
+        }
+    }
+
+    /// Who is told that the start failed finds the session listed, unless its keeper is still to be asked.
+    fn after_lost(&mut self, dir: Dir) {
+        let kept = dir.kept();
+        if kept.identity.as_ref().is_some_and(|i| !process::is_alive(i.keeper)) {
+            self.on_adopted(vec![Adopted { dir, kept, found: Found::KeeperGone, logged: false }]);
+        } else {
+            self.ask_about(dir);
         }
     }
 
@@ -288,7 +301,9 @@ impl Supervisor {
         let id = entry.id().to_string();
         match (entry.life.state(), entry.link.clone()) {
             (State::Ended, _) => self.restart_ended(&id, request, reply),
-            (State::Running | State::Paused | State::Lingering, Some(link)) => self.restart_live(&id, &link, reply),
+            (State::Starting | State::Running | State::Paused | State::Lingering, Some(link)) => {
+                self.restart_live(&id, &link, reply);
+            }
             (state, _) => {
                 let why = format!("{} is {state} and cannot be restarted now", entry.name());
                 answer(reply, Err(Refusal::new(Code::WrongState, why)));
@@ -346,10 +361,10 @@ impl Supervisor {
         }
         session.cgroup = None;
         let env = self.environment(request.env_whole, request.env, &session);
-        let record_bytes = self.set.config.record.per_session;
-        let spinners = self.spinners(&session.agent);
+        let (record_bytes, pace) = (self.set.config.record.per_session, self.set.config.restart.pace());
+        let (umask, limits, spinners) = (request.umask, request.limits, self.spinners(&session.agent));
         self.bear(
-            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, spinners, session, again: true },
+            Wanted { env, umask, limits, record_bytes, spinners, pace, session, again: true },
             Asker::Restart(reply),
         );
     }

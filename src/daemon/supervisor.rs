@@ -19,14 +19,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::authority::Caller;
 use super::birth::Cradle;
+use super::connections::Peers;
 use super::discovery::{Discovery, Scene};
 use super::entry::Entry;
 use super::evidence::Standard;
 use super::foreign::{Foreign, Memory};
 use super::handle::{Command, Ended, Input, Reply};
 use super::sampler::{Ground, Sample, Sampler};
-use super::server::Peers;
 use crate::api::refusal::{Code, Refusal};
 use crate::config::Config;
 use crate::config::paths::Paths;
@@ -146,9 +147,11 @@ impl Supervisor {
         self.ended
     }
 
-    pub fn command(&mut self, command: Command) {
+    /// Does what is asked, or refuses it.
+    pub fn command(&mut self, from: &Caller, command: Command) {
         self.wake();
         self.busy_at = Instant::now();
+        let Some(command) = self.authorised(from, command) else { return };
         match command {
             Command::Table { all, shells, reply } => answer(reply, Ok(self.table(all, shells))),
             Command::Sample { reply } => {
@@ -157,11 +160,11 @@ impl Supervisor {
             }
             Command::Watch => self.watch(),
             Command::Health { reply } => answer(reply, Ok(self.health())),
-            Command::Detail { word, reply } => answer(reply, self.detail(&word)),
-            Command::Pane { word, reply } => answer(reply, self.pane(&word)),
-            Command::Link { word, reply } => answer(reply, self.link(&word)),
+            Command::Detail { word, reply } => answer(reply, self.detail(from, &word)),
+            Command::Pane { word, reply, .. } => answer(reply, self.pane(&word)),
+            Command::Link { word, reply } | Command::Type { word, reply } => answer(reply, self.link(&word)),
             Command::Files { word, reply } => answer(reply, self.files(&word)),
-            Command::Start { request, reply } => self.start(*request, reply),
+            Command::Start { request, reply } => self.start(*request, self.descent(from), reply),
             Command::Kill { request, by, reply } => self.kill(&request, by, reply),
             Command::CloseAll { request, by, reply } => {
                 let of_project = |e: &&Entry| request.project.is_none() || e.session.project == request.project;

@@ -104,6 +104,9 @@ impl Supervisor {
                 self.set.config = config;
                 self.measure_anew();
                 info!("the config was read again");
+                let authority = self.authority();
+                // A keeper that does not hear this is gone.
+                self.live().filter_map(|e| e.link.as_ref()).for_each(|link| drop(link.order(&authority)));
                 Ok(format!("read {}", self.set.paths.config.display()))
             }
             Err(error) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::screen::Screen;
 use crate::model::fold::{Fold, Recent};
+use crate::sys::pulse::{Beat, Pulse};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_millis(200);
@@ -14,6 +15,8 @@ const SETTLED: Duration = Duration::from_millis(40);
 const LATEST: Duration = Duration::from_millis(400);
 /// After a new size everything is drawn again, broken into other lines.
 const REDRAWING: Duration = Duration::from_secs(1);
+/// Text that goes on without a pause of this length counts as one activity.
+const BURST: Duration = Duration::from_secs(1);
 
 pub struct Activity {
     fold: Fold,
@@ -51,8 +54,18 @@ impl Activity {
         Some((last + SETTLED).max(self.looked + EVERY).min(first + LATEST))
     }
 
-    /// Looks, if it is time; true when there is new text.
-    pub fn look(&mut self, screen: &mut Screen, now: Duration) -> bool {
+    /// Looks, if it is time, and notes new text in the pulse.
+    pub fn look(&mut self, screen: &mut Screen, pulse: &Pulse, now: Duration) {
+        if !self.has_news(screen, now) {
+            return;
+        }
+        if pulse.when(Beat::Text).is_none_or(|last| now.saturating_sub(last) >= BURST) {
+            pulse.add(Beat::Messages, 1);
+        }
+        pulse.mark_at(Beat::Text, now);
+    }
+
+    fn has_news(&mut self, screen: &mut Screen, now: Duration) -> bool {
         if self.due().is_none_or(|due| now < due) {
             return false;
         }
@@ -85,7 +98,7 @@ mod tests {
             self.screen.show(text.as_bytes());
             self.activity.on_output(self.now);
             self.now = self.activity.due().unwrap();
-            self.activity.look(&mut self.screen, self.now)
+            self.activity.has_news(&mut self.screen, self.now)
         }
 
         fn passes(&mut self, seconds: u64) {
@@ -123,6 +136,21 @@ mod tests {
     }
 
     #[test]
+    fn text_that_goes_on_counts_once_and_after_a_pause_again() {
+        let (mut stage, pulse) = (Stage::new(), Pulse::create().unwrap());
+        for (pause, text, messages) in
+            [(0, "one", 1), (300, "two", 1), (300, "three", 1), (1500, "four", 2), (5000, "four", 2)]
+        {
+            stage.now += Duration::from_millis(pause);
+            stage.screen.show(format!("{text}\r\n").as_bytes());
+            stage.activity.on_output(stage.now);
+            stage.now = stage.activity.due().unwrap();
+            stage.activity.look(&mut stage.screen, &pulse, stage.now);
+            assert_eq!(pulse.get(Beat::Messages), messages, "{text}");
+        }
+    }
+
+    #[test]
     fn a_flood_is_looked_at_now_and_then_and_silence_never() {
         let mut stage = Stage::new();
         assert_eq!(stage.activity.due(), None);
@@ -131,13 +159,13 @@ mod tests {
             stage.screen.show(b"a line of the flood\r\n");
             stage.activity.on_output(stage.now);
             let due = stage.activity.due().unwrap();
-            stage.activity.look(&mut stage.screen, stage.now);
+            stage.activity.has_news(&mut stage.screen, stage.now);
             looks += usize::from(stage.now >= due);
             stage.now += Duration::from_millis(10);
         }
         assert!((20..=30).contains(&looks), "{looks} in ten seconds");
         stage.now = stage.activity.due().unwrap();
-        stage.activity.look(&mut stage.screen, stage.now);
+        stage.activity.has_news(&mut stage.screen, stage.now);
         assert_eq!(stage.activity.due(), None);
     }
 }

@@ -3,6 +3,8 @@
 //! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why, from its [`evidence`]),
 //! [`process`] (which processes a session owns) and [`stop`] (how it is taken away).
 
+pub mod authority;
+pub mod doctor;
 pub mod effort;
 pub mod evidence;
 pub mod fold;
@@ -12,6 +14,7 @@ pub mod keys;
 pub mod lifecycle;
 pub mod process;
 pub mod profile;
+pub mod restart;
 pub mod scene;
 pub mod select;
 pub mod session;

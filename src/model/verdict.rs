@@ -195,6 +195,19 @@ pub fn short(span: Duration) -> String {
     }
 }
 
+/// The reason of a session that is to be started again after this time, or (`None`) when what is left of it has gone;
+/// which of a row that is, and how many there may be.
+pub fn to_come(reason: &str, left: Option<Duration>, (attempt, limit): (u32, u32)) -> String {
+    match left {
+        // Rounded up: in 0 s it is there.
+        Some(left) => {
+            let seconds = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+            format!("restarts in {} ({attempt} of {limit})", short(seconds))
+        }
+        None => format!("{reason}; restarts when they are gone ({attempt} of {limit})"),
+    }
+}
+
 /// One sentence of what to do; `None` where nothing is the matter. `name` is what the commands are given, `resume` the
 /// agent's own way back into a conversation.
 pub fn advice(verdict: &Verdict, name: &str, resume: Option<&str>) -> Option<String> {

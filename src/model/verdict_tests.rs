@@ -8,7 +8,7 @@ use super::super::evidence::{Evidence, Since};
 use super::super::lifecycle::{Event, Life};
 use super::super::profile::Gate;
 use super::super::session::{Attention, Exit, ExitBy, Health};
-use super::{Policy, Rule, Verdict, advice, judge, short};
+use super::{Policy, Rule, Verdict, advice, judge, short, to_come};
 
 use Attention::{Idle, Unknown, Waiting, Working};
 use Event::{CloseBegan, CloseEnded, Continued, Emptied, KeeperAnswered, KeeperDied, KeeperFellSilent};
@@ -235,6 +235,18 @@ fn advice_says_what_to_do_and_how_to_come_back() {
     let text = advice(&stopped, "n", None).unwrap();
     assert!(text.contains("`beadle unpause n`") && !text.contains("resume"), "{text}");
     assert_eq!(advice(&judge(&wrote(s(3)), &POLICY), "n", resume), None);
+}
+
+#[test]
+fn a_run_to_come_says_when() {
+    let lingers = "ended (exit 3), 2 left";
+    for (left, reason) in [
+        (Some(Duration::from_millis(3200)), "restarts in 4 s (2 of 5)"),
+        (Some(Duration::ZERO), "restarts in 0 s (2 of 5)"),
+        (None, "ended (exit 3), 2 left; restarts when they are gone (2 of 5)"),
+    ] {
+        assert_eq!(to_come(lingers, left, (2, 5)), reason);
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The machine. The only room that says nix, rustix, sysinfo, `/proc`, cgroup or `unsafe`.
 //!
-//! - [`process`], [`table`], [`card`]: who lives, and who that is; [`signal`]: the one function that sends signals.
+//! - [`process`], [`table`], [`card`], [`kin`]: who lives, and where a caller comes from; [`signal`]: the one function that
+//!   sends signals.
 //! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
 //! - [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
@@ -14,7 +15,9 @@ pub mod dirs;
 pub mod failpoint;
 pub mod fds;
 pub mod host;
+pub mod host_facts;
 pub mod inherit;
+pub mod kin;
 pub mod lock;
 pub mod patience;
 pub mod peers;

@@ -184,6 +184,19 @@ fn a_crash_before_or_after_any_persisted_step_is_healed_by_the_next_command() {
     std::thread::scope(|scope| (0..SIDE_BY_SIDE).for_each(|_| drop(scope.spawn(work))));
 }
 
+#[test]
+fn who_is_told_that_a_start_failed_finds_the_session_listed_if_its_command_ran() {
+    let arena = Arena::new();
+    let crash = Crash { arena, point: "keeper.release.after" };
+    crash.arm();
+    let said = crash.arena.run(&["run", "--name", "a", "--pipe", "--", "sleep", "600"]);
+    assert!(crash.is_hit() && said.status == 1, "{said:?}");
+    let all = crash.arena.all();
+    assert_eq!((all.len(), &all[0]["name"], &all[0]["health"]), (1, &json!("a"), &json!("orphaned")), "{all:?}");
+    crash.arena.run(&["kill", "a"]).ok();
+    assert_eq!(crash.arena.agents(), []);
+}
+
 /// The table of points is complete, and every point in it is somewhere.
 #[test]
 fn every_failpoint_stands_in_the_table_and_in_the_code() {

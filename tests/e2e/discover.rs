@@ -225,6 +225,21 @@ fn over_http_only_an_id_names_what_beadle_did_not_start() {
 }
 
 #[test]
+fn an_agent_inside_a_session_acts_on_nothing_that_beadle_did_not_start() {
+    let arena = Arena::new();
+    arena.install(&["claude"], AGENT);
+    let _shell = arena.terminal("claude\n");
+    let id = text(&arena.one_foreign(), "id").to_string();
+    let inside = format!("{0} kill {id} --yes 2>said; {0} pin {id} 2>>said; sleep 600", arena.binary());
+    arena.sh("inside", &inside);
+    until("both were refused", || {
+        std::fs::read_to_string(arena.path("work/said")).is_ok_and(|said| said.lines().count() >= 2)
+    });
+    let seen = arena.show(&id);
+    assert_eq!((text(&seen, "state"), &seen["pinned"]), ("running", &json!(false)));
+}
+
+#[test]
 fn a_question_on_the_screen_is_seen_as_waiting() {
     if !has("tmux") {
         return;

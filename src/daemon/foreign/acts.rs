@@ -90,6 +90,7 @@ impl Supervisor {
             waiters: vec![send],
             report: None,
             then: None,
+            called_off: false,
         });
         foreign.life.apply(Event::CloseBegan);
         (receive, Some(foreign.target(grace, cause.clone(), hurry, spared)))

@@ -158,6 +158,8 @@ impl Foreign {
             tree: Vec::new(),
             keeper_socket: None,
             keeper_pid: None,
+            keyless: None,
+            started_by: None,
             pane: self.pane().filter(|_| self.is_live()).map(place),
         }
     }
