@@ -317,9 +317,15 @@ impl Supervisor {
         let (ground, tags, sampler, inputs) =
             (self.ground(), Arc::clone(&self.tags), Arc::clone(&self.sampler), self.inputs.clone());
         let (view, discovery) = (self.view(), Arc::clone(&self.discovery));
+        let keeperless = self.live().any(|e| e.life.keeper() == Keeper::Gone);
         tokio::task::spawn_blocking(move || {
             let seen = table::read().map(|table| {
-                let scene = discovery.lock().unwrap_or_else(PoisonError::into_inner).look(table, &view);
+                let mut scene = discovery.lock().unwrap_or_else(PoisonError::into_inner).look(table, &view);
+                // Looking took its time, and of a session without a keeper nobody tells the end: it is read off a table of
+                // this moment.
+                if keeperless && let Ok(table) = table::read() {
+                    scene.table = table;
+                }
                 asks.extend(scene.asks());
                 let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
                 (sampler.sample(&scene, &asks, &ground, &tags), Box::new(scene))
