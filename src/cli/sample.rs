@@ -11,6 +11,7 @@ pub fn session(id: &str, name: &str) -> Session {
         project: None,
         workspace: "/srv/app".into(),
         origin: Origin::Managed,
+        address: None,
         state: State::Running,
         health: Health::Stuck,
         attention: Attention::Unknown,
@@ -51,6 +52,7 @@ pub fn detail() -> Detail {
         tree: vec![process(10, 0, "claude"), process(11, 1, "sh -c x")],
         keeper_socket: Some("/run/k".into()),
         keeper_pid: Some(9),
+        pane: None,
         keyless: None,
         started_by: None,
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::entry::Entry;
+use super::foreign::Foreign;
 use super::handle::Command;
 use super::supervisor::{Supervisor, answer};
 use crate::api::refusal::{Code, Refusal};
@@ -47,6 +48,7 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         | Command::Health { .. }
         | Command::Detail { .. }
         | Command::Link { .. }
+        | Command::Pane { typing: false, .. }
         | Command::Files { .. }
         | Command::CleanerStats { .. }
         | Command::ConfigFile { .. }
@@ -55,7 +57,7 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         | Command::Status { .. } => (Verb::Read, &[]),
         Command::Start { .. } => (Verb::Start, &[]),
         Command::Heartbeat { word, .. } => (Verb::Heartbeat, from_ref(word)),
-        Command::Type { word, .. } => (Verb::Act("type into"), from_ref(word)),
+        Command::Pane { word, .. } | Command::Type { word, .. } => (Verb::Act("type into"), from_ref(word)),
         Command::Kill { request, .. } if request.dry_run => (Verb::Read, &[]),
         Command::Kill { request, .. } => (Verb::Act("kill"), &request.targets),
         Command::Act { verb, targets, .. } => (Verb::Act(named(*verb)), targets),
@@ -91,6 +93,7 @@ fn refuse(command: Command, why: Refusal) {
         Command::Health { reply } => answer(reply, Err(why)),
         Command::Detail { reply, .. } => answer(reply, Err(why)),
         Command::Link { reply, .. } | Command::Type { reply, .. } => answer(reply, Err(why)),
+        Command::Pane { reply, .. } => answer(reply, Err(why)),
         Command::Files { reply, .. } => answer(reply, Err(why)),
         Command::Status { reply } => answer(reply, Err(why)),
         Command::Start { reply, .. } => answer(reply, Err(why)),
@@ -112,6 +115,10 @@ fn refuse(command: Command, why: Refusal) {
         // Nobody waits for these.
         Command::Watch | Command::End => {}
     }
+}
+
+fn target_of(entry: &Entry) -> Target<'_> {
+    Target { id: entry.id(), name: entry.name(), started_by: &entry.session.started_by }
 }
 
 impl Supervisor {
@@ -140,11 +147,16 @@ impl Supervisor {
             return self.judge(&place, verb, None);
         }
         let ids = self.find_several(words)?;
-        ids.iter().filter_map(|id| self.entries.get(id)).try_for_each(|e| self.judge(&place, verb, Some(e)))
+        let managed = |e: &'_ Entry| self.judge(&place, verb, Some(target_of(e)));
+        ids.iter().filter_map(|id| self.entries.get(id)).try_for_each(managed)?;
+        // What beadle did not start was started by no session of it.
+        let foreign = ids.iter().filter_map(|id| self.foreign.get(id));
+        let target =
+            |f: &'_ Foreign| self.judge(&place, verb, Some(Target { id: &f.id, name: f.name(), started_by: &[] }));
+        foreign.into_iter().try_for_each(target)
     }
 
-    fn judge(&self, place: &Place, verb: Verb, entry: Option<&Entry>) -> Result<(), Refusal> {
-        let target = entry.map(|e| Target { id: e.id(), name: e.name(), started_by: &e.session.started_by });
+    fn judge(&self, place: &Place, verb: Verb, target: Option<Target<'_>>) -> Result<(), Refusal> {
         authority::judge(place, verb, target, self.set.config.agents.authority)
             .map_err(|why| Refusal::new(Code::Forbidden, why.to_string()))
     }

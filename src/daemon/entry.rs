@@ -213,6 +213,9 @@ impl Entry {
             cause,
             hurry,
             visited: self.visited.clone(),
+            spared: Vec::new(),
+            pane: None,
+            close_pane: false,
         }
     }
 
@@ -298,6 +301,7 @@ impl Entry {
             project: self.session.project.clone(),
             workspace: self.session.workspace.clone(),
             origin: Origin::Managed,
+            address: None,
             state: self.life.state(),
             health: verdict.health,
             attention: verdict.attention,

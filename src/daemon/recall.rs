@@ -53,7 +53,7 @@ pub(super) async fn audit(State(handle): State<Handle>, uri: Uri) -> Answer {
 pub(super) async fn stats(State(handle): State<Handle>, uri: Uri) -> Answer {
     let filter = filter(&uri)?;
     let mut stats = handle.store.ask(move |recall| recall.stats(&filter)).await?;
-    let table = handle.ask(|reply| Command::Table { all: false, reply }).await?;
+    let table = handle.ask(|reply| Command::Table { all: false, shells: false, reply }).await?;
     stats.active = table.sessions.len() as u64;
     stats.memory = handle.store.state();
     ok(&stats)
@@ -75,7 +75,7 @@ pub(super) async fn export(State(handle): State<Handle>, Path(word): Path<String
         Err(refusal) if refusal.code == Code::NotFound => past(&handle, &word).await?.ok_or(refusal)?,
         Err(refusal) => return Err(refusal.into()),
     };
-    let seconds = clock::unix_seconds(&clock::wall()).unwrap_or(0);
+    let seconds = clock::unix_now();
     Ok(tar_response(tar::pack(&parts, seconds)))
 }
 

@@ -1,6 +1,7 @@
 //! What the supervisor tells the memory: runs as they begin, change and end, and closes.
 
 use super::entry::Entry;
+use super::foreign::Foreign;
 use super::store::{CloseBegan, CloseEnded, Fact, Run};
 use super::supervisor::Supervisor;
 use crate::api::kept::Identity;
@@ -24,6 +25,28 @@ impl Entry {
     pub(super) fn close_began(&self, cause: &Cause) -> CloseBegan {
         let evidence = self.evidence(clock::monotonic());
         CloseBegan { at: clock::wall(), run: self.run(), cause: cause.clone(), evidence }
+    }
+}
+
+impl Foreign {
+    /// As it stood when its close began; where beadle did not start it, nothing but the close is remembered.
+    pub(super) fn close_began(&self, boot_id: &str, cause: &Cause) -> CloseBegan {
+        let now = clock::monotonic();
+        let row = self.row(now);
+        let run = Run {
+            id: row.id,
+            started_at: row.started_at,
+            name: row.name,
+            agent: row.agent,
+            project: row.project,
+            workspace: row.workspace,
+            command: row.command,
+            boot_id: boot_id.into(),
+            seconds: None,
+            messages: None,
+            exit: None,
+        };
+        CloseBegan { at: clock::wall(), run, cause: cause.clone(), evidence: self.evidence(now) }
     }
 }
 
@@ -65,7 +88,9 @@ impl Supervisor {
     }
 
     pub(super) fn remember_close(&self, report: &Closed, tree: Vec<Process>) {
-        let Some(close) = self.entries.get(&report.id).and_then(|e| e.close.as_ref()) else { return };
+        let managed = self.entries.get(&report.id).and_then(|e| e.close.as_ref());
+        let foreign = || self.foreign.get(&report.id).and_then(|f| f.close.as_ref());
+        let Some(close) = managed.or_else(foreign) else { return };
         let ended = CloseEnded { began: close.began.clone(), report: report.clone(), tree };
         self.set.store.tell(Fact::Closed(Box::new(ended)));
     }

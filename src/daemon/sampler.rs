@@ -8,13 +8,14 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::discovery::Scene;
 use super::effort::{Efforts, Passes};
 use super::missed;
 use crate::api::types::Process;
 use crate::model::effort::Found;
 use crate::model::policy::Kept;
 use crate::model::process::{Boundary, Claim, Proc, Table, members};
-use crate::model::profile::Profiles;
+use crate::model::scene::Sighting;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::table::{self, Tags};
@@ -37,6 +38,14 @@ pub struct Ask {
     pub written: u64,
     /// Its leader has gone: who is to be kept, as far as a person said so.
     pub keep: Option<Vec<ProcId>>,
+}
+
+impl Ask {
+    /// For a session beadle did not start.
+    pub fn foreign(id: String, seen: &Sighting) -> Self {
+        // What it writes to its terminal is not known, and judged with the rest.
+        Self { id, claim: seen.claim(), cgroup: None, agent: seen.agent.clone(), written: 0, keep: None }
+    }
 }
 
 /// What was found of one.
@@ -65,7 +74,6 @@ pub struct Sample {
 pub struct Ground {
     pub instance: String,
     pub keepers: HashSet<i32>,
-    pub profiles: Profiles,
     /// Over how long use is added up.
     pub window: Duration,
 }
@@ -97,24 +105,26 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    pub fn sample(&mut self, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Sample>> {
-        let table = table::read()?;
-        let (claims, all_asked) = claimed(&table, asks, ground, tags);
+    /// Measures all that is asked for, over a pass that others share.
+    pub fn sample(&mut self, scene: &Scene, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> Vec<Sample> {
+        let table = &scene.table;
+        let (claims, all_asked) = claimed(table, asks, ground, tags);
         let mut late = Vec::new();
         // Of its own, a living keeper knows when the last has gone.
         let is_kept = |claim: &Claim| claim.keeper.is_some_and(|k| table.is_alive(k));
         let sure: Vec<bool> =
-            claims.iter().map(|claim| is_kept(claim) || missed::by(&table, claim, &mut late)).collect();
-        let table = missed::with(table, late);
-        let boundary = boundary(&table, ground);
+            claims.iter().map(|claim| is_kept(claim) || missed::by(table, claim, &mut late)).collect();
+        let completed = (!late.is_empty()).then(|| table.with(late));
+        let table = completed.as_ref().unwrap_or(table);
+        let boundary = boundary(table, ground);
         let now = Instant::now();
         let since = self.last.replace(now).map(|last| now.duration_since(last));
-        let found: Vec<Vec<ProcId>> = claims.iter().map(|claim| members(&table, claim, &boundary)).collect();
+        let found: Vec<Vec<ProcId>> = claims.iter().map(|claim| found(table, claim, &boundary)).collect();
         let all = || found.iter().flatten().filter_map(|id| table.get(*id));
         let used = all().map(|p| (p.id, Used::by(p))).collect();
         let before = std::mem::replace(&mut self.used, used);
-        self.efforts.learn(&table, all().filter(|p| before.contains_key(&p.id)), &ground.profiles);
-        let passes = Passes { table: &table, before: &before, now: &self.used, window: ground.window };
+        self.efforts.forget(table);
+        let passes = Passes { table, known: &scene.known, before: &before, now: &self.used, window: ground.window };
         let mut samples = Vec::with_capacity(asks.len());
         for (((ask, claim), found), sure) in asks.iter().zip(&claims).zip(&found).zip(sure) {
             let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();
@@ -127,13 +137,21 @@ impl Sampler {
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
                 effort: self.efforts.of(ask, found, &passes),
                 whole: all_asked && sure,
-                kept: ask.keep.as_ref().map_or(Kept::Nobody, |named| how_many_kept(&table, found, named, tags)),
+                kept: ask.keep.as_ref().map_or(Kept::Nobody, |named| how_many_kept(table, found, named, tags)),
                 tmux_servers: procs.iter().filter(|p| p.comm_is(b"tmux: server")).map(|p| p.id).collect(),
                 members: found.clone(),
             });
         }
-        Ok(samples)
+        samples
     }
+}
+
+/// Who belongs to a session. Of a foreign one that was found out by [`super::discovery`], in this very pass.
+fn found(table: &Table, claim: &Claim, boundary: &Boundary) -> Vec<ProcId> {
+    if claim.foreign {
+        return claim.remembered.iter().copied().filter(|id| table.is_alive(*id)).collect();
+    }
+    members(table, claim, boundary)
 }
 
 /// Bytes a second; of what was not there before, everything.
@@ -179,7 +197,7 @@ fn boundary(table: &Table, ground: &Ground) -> Boundary {
 /// Claims with what only this table knows. Tags are asked for only when a keeper has gone: below a living one nothing
 /// needs them.
 fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> (Vec<Claim>, bool) {
-    let is_gone = |a: &&Ask| a.claim.keeper.is_none_or(|k| !table.is_alive(k));
+    let is_gone = |a: &&Ask| !a.claim.foreign && a.claim.keeper.is_none_or(|k| !table.is_alive(k));
     let gone: HashSet<&str> = asks.iter().filter(is_gone).map(|a| a.id.as_str()).collect();
     let (carriers, all_asked) = if gone.is_empty() {
         (Vec::new(), true)
@@ -215,7 +233,7 @@ pub fn tree(ask: &Ask, ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Pr
     let table = table::read()?;
     let (claims, _) = claimed(&table, std::slice::from_ref(ask), ground, tags);
     let Some(claim) = claims.first() else { return Ok(Vec::new()) };
-    let found = members(&table, claim, &boundary(&table, ground));
+    let found = found(&table, claim, &boundary(&table, ground));
     Ok(described(&table, &found, |p| process::command(p.id.pid)))
 }
 

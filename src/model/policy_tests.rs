@@ -48,8 +48,8 @@ fn each_rule_has_its_limit_its_notice_and_its_reason() {
     let waiting = Facts { attention: Attention::Waiting, ..idle(61) };
     let old = Facts { age: Some(Duration::from_hours(25)), idle: Some(M), ..idle(0) };
     let cases: [(Facts, What, i64, i64, &str); 9] = [
-        (idle(10), What::Idle, 50, 45, "idle for 1 h"),
-        (idle(61), What::Idle, -1, -6, "idle for 1 h"),
+        (idle(10), What::Idle, 50, 45, "idle for 60 m"),
+        (idle(61), What::Idle, -1, -6, "idle for 60 m"),
         (waiting, What::Waiting, 659, 654, "waiting for a person for 12 h"),
         (old, What::Age, -60, -65, "older than 24 h"),
         (lingering(4), What::Linger, 6, 1, "left behind 10 m after its agent ended"),

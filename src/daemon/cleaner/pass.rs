@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::super::closing::How;
 use super::super::entry::{Announced, Entry};
 use super::super::supervisor::{Supervisor, answer};
 use super::policy;
@@ -75,7 +76,7 @@ impl Supervisor {
 
     fn close_over(&mut self, over: Vec<Over>) {
         let orders = over.iter().map(|o| (o.session.session_id.clone(), o.cause.clone())).collect();
-        let closing = self.close_each(orders, false);
+        let closing = self.close_each(orders, How::GENTLY);
         let waiting = std::mem::take(&mut self.cleaner.waiting);
         if waiting.is_empty() {
             return;
@@ -93,7 +94,7 @@ impl Supervisor {
                 cleaned_sessions: sessions.len(),
                 message: message(sessions.len(), announced),
                 sessions,
-                cleanup_time: clock::unix_seconds(&clock::wall()).unwrap_or(0),
+                cleanup_time: clock::unix_now(),
                 session_timeout,
                 announced,
             };
@@ -110,7 +111,7 @@ impl Supervisor {
         };
         let orders = self.live().filter_map(over).collect();
         // Nobody waits for them.
-        drop(self.close_each(orders, false));
+        drop(self.close_each(orders, How::GENTLY));
         self.plan_timeouts();
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::info;
 
+use super::super::closing::How;
 use super::super::entry::Entry;
 use super::super::handle::{Input, Reply};
 use super::super::supervisor::{Supervisor, answer};
@@ -103,7 +104,7 @@ impl Supervisor {
         let why = format!("idle for {idle}, and a new session needs its place ({} is {})", full.key, full.cap);
         let note = format!("closed {name} ({id}), idle for {idle}, to make room ({} is {})", full.key, full.cap);
         self.cleaner.rooms.push(workspace.into());
-        let closing = self.close_each(vec![(id.into(), Cause::new(ExitBy::Pressure, why))], false);
+        let closing = self.close_each(vec![(id.into(), Cause::new(ExitBy::Pressure, why))], How::GENTLY);
         let (inputs, workspace) = (self.inputs.clone(), workspace.to_string());
         tokio::spawn(async move {
             let mut outcome = Outcome::Survivors;

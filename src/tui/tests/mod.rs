@@ -130,6 +130,7 @@ pub fn session(id: &str, name: &str, agent: &str) -> Session {
         project: Some("web".into()),
         workspace: "/srv/app".into(),
         origin: Origin::Managed,
+        address: None,
         state: State::Running,
         health: Health::Healthy,
         attention: Attention::Working,
@@ -226,6 +227,7 @@ pub fn closed(name: &str, outcome: Outcome, seconds: f64) -> Closed {
         reason: "user".into(),
         resume: (outcome == Outcome::Forced).then(|| "claude --resume 4f1c2a".into()),
         spared: Vec::new(),
+        screen: None,
     }
 }
 
@@ -256,6 +258,7 @@ pub fn detail(id: &str) -> Detail {
         ],
         keeper_socket: Some("/run/k".into()),
         keeper_pid: Some(12_300),
+        pane: None,
         keyless: None,
         started_by: None,
     }
