@@ -200,6 +200,7 @@ impl Supervisor {
         if kept && self.takes_the_kept_too(&id, &closed.reason) {
             return;
         }
+        closed.resume = self.resume_of(&id);
         self.remember_close(&closed, tree);
         let outcome = closed.outcome;
         info!(
@@ -256,6 +257,10 @@ impl Supervisor {
         let target = entry.target(self.set.config.stop.grace, cause, hurry);
         self.carry_out(vec![target], waker);
         true
+    }
+
+    fn resume_of(&self, id: &str) -> Option<String> {
+        self.entries.get(id).and_then(Entry::resume).or_else(|| self.foreign.get(id)?.resume())
     }
 
     /// The close is over, whether or not the keeper has said its last word.

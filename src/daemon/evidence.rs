@@ -177,11 +177,14 @@ impl Entry {
         told.into_iter().filter_map(|(kind, text)| Some((kind, text?))).collect()
     }
 
+    /// How its conversation is taken up again.
+    pub fn resume(&self) -> Option<String> {
+        self.standard.profiles.by_name(&self.session.agent)?.resume.command(None)
+    }
+
     /// One sentence of advice, where there is something to do.
     pub fn recommendation(&self, now: Duration) -> Option<String> {
-        let profile = self.standard.profiles.by_name(&self.session.agent);
-        let resume = profile.and_then(|p| p.resume.command(None));
-        verdict::advice(&self.verdict(now), self.name(), resume.as_deref())
+        verdict::advice(&self.verdict(now), self.name(), self.resume().as_deref())
     }
 }
 

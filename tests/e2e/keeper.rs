@@ -329,3 +329,14 @@ fn what_a_session_uses_is_measured() {
     until("processor time, I/O, memory and processes are counted", measured);
     assert!(arena.show(&busy)["evidence"].as_array().unwrap().iter().any(|e| e["kind"] == "io"));
 }
+
+#[test]
+fn who_is_closed_is_told_how_its_conversation_is_taken_up_again() {
+    let arena = Arena::new();
+    let claude = arena.script("claude", "exec sleep 600");
+    let id = arena.session(&["--", &claude]);
+    let report = arena.json(&["kill", &id, "--json"]);
+    assert_eq!(report["sessions"][0]["resume"], "claude --continue", "{report}");
+    let plain = arena.sh("plain", "exec sleep 600");
+    assert_eq!(arena.json(&["kill", &plain, "--json"])["sessions"][0]["resume"], json!(null));
+}

@@ -169,10 +169,13 @@ impl Foreign {
         self.verdict(now).attention
     }
 
+    /// How its conversation is taken up again.
+    pub fn resume(&self) -> Option<String> {
+        self.standard.profiles.by_name(&self.agent)?.resume.command(self.conversation())
+    }
+
     /// One sentence of advice, where there is something to do.
     pub fn recommendation(&self, now: Duration) -> Option<String> {
-        let profile = self.standard.profiles.by_name(&self.agent);
-        let resume = profile.and_then(|p| p.resume.command(self.conversation()));
         let verdict = self.verdict(now);
         if self.usage.leader_stopped && self.is_live() {
             return Some(format!(
@@ -181,7 +184,7 @@ impl Foreign {
                 self.name()
             ));
         }
-        verdict::advice(&verdict, self.name(), resume.as_deref())
+        verdict::advice(&verdict, self.name(), self.resume().as_deref())
     }
 
     /// What the verdict rests on.
