@@ -10,5 +10,6 @@ pub mod process;
 pub mod select;
 pub mod session;
 pub mod stop;
+pub mod stray;
 pub mod text;
 pub mod verdict;
