@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use beadle::config::paths::Paths;
 use beadle::config::{self, Config, ConfigError, OnShutdown};
-use beadle::model::session::Origin;
+use beadle::model::profile::{Profile, Region};
+use beadle::model::session::{Attention, Origin};
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../config.example.toml");
@@ -292,15 +293,65 @@ fn a_fault_in_a_file_names_the_file() {
 }
 
 #[test]
-fn profiles_are_kept_as_they_stand() {
-    let text = "[[agent]]\nname = \"mine\"\nmatch = [\"mine\"]\nstdio = true\n[agent.stop]\ntype = \"/exit\"\n[[agent]]\nname = \"other\"\n";
+fn a_profile_of_a_new_name_is_asked_first_and_one_of_a_known_name_changes_key_by_key() {
+    let text = "[[agent]]\nname = \"mine\"\n[agent.match]\nprogram = [\"my-agent\"]\n[agent.stop]\ntype = \"bye\"\n\
+        [[agent]]\nname = \"claude\"\n[agent.stop]\nsignal = \"INT\"\n\
+        [[agent.look]]\nrule = \"mine\"\nin = \"last 1\"\nall = ['^zzz$']\nsays = \"waiting\"\n\
+        [[agent.look]]\nrule = \"prompt\"\nin = \"screen\"\n";
     let c = parsed(text);
     assert_eq!(c.agent.len(), 2);
-    assert!(c.agent[0].matches.is_some() && c.agent[0].stop.is_some() && c.agent[0].rest.contains_key("stdio"));
     assert_eq!(parsed(&config::to_toml(&c)), c);
-    says("[[agent]]\nmatch = \"x\"", &["line 1,", "needs a name"]);
-    says("[agent]\nname = \"x\"", &["line 1,", "`[[agent]]`"]);
-    says("[[agent]]\nname = \"x\"\n\n[[agent]]\nname = \"x\"", &["line 4,", "two agents of the name \"x\""]);
+    let mine = &c.profiles.all()[0];
+    assert_eq!((mine.name.as_str(), mine.start.as_deref()), ("mine", Some("my-agent")));
+    assert_eq!(mine.gentle.typed.as_deref(), Some("bye"));
+    let (claude, known) = (c.profiles.by_name("claude").unwrap(), Config::default().profiles);
+    let known = known.by_name("claude").unwrap();
+    assert_eq!((claude.gentle.typed.as_deref(), claude.gentle.signal.as_deref()), (Some("/exit"), Some("INT")));
+    assert_eq!(claude.recognition, known.recognition);
+    assert_eq!((claude.rules[0].rule.as_str(), claude.rules.len()), ("mine", known.rules.len() + 1));
+    assert_eq!(claude.look("", "hello\nzzz").because.as_deref(), Some("mine"));
+    let prompt = |p: &Profile| p.rules.iter().find(|r| r.rule == "prompt").unwrap().clone();
+    assert_eq!((prompt(claude).region, prompt(claude).any), (Region::Screen, prompt(known).any));
+}
+
+#[test]
+fn a_fault_in_a_profile_has_a_line_and_says_what_to_write() {
+    let mine = "[[agent]]\nname = \"x\"\n[agent.match]\nprogram = [\"x\"]\n";
+    for (text, expected) in [
+        ("[[agent]]\nmatch = { program = [\"x\"] }", ["line 1,", "`name` is missing", "write `name = "]),
+        ("[[agent]]\nname = \"a b\"\n", ["line 1,", "`name`", "agent:"]),
+        ("[agent]\nname = \"x\"", ["line 1,", "`[[agent]]`", "agent:"]),
+        ("[[agent]]\nname = \"x\"\n", ["line 1,", "nothing would ever be this agent", "[agent.match]"]),
+        ("[[agent]]\nname = \"x\"\nmatch = \"x\"", ["line 3, column 9:", "must be a table", "`[agent.match]`"]),
+        ("[[agent]]\nname = \"x\"\n[agent.match]\nprogram = \"x\"", ["line 4,", "must be a list", "[\"x\"]"]),
+        ("[[agent]]\nname = \"claude\"\nlok = 1\n", ["line 3, column 1:", "unknown key `lok`", "did you mean `look`?"]),
+        (
+            "[[agent]]\nname = \"claude\"\n[agent.stop]\nsignal = \"KILL\"",
+            ["line 4, column 10:", "agent.stop", "\"INT\""],
+        ),
+        ("[[agent]]\nname = \"claude\"\n[agent.stop]\ntype = \"\\u001b\"", ["line 4,", "`type`", "control characters"]),
+        ("[[agent]]\nname = \"claude\"\n[agent.resume]\nsession = \"c\"", ["line 3,", "agent.resume", "{session}"]),
+    ] {
+        says(text, &expected);
+    }
+    for (rule, expected) in [
+        (
+            "rule = \"r\"\nin = \"last 3\"\nsays = \"idle\"\nall = [\n 'fine',\n 'a(b']",
+            ["line 11, column 2:", "a(b", "unclosed group"],
+        ),
+        (
+            "rule = \"r\"\nin = \"title\"\nsays = \"idle\"\nany = ['a{1000}{1000}{1000}']",
+            ["line 9,", "cannot be", "too large"],
+        ),
+        ("rule = \"r\"\nin = \"title\"\nsays = \"idel\"\nany = ['a']", ["line 8,", "\"idel\"", "did you mean `idle`?"]),
+        ("rule = \"r\"\nin = \"last 0\"\nsays = \"idle\"\nany = ['a']", ["line 5,", "\"last 0\"", "\"below rule\""]),
+        ("rule = \"r\"\nin = \"title\"\nsays = \"idle\"", ["line 5,", "holds on every screen", "agent.look"]),
+        ("in = \"title\"\nsays = \"idle\"\nany = ['a']", ["line 5,", "`rule` is missing", "agent.look"]),
+    ] {
+        says(&format!("{mine}[[agent.look]]\n{rule}"), &expected);
+    }
+    says(&format!("{mine}\n{mine}"), &["line 6,", "two agents of the name \"x\""]);
+    says("[[agent]]\nname = \"x\nmatch = 1", &["line 2,", "not valid TOML"]);
 }
 
 #[test]
@@ -341,6 +392,19 @@ fn the_example_shows_every_key_with_its_real_default() {
         let (section, name) = key.split_once('.').unwrap();
         assert!(table.get(section).and_then(|s| s.get(name)).is_some(), "config.example.toml lacks {key}");
     }
+}
+
+#[test]
+fn the_example_of_an_agent_is_one() {
+    let example = EXAMPLE.split("#   [[agent]]").nth(1).unwrap();
+    let lines: Vec<&str> = example.lines().map(|l| l.trim_start_matches('#').trim_start()).collect();
+    let text = lines.join("\n");
+    let c = parsed(&format!("[[agent]]{text}"));
+    let mine = &c.profiles.all()[0];
+    assert_eq!((mine.name.as_str(), mine.start.as_deref()), ("mine", Some("my-agent")));
+    assert_eq!((mine.excludes.len(), mine.helpers.len(), mine.rules.len()), (1, 1, 1));
+    assert_eq!(mine.look("", "Allow this? (y/n)").attention, Some(Attention::Waiting));
+    assert_eq!(c.profiles.kind_of(&["node", "/x/my-agent/dist/index.js"].map(String::from)), "mine");
 }
 
 proptest! {

@@ -3,15 +3,20 @@
 //! Every test lives in an [`support::Arena`]: private directories, and a cookie in the environment of everything it starts.
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
-//! One file per promise: `zoo` (nothing is left), `crash` and `crashpoints` (nothing is lost), `innocent` (nobody else is touched), `start`,
-//! `keeper`, `daemon`, `users`, `hostile`, `http`.
+//! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
+//! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `start`, `keeper`, `daemon`,
+//! `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 #[path = "e2e/ask.rs"]
 mod ask;
+#[path = "e2e/authority.rs"]
+mod authority;
 #[path = "e2e/cages.rs"]
 mod cages;
+#[path = "e2e/cgroup.rs"]
+mod cgroup;
 #[path = "e2e/crash.rs"]
 mod crash;
 #[cfg(debug_assertions)]
@@ -21,6 +26,8 @@ mod crashpoints;
 mod daemon;
 #[path = "e2e/disk.rs"]
 mod disk;
+#[path = "e2e/doctor.rs"]
+mod doctor;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/http.rs"]
@@ -31,12 +38,21 @@ mod innocent;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/memory.rs"]
+mod memory;
+#[path = "e2e/restart.rs"]
+mod restart;
+#[cfg(debug_assertions)]
+#[path = "e2e/reuse.rs"]
+mod reuse;
 #[path = "e2e/single.rs"]
 mod single;
 #[path = "e2e/start.rs"]
 mod start;
 #[path = "e2e/support.rs"]
 mod support;
+#[path = "e2e/survivor.rs"]
+mod survivor;
 #[path = "e2e/users.rs"]
 mod users;
 #[path = "e2e/zoo.rs"]

@@ -3,13 +3,14 @@
 //! ```text
 //!   cargo test --release --test storm -- --ignored --nocapture zoo     # leak zoo: 20 sessions, 50 runs of each kind
 //!   cargo test --release --test storm -- --ignored --nocapture crash   # the daemon SIGKILLed at 100 random moments
+//!   cargo test --release --test storm -- --ignored --nocapture loop    # what the daemon holds after thousands of sessions
 //! ```
 //!
 //! | variable | what | default |
 //! |---|---|---|
 //! | `BEADLE_STORM_RUNS` | runs of each kind of zoo; kills of the daemon | 50; 100 |
 //! | `BEADLE_STORM_SEED` | where chance begins; printed | the clock |
-//! | `BEADLE_STORM_MINUTES` | after so long nothing new is begun, and the table says so | 90 |
+//! | `BEADLE_STORM_MINUTES` | after so long nothing new is begun, and the table says so; how long the loop goes on | 90 |
 //!
 //! As root the zoo runs for a plain user too (`setpriv`); as somebody else only for that one. Every run has an arena of its own
 //! and takes away what it left. Short forms are part of the ordinary tests.
@@ -32,6 +33,8 @@ mod ask;
 mod cages;
 #[path = "storm/crash.rs"]
 mod crash;
+#[path = "storm/house.rs"]
+mod house;
 #[path = "e2e/support.rs"]
 mod support;
 #[path = "storm/zoo.rs"]

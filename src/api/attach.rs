@@ -92,7 +92,7 @@ pub async fn attach(socket: &Path, options: &Options) -> Result<Left, AttachErro
     let terminal = Terminal { typed, shown: output.bytes.clone(), events };
     let view = View { size: term::size(), read_only: options.read_only };
     let left = tokio::select! {
-        left = async { Bridge::open(stream, terminal, keys, view).await?.run().await } => left,
+        left = Bridge::hold(stream, terminal, keys, view) => left,
         error = tell(&mut heard, &sender) => Err(error),
     };
     listener.abort();

@@ -1,8 +1,8 @@
 //! HTTP over the daemon's Unix socket. Holds no truth: every call asks anew.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
+use super::memory::{Audit, Filter, History, Stats};
 use super::refusal::{Code, Refusal};
 use super::types::{
     Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
@@ -34,21 +35,26 @@ pub enum ClientError {
     Refused(#[from] Refusal),
 }
 
-/// A daemon's address. Cheap to clone; each call opens a connection of its own.
+/// A daemon's address. Cheap to clone; each call opens a connection of its own, but for the one after [`Client::greet`].
 #[derive(Debug, Clone)]
 pub struct Client {
     socket: PathBuf,
+    /// A connection somebody has answered on, for the next call.
+    warm: Arc<Mutex<Option<Line>>>,
     /// Told once when the daemon is of another version.
     notice: Option<fn(&str)>,
     noticed: Arc<AtomicBool>,
 }
+
+/// One connection to a daemon.
+type Line = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
 
 /// The header in which a daemon says its version.
 pub const VERSION_HEADER: &str = "x-beadle-version";
 
 impl Client {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), notice: None, noticed: Arc::default() }
+        Self { socket: socket.into(), warm: Arc::default(), notice: None, noticed: Arc::default() }
     }
 
     /// Calls `notice` with the daemon's version, once, when it is not ours.
@@ -69,6 +75,15 @@ impl Client {
 
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    /// Finds out whether anybody answers, and keeps the connection for the next call: a daemon about to end still takes
+    /// connections, and what was never answered must not have been an order.
+    pub async fn greet(&self) -> Result<(), ClientError> {
+        let mut line = self.dial().await?;
+        self.say(&mut line, "GET", "/api/version", Bytes::new()).await?;
+        *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        Ok(())
     }
 
     /// The table, at once. `all` includes ended sessions; `sample` measures first.
@@ -139,6 +154,25 @@ impl Client {
         self.post(&format!("/api/heartbeat?session_id={}", path_segment(id)), &serde_json::json!({})).await
     }
 
+    pub async fn history(&self, filter: &Filter) -> Result<History, ClientError> {
+        self.get(&format!("/api/history{}", filter.query())).await
+    }
+
+    pub async fn audit(&self, filter: &Filter) -> Result<Audit, ClientError> {
+        self.get(&format!("/api/audit{}", filter.query())).await
+    }
+
+    pub async fn stats(&self, filter: &Filter) -> Result<Stats, ClientError> {
+        self.get(&format!("/api/stats{}", filter.query())).await
+    }
+
+    /// All that is kept of one session, as a tar ([`super::tar`]).
+    pub async fn export(&self, id: &str) -> Result<Bytes, ClientError> {
+        let path = format!("/api/sessions/{}/export", path_segment(id));
+        let answer = self.exchange("GET", &path, Bytes::new()).await?;
+        accepted("GET", &path, answer)
+    }
+
     pub async fn daemon(&self) -> Result<DaemonStatus, ClientError> {
         self.get("/api/daemon").await
     }
@@ -166,23 +200,41 @@ impl Client {
     }
 
     async fn exchange(&self, method: &str, path: &str, body: Bytes) -> Result<Answer, ClientError> {
-        let broken = |source| ClientError::Broken { path: self.socket.clone(), source };
+        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut line) = warm
+            && line.ready().await.is_ok()
+        {
+            return self.say(&mut line, method, path, body).await;
+        }
+        self.say(&mut self.dial().await?, method, path, body).await
+    }
+
+    async fn dial(&self) -> Result<Line, ClientError> {
         let stream = crate::sys::socket::connect_async(&self.socket)
             .await
             .map_err(|source| ClientError::Connect { path: self.socket.clone(), source })?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::<UnixStream>::new(stream)).await.map_err(broken)?;
-        let driver = tokio::spawn(connection);
+        let (line, connection) = hyper::client::conn::http1::handshake(TokioIo::<UnixStream>::new(stream))
+            .await
+            .map_err(|source| self.broken(source))?;
+        // It ends with the line.
+        tokio::spawn(connection);
+        Ok(line)
+    }
+
+    fn broken(&self, source: hyper::Error) -> ClientError {
+        ClientError::Broken { path: self.socket.clone(), source }
+    }
+
+    async fn say(&self, line: &mut Line, method: &str, path: &str, body: Bytes) -> Result<Answer, ClientError> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = if method == "GET" { hyper::Method::GET } else { hyper::Method::POST };
         *request.uri_mut() = path.parse().unwrap_or_else(|_| hyper::Uri::from_static("/"));
         let headers = request.headers_mut();
         headers.insert("host", hyper::header::HeaderValue::from_static("beadle"));
         headers.insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
-        let response = sender.send_request(request).await.map_err(broken)?;
+        let response = line.send_request(request).await.map_err(|e| self.broken(e))?;
         let (head, body) = response.into_parts();
-        let body = body.collect().await.map_err(broken)?.to_bytes();
-        driver.abort();
+        let body = body.collect().await.map_err(|e| self.broken(e))?.to_bytes();
         self.compare_versions(&head.headers);
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
@@ -234,6 +286,54 @@ pub fn path_segment(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A daemon that answers each connection so many times and hangs up; how many connections it was asked for.
+    fn a_daemon(answers: usize) -> (tempfile::TempDir, Client, Arc<std::sync::atomic::AtomicUsize>) {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = tokio::net::UnixListener::bind(dir.path().join("s")).unwrap();
+        let (client, count) = (Client::new(dir.path().join("s")), Arc::<std::sync::atomic::AtomicUsize>::default());
+        let counted = Arc::clone(&count);
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                counted.fetch_add(1, Ordering::Relaxed);
+                for _ in 0..answers {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await.unwrap());
+                    }
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+                }
+            }
+        });
+        (dir, client, count)
+    }
+
+    #[tokio::test]
+    async fn the_call_after_a_greeting_uses_its_connection() {
+        let (_dir, client, count) = a_daemon(2);
+        client.greet().await.unwrap();
+        client.get::<serde_json::Value>("/").await.unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+        client.get::<serde_json::Value>("/").await.unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_greeting_whose_connection_is_gone_meanwhile_does_no_harm() {
+        let (_dir, client, count) = a_daemon(1);
+        client.greet().await.unwrap();
+        // Until the end of the connection is seen.
+        while client.warm.lock().unwrap().as_ref().is_some_and(|line| !line.is_closed()) {
+            tokio::task::yield_now().await;
+        }
+        client.get::<serde_json::Value>("/").await.unwrap();
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+
     #[test]
     fn a_name_cannot_leave_its_path_segment() {
         assert_eq!(super::path_segment("a/../b?x=%"), "a%2F..%2Fb%3Fx%3D%25");

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::types::Limit;
+use crate::model::restart::Pace;
 use crate::model::session::{Cause, Exit, ProcId, Restart};
 use crate::sys::dirs;
 
@@ -38,6 +39,9 @@ pub struct Spec {
     pub socket: PathBuf,
     /// Cap of the recording, in bytes.
     pub record_bytes: u64,
+    /// How it is started again by itself.
+    #[serde(default)]
+    pub pace: Pace,
 }
 
 /// What a session is, as it was asked for.
@@ -55,6 +59,9 @@ pub struct Described {
     pub timeout_seconds: Option<f64>,
     pub max_idle_seconds: Option<f64>,
     pub cgroup: Option<KeptCgroup>,
+    /// The session it was started from, and those that one was started from, nearest first.
+    #[serde(default)]
+    pub started_by: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +112,19 @@ pub struct Kept {
     pub exit: Option<Exit>,
     pub meta: Meta,
     pub reported: bool,
+    /// Runs before the present one, with their ends where those were written down.
+    pub earlier: Vec<(Identity, Option<Exit>)>,
+}
+
+impl Kept {
+    /// A keeper that starts its agent again is the same run, and has the same beginning.
+    fn begin(&mut self, identity: Identity) {
+        let before = self.identity.replace(identity);
+        let is_same = |b: &Identity| self.identity.as_ref().is_some_and(|i| i.started_at == b.started_at);
+        let (exit, before) = (self.exit.take(), before.filter(|b| !is_same(b)));
+        self.earlier.extend(before.map(|b| (b, exit)));
+        self.reported = false;
+    }
 }
 
 /// The directory of one session.
@@ -127,9 +147,7 @@ impl Dir {
         for line in bytes.split(|b| *b == b'\n').filter_map(|l| serde_json::from_slice(l).ok()) {
             match line {
                 // A new run: how the one before ended is no longer true.
-                Line::Identity(identity) => {
-                    kept = Kept { identity: Some(*identity), exit: None, reported: false, ..kept };
-                }
+                Line::Identity(identity) => kept.begin(*identity),
                 Line::Exit(exit) => kept.exit = Some(exit),
                 Line::Meta(meta) => kept.meta = meta,
                 Line::Reported(reported) => kept.reported = reported,

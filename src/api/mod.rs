@@ -5,14 +5,18 @@
 //! - [`client`]: HTTP over the Unix socket; [`launch`]: finding the daemon, or starting one.
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
 //! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording; [`text`]: recorded bytes as
-//!   plain text.
+//!   plain text; [`cast`]: the same for asciinema; [`tar`]: what `export` hands over.
+//! - [`memory`]: what is remembered, as JSON.
 
 pub mod attach;
+pub mod cast;
 pub mod client;
 pub mod kept;
 pub mod launch;
+pub mod memory;
 pub mod record;
 pub mod refusal;
+pub mod tar;
 pub mod text;
 pub mod types;
 pub mod wire;

@@ -69,7 +69,7 @@ pub struct Segment {
 
 impl Segment {
     /// Position behind the last byte.
-    fn end(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         let length = |entry: &Entry| match entry {
             Entry::Output(bytes) => bytes.len() as u64,
             Entry::Gap(lost) => *lost,

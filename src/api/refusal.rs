@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 pub enum Code {
     BadRequest,
+    /// The request is larger than any honest one.
+    TooLarge,
+    /// The rest of the request did not come in time.
+    TooSlow,
     NotFound,
     /// The command cannot be executed.
     CannotExecute,
@@ -43,6 +47,8 @@ impl Code {
     const fn row(self) -> (&'static str, u16, u8) {
         match self {
             Self::BadRequest => ("bad-request", 400, 2),
+            Self::TooLarge => ("too-large", 413, 2),
+            Self::TooSlow => ("too-slow", 408, 1),
             Self::NotFound => ("not-found", 404, 4),
             Self::CannotExecute => ("cannot-execute", 422, 1),
             Self::NameTaken => ("name-taken", 409, 5),

@@ -2,9 +2,11 @@
 //!
 //! Knows lines, not screens: a line that is written over (`\r`, as progress bars do) keeps its last form; a
 //! cursor that jumps to another row begins a new line. What comes out holds no control character except
-//! newline and tab, whatever went in.
+//! newline and tab, and nothing that turns the direction of text, whatever went in.
 
 use vte::{Params, Parser, Perform};
+
+use crate::model::text;
 
 /// A line longer than this comes out in parts.
 const LONGEST_LINE: usize = 64 << 10;
@@ -80,7 +82,7 @@ impl Lines {
 
 impl Perform for Lines {
     fn print(&mut self, c: char) {
-        if !c.is_control() {
+        if !c.is_control() && !text::turns_text(c) {
             self.put(c);
         }
     }
@@ -158,6 +160,11 @@ mod tests {
         #[test]
         fn nothing_that_steers_a_terminal_comes_out(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             prop_assert!(text(&bytes).chars().all(|c| !c.is_control() || c == '\n' || c == '\t'));
+        }
+
+        #[test]
+        fn nothing_that_turns_text_comes_out(text_in in "[a\u{061c}\u{200e}-\u{202e}\u{2066}-\u{2069}\n]{0,40}") {
+            prop_assert!(!text(text_in.as_bytes()).chars().any(crate::model::text::turns_text));
         }
 
         #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::memory::MemoryState;
 use crate::model::session::{Attention, Exit, Health, Origin, Restart, State};
 
 /// One session, as `ls --json` and `GET /api/sessions` show it.
@@ -62,6 +63,12 @@ pub struct Detail {
     /// Where the keeper of a managed session listens.
     pub keeper_socket: Option<String>,
     pub keeper_pid: Option<i32>,
+    /// Why the caller's keys are not for its terminal; `null` when they are.
+    #[serde(default)]
+    pub keyless: Option<String>,
+    /// The session it was started from.
+    #[serde(default)]
+    pub started_by: Option<String>,
 }
 
 /// A dated observation.
@@ -332,6 +339,9 @@ pub struct DaemonStatus {
     /// `null` where the machine does not tell.
     #[serde(default)]
     pub host: Option<Host>,
+    /// Whether what happens is written down.
+    #[serde(default)]
+    pub memory: MemoryState,
 }
 
 /// The machine the daemon runs on.

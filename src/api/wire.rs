@@ -78,6 +78,8 @@ pub enum Request {
     Heartbeat,
     /// A restart is coming: do not end when the tree is empty. `false` takes it back.
     Stay { on: bool },
+    /// Whether callers below other keepers may do more than look (`agents.authority`).
+    Authority { all: bool },
     /// Start the same command again, in the same environment; the tree must be empty.
     Restart { seq: u64 },
 }
@@ -101,6 +103,9 @@ pub enum Fact {
         /// A close was announced and is not over.
         #[serde(default)]
         closing: Option<Cause>,
+        /// The agent failed and is to be started again.
+        #[serde(default)]
+        again: Option<Box<ToCome>>,
     },
     /// The command executes (only on the connection the keeper was born with).
     Started {
@@ -116,6 +121,10 @@ pub enum Fact {
     },
     /// The tree is empty; the keeper ends when everything is stored.
     Empty,
+    /// The leader failed and is to be started again: at the end of a run, and again once its tree is empty.
+    Again {
+        to_come: ToCome,
+    },
     /// A new leader after a restart.
     Restarted {
         leader: ProcId,
@@ -129,6 +138,18 @@ pub enum Fact {
         message: String,
         screen: Option<ScreenFact>,
     },
+}
+
+/// A run that is to come by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToCome {
+    /// How the run before it ended.
+    pub after: Exit,
+    /// Which of a row, and how many there may be.
+    pub attempt: u32,
+    pub limit: u32,
+    /// By `CLOCK_MONOTONIC`; `None` while processes of the run before are left.
+    pub at_monotonic_seconds: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]

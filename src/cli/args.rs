@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::model::session::{Health, Origin, Restart};
+use crate::api::memory;
+use crate::model::session::{ExitBy, Health, Origin, Restart};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -87,12 +88,22 @@ pub enum Verb {
     Rename(Rename),
     /// Forget ended sessions, recordings too.
     Rm(Several),
+    /// What sessions there were, and how they ended.
+    History(History),
+    /// Who closed what, why, and what became of it.
+    Audit(Audit),
+    /// How many sessions, ends and closes.
+    Stats(Stats),
+    /// All that is kept of a session: recording, last screen, processes, report.
+    Export(Export),
     /// Say "still working" for a session.
     Heartbeat(Heartbeat),
     /// The supervisor: in the foreground, or started, stopped, asked.
     Daemon(Daemon),
     /// The settings.
     Config(Config),
+    /// What on this host will bite, and what to do about it.
+    Doctor(Doctor),
     /// Completions for a shell.
     Completions(Completions),
     /// The manual page.
@@ -123,7 +134,7 @@ pub struct Run {
     /// Close it when idle for this long.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub max_idle: Option<Duration>,
-    /// When to start it again by itself: never, on-failure.
+    /// When to start it again by itself: never, on-failure (after growing pauses; see [restart] in the settings).
     #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
     pub restart: Restart,
     /// Set a variable (K=V), or insist that one is set (K); the whole environment goes along anyway.
@@ -305,6 +316,82 @@ pub struct Rename {
     pub json: bool,
 }
 
+/// Which rows; times are checked by the daemon, which has the clock.
+#[derive(Debug, Args)]
+pub struct Remembered {
+    /// Not before this: an age (2h, 3d), a date, or a time.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only of this project.
+    #[arg(long, short)]
+    pub project: Option<String>,
+    /// Only this kind of agent.
+    #[arg(long)]
+    pub agent: Option<String>,
+    /// Only this session: its id, the beginning of it, or its name.
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    #[arg(long, help = OUTCOME, value_parser = PossibleValuesParser::new(OUTCOMES), hide_possible_values = true)]
+    pub outcome: Option<String>,
+    #[arg(long, help = BY, value_parser = words::<ExitBy>(ENDED_BY), hide_possible_values = true)]
+    pub by: Option<ExitBy>,
+    /// The newest so many.
+    #[arg(long, short = 'n', default_value_t = memory::LIMIT, value_parser = clap::value_parser!(u32).range(1..=i64::from(memory::MOST)))]
+    pub limit: u32,
+}
+
+const OUTCOMES: [&str; 5] = ["clean", "forced", "survivors", "already-gone", "interrupted"];
+const OUTCOME: &str = "Only closes that came to this: clean, forced, survivors, already-gone, interrupted";
+const ENDED_BY: &[&str] =
+    &["itself", "user", "policy", "pressure", "project", "sweep", "timeout", "shutdown", "reboot", "unknown"];
+const BY: &str =
+    "Only what was ended by: itself, user, policy, pressure, project, sweep, timeout, shutdown, reboot, unknown";
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  beadle history --since 2h\n  beadle history --project shop --by policy")]
+pub struct History {
+    #[command(flatten)]
+    pub which: Remembered,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  beadle audit --since 1d\n  beadle audit --session docs --json")]
+pub struct Audit {
+    #[command(flatten)]
+    pub which: Remembered,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Stats {
+    /// Not before this: an age (2h, 3d), a date, or a time.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before this.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    #[arg(long, help = JSON)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  beadle export docs -o docs-kept\n  beadle export docs -o docs.tar\n  asciinema play docs-kept/session.cast"
+)]
+pub struct Export {
+    #[arg(help = ID)]
+    pub id: String,
+    /// A new directory, or a file that ends in .tar.
+    #[arg(long, short, value_name = "DIR|FILE.tar")]
+    pub output: PathBuf,
+}
+
 #[derive(Debug, Args)]
 pub struct Heartbeat {
     /// The caller's own session if left out.
@@ -392,6 +479,21 @@ pub enum ConfigVerb {
 pub struct ConfigShow {
     #[arg(long, help = JSON)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Exits with 1 when something fails. No daemon is started.")]
+pub struct Doctor {
+    #[arg(long, global = true, help = JSON)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub verb: Option<DoctorVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DoctorVerb {
+    /// Which of your processes the profiles take for agents, for helpers, or for neither, and by which rule.
+    Profiles,
 }
 
 #[derive(Debug, Args)]

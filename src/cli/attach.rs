@@ -21,11 +21,24 @@ pub async fn run(globals: &Globals, args: &Attach) -> Ended {
 pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
     let detail = client.session(id).await?;
     let socket = attachable(&detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
+    if let Some(why) = detail.keyless.as_ref().filter(|_| !read_only) {
+        let name = &detail.session.name;
+        return Err(Failure::refused(Code::Forbidden, format!("{why} (`beadle attach --read-only {name}` looks)")));
+    }
     let name = detail.session.name.clone();
     let options = Options { read_only, detach_key: detach_key()?, name };
     let left = attach::attach(Path::new(socket), &options).await?;
+    let left = if left == Left::Lost { why_lost(client, id).await } else { left };
     print::line(&farewell(&detail.session, &left))?;
     Ok(DONE)
+}
+
+/// A keeper that hung up has ended with its session, mostly, and the daemon knows how.
+async fn why_lost(client: &Client, id: &str) -> Left {
+    match client.session(id).await {
+        Ok(detail) if detail.session.state == State::Ended => Left::Ended(detail.session.exit),
+        _ => Left::Lost,
+    }
 }
 
 /// As the config has it. A wrong config is the daemon's to refuse; one may still look at a session.

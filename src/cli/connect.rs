@@ -29,7 +29,7 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
     let mut tries = 0;
     loop {
         let client = Client::new(launch::ensure_daemon(&paths).await?).with_notice(other_version);
-        match client.daemon().await {
+        match client.greet().await {
             // One that is killed at this moment takes connections to the last: the next one is asked.
             Err(ClientError::Connect { .. } | ClientError::Broken { .. }) if tries < TRIES => {
                 tries += 1;

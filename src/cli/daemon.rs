@@ -1,5 +1,6 @@
 //! `daemon`: in the foreground, or started, stopped, renewed and asked from outside.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use super::args::{DaemonStatus as StatusArgs, DaemonStop, Globals};
 use super::exit::{DONE, Ended, Failure};
 use super::{connect, kill, print};
 use crate::api::client::{Client, ClientError};
+use crate::api::memory::MemoryState;
 use crate::api::types::{DaemonStatus, StopRequest};
 use crate::daemon::Options;
 use crate::model::session::Origin;
@@ -99,6 +101,19 @@ pub async fn status(globals: &Globals, args: &StatusArgs) -> Ended {
     Ok(DONE)
 }
 
+/// How much is remembered, and what is wrong with it.
+pub fn memory(memory: &MemoryState) -> String {
+    let mut out = print::size(memory.bytes);
+    if memory.lost > 0 {
+        // Writing to a String cannot fail, here and below.
+        let _ = write!(out, ", {} facts lost", memory.lost);
+    }
+    if let Some(trouble) = &memory.trouble {
+        let _ = write!(out, ", {} waiting: {}", memory.waiting, printable(trouble));
+    }
+    out
+}
+
 fn text(status: &DaemonStatus) -> String {
     let embedded = if status.embedded { " (inside the interface)" } else { "" };
     let rows = [
@@ -109,6 +124,7 @@ fn text(status: &DaemonStatus) -> String {
         ("Socket", printable(&status.socket)),
         ("State", printable(&status.state_dir)),
         ("Instance", printable(&status.instance)),
+        ("Memory", memory(&status.memory)),
     ];
     let lines: Vec<String> = rows.iter().map(|(label, value)| format!("{label:<12}{value}\n")).collect();
     lines.concat()

@@ -7,12 +7,16 @@
 mod act;
 mod args;
 mod attach;
+mod audit;
 mod caller;
 mod config;
 mod connect;
 mod daemon;
+mod doctor;
 mod exit;
+mod export;
 mod health;
+mod history;
 mod interface;
 mod journal;
 mod kill;
@@ -27,6 +31,7 @@ mod sample;
 mod select;
 mod send;
 mod show;
+mod stats;
 mod table;
 mod wait;
 
@@ -101,9 +106,14 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Rm(args) => act::act(g, Act::Rm, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
         Verb::Rename(args) => act::rename(g, &args).await,
+        Verb::History(args) => history::run(g, &args).await,
+        Verb::Audit(args) => audit::run(g, &args).await,
+        Verb::Stats(args) => stats::run(g, &args).await,
+        Verb::Export(args) => export::run(g, &args).await,
         Verb::Heartbeat(args) => act::heartbeat(g, &args).await,
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
+        Verb::Doctor(args) => doctor::run(g, &args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
     }

@@ -49,5 +49,7 @@ pub fn detail() -> Detail {
         tree: vec![process(10, 0, "claude"), process(11, 1, "sh -c x")],
         keeper_socket: Some("/run/k".into()),
         keeper_pid: Some(9),
+        keyless: None,
+        started_by: None,
     }
 }

@@ -1,73 +1,191 @@
-//! `[[agent]]`: the user's own profiles of agents. Only the name is judged yet; the rest is kept as it
-//! stands until recognition by profile reads it, so unknown keys are no fault here.
+//! The profiles of agents: those in the program, and the user's `[[agent]]` laid over them.
+//!
+//! An `[[agent]]` of a known name changes that profile key by key, and its rules by their `rule`; a rule of a
+//! new name is asked before the others. One of a new name is a new profile, asked before those known.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
-use toml::Spanned;
-use toml::de::{DeValue, ValueDeserializer};
-use toml::{Table, Value};
+use toml::de::{DeArray, DeTable, DeValue, ValueDeserializer};
+use toml::{Spanned, Table};
 
-/// A profile as it stands in the file.
+use super::fields::{Complaint, Judge};
+use super::profile::profile;
+use crate::model::profile::{Profile, Profiles};
+
+macro_rules! embedded {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../../assets/agents/", $name, ".toml")))),*]
+    };
+}
+
+/// In the order in which they are asked, and in which one is looked for to start.
+const EMBEDDED: &[(&str, &str)] = embedded![
+    "claude",
+    "codex",
+    "gemini",
+    "goose",
+    "cursor-agent",
+    "opencode",
+    "aider",
+    "amp",
+    "copilot",
+    "qwen",
+    "mcp",
+    "shell",
+];
+
+static DEFAULT: LazyLock<Profiles> = LazyLock::new(|| {
+    let read = |(_, text): &(&str, &'static str)| read_embedded(text, false).0;
+    Profiles::new(EMBEDDED.iter().filter_map(read).collect())
+});
+
+impl Default for Profiles {
+    fn default() -> Self {
+        DEFAULT.clone()
+    }
+}
+
+/// What was wrong with it is found by a test, not by users.
+fn read_embedded(text: &'static str, strict: bool) -> (Option<Profile>, Vec<Complaint>) {
+    let mut judge = Judge { strict, ..Judge::default() };
+    let table = match DeTable::parse(text) {
+        Ok(table) => table,
+        Err(e) => return (None, vec![(e.span().unwrap_or(0..0), e.message().into())]),
+    };
+    (profile(table.get_ref(), table.span(), &mut judge), judge.bad)
+}
+
+/// An `[[agent]]` as it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentProfile {
     pub name: String,
-    /// `match`: how a process is known to be this agent.
-    pub matches: Option<Value>,
-    /// The gentle stop.
-    pub stop: Option<Value>,
-    /// How a conversation is taken up again.
-    pub resume: Option<Value>,
-    /// Every other key.
-    pub rest: Table,
+    /// All of its keys.
+    pub table: Table,
 }
 
-impl AgentProfile {
-    /// The profile as a table again.
-    pub(super) fn table(&self) -> Table {
-        let mut table = self.rest.clone();
-        let known = [("match", &self.matches), ("stop", &self.stop), ("resume", &self.resume)];
-        for (key, value) in known {
-            if let Some(value) = value {
-                table.insert(key.into(), value.clone());
-            }
-        }
-        table.insert("name".into(), Value::String(self.name.clone()));
-        table
-    }
+/// What the file says of agents.
+#[derive(Default)]
+pub(super) struct Agents {
+    pub written: Vec<AgentProfile>,
+    pub profiles: Profiles,
+    pub bad: Vec<Complaint>,
 }
 
-/// A complaint and where it stands.
-type Complaint = (Range<usize>, String);
-
-/// Reads all profiles; the good ones, and a complaint for each other.
-pub(super) fn profiles(agent: &Spanned<DeValue<'_>>) -> (Vec<AgentProfile>, Vec<Complaint>) {
+/// Reads every `[[agent]]` over the embedded profiles.
+pub(super) fn agents(agent: &Spanned<DeValue<'_>>) -> Agents {
     let Some(list) = agent.get_ref().as_array() else {
-        return (Vec::new(), vec![(agent.span(), "write `[[agent]]` with two brackets: there can be several".into())]);
+        let bad = vec![(agent.span(), "agent: write `[[agent]]` with two brackets: there can be several".into())];
+        return Agents { bad, ..Agents::default() };
     };
-    let (mut good, mut bad): (Vec<AgentProfile>, _) = (Vec::new(), Vec::new());
+    let mut judge = Judge { strict: true, ..Judge::default() };
+    let mut written: Vec<AgentProfile> = Vec::new();
+    let mut changed: Vec<Profile> = Vec::new();
     for item in list {
-        match profile(item) {
-            Ok(profile) if good.iter().any(|p| p.name == profile.name) => {
-                bad.push((item.span(), format!("there are two agents of the name {:?}", profile.name)));
-            }
-            Ok(profile) => good.push(profile),
-            Err(message) => bad.push((item.span(), message)),
+        let Some(table) = item.get_ref().as_table() else {
+            judge.bad.push((item.span(), "agent: write `[[agent]]` above the keys of each".into()));
+            continue;
+        };
+        let Some(profile) = read_over(table, item.span(), &mut judge) else { continue };
+        if written.iter().any(|w| w.name == profile.name) {
+            judge.bad.push((item.span(), format!("agent: there are two agents of the name {:?}", profile.name)));
         }
+        match Table::deserialize(ValueDeserializer::from(item.clone())) {
+            Ok(table) => written.push(AgentProfile { name: profile.name.clone(), table }),
+            Err(e) => judge.bad.push((item.span(), format!("agent: {}", e.message()))),
+        }
+        changed.push(profile);
     }
-    (good, bad)
+    Agents { written, profiles: combined(changed), bad: judge.bad }
 }
 
-fn profile(item: &Spanned<DeValue<'_>>) -> Result<AgentProfile, String> {
-    let mut rest = Table::deserialize(ValueDeserializer::from(item.clone())).map_err(|e| e.message().to_string())?;
-    let name = match rest.remove("name") {
-        Some(Value::String(name)) => name,
-        Some(other) => return Err(format!("`name` must be text in quotes, not {other}")),
-        None => return Err("an agent needs a name: write `name = \"…\"`".into()),
-    };
-    if let Some(refusal) = crate::model::text::name_refusal(&name) {
-        return Err(format!("`name`: {refusal}"));
+/// One `[[agent]]`, laid over the embedded profile of its name.
+fn read_over(table: &DeTable<'_>, span: Range<usize>, judge: &mut Judge) -> Option<Profile> {
+    let name = table.iter().find(|(key, _)| key.get_ref() == "name").and_then(|(_, value)| value.get_ref().as_str());
+    let known = EMBEDDED.iter().find(|(known, _)| Some(*known) == name);
+    let base = known.and_then(|(_, text)| DeTable::parse(text).ok());
+    let Some(base) = base else { return profile(table, span, judge) };
+    let mut whole = base.into_inner();
+    lay_over(&mut whole, table);
+    profile(&whole, span, judge)
+}
+
+/// Tables key by key, lists of rules rule by rule; anything else is replaced.
+fn lay_over<'a>(base: &mut DeTable<'a>, over: &DeTable<'a>) {
+    for (key, value) in over {
+        match base.get_mut(key.get_ref().as_ref()) {
+            Some(below) => value_over(below, value),
+            None => _ = base.insert(key.clone(), value.clone()),
+        }
     }
-    let (matches, stop, resume) = (rest.remove("match"), rest.remove("stop"), rest.remove("resume"));
-    Ok(AgentProfile { name, matches, stop, resume, rest })
+}
+
+/// What is laid over says where it stands: complaints are about the user's text.
+fn value_over<'a>(base: &mut Spanned<DeValue<'a>>, over: &Spanned<DeValue<'a>>) {
+    match (base.get_mut(), over.get_ref()) {
+        (DeValue::Table(below), DeValue::Table(above)) => lay_over(below, above),
+        (DeValue::Array(below), DeValue::Array(above)) if above.iter().all(|v| v.get_ref().is_table()) => {
+            rules_over(below, above);
+        }
+        (below, above) => *below = above.clone(),
+    }
+    *base = Spanned::new(over.span(), base.get_ref().clone());
+}
+
+/// Rules of a known name are changed where they stand; new ones stand in front, in their own order.
+fn rules_over<'a>(base: &mut DeArray<'a>, over: &DeArray<'a>) {
+    let mut new = DeArray::new();
+    for item in over {
+        match base.iter_mut().find(|b| rule_of(b).is_some() && rule_of(b) == rule_of(item)) {
+            Some(same) => value_over(same, item),
+            None => new.push(item.clone()),
+        }
+    }
+    *base = new.into_iter().chain(base.iter().cloned()).collect();
+}
+
+fn rule_of<'a>(item: &'a Spanned<DeValue<'_>>) -> Option<&'a str> {
+    item.get_ref().as_table()?.iter().find(|(key, _)| key.get_ref() == "rule")?.1.get_ref().as_str()
+}
+
+fn combined(changed: Vec<Profile>) -> Profiles {
+    let mut all = Profiles::default().all().to_vec();
+    let mut new = Vec::new();
+    for profile in changed {
+        match all.iter_mut().find(|p| p.name == profile.name) {
+            Some(known) => *known = profile,
+            None => new.push(profile),
+        }
+    }
+    new.extend(all);
+    Profiles::new(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_embedded_profile_is_right_and_named_as_its_file() {
+        for (name, text) in EMBEDDED {
+            let (profile, bad) = read_embedded(text, true);
+            assert!(bad.is_empty(), "{name}: {bad:?}");
+            assert_eq!(profile.unwrap().name, *name);
+        }
+        assert_eq!(Profiles::default().all().len(), EMBEDDED.len());
+    }
+
+    #[test]
+    fn every_file_of_profiles_is_embedded() {
+        let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/agents");
+        let mut files: Vec<String> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|f| f.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
+        let mut known: Vec<&str> = EMBEDDED.iter().map(|(name, _)| *name).collect();
+        files.sort();
+        known.sort_unstable();
+        assert_eq!(files, known);
+    }
 }

@@ -21,6 +21,7 @@ const TOKEN: usize = 32;
 pub(super) fn broken(config: &Config) -> Vec<Broken> {
     [
         orphaned_before_stuck(config),
+        most_below_base(config),
         total_below_one(config),
         listening_without_a_token(config),
         listening_to_all(config),
@@ -38,6 +39,18 @@ fn orphaned_before_stuck(config: &Config) -> Option<Broken> {
             "`orphaned_after` ({}) is below `stuck_after` ({}), so that no session could ever be stuck: raise the one or lower the other",
             show_duration(orphaned),
             show_duration(stuck)
+        ),
+    })
+}
+
+fn most_below_base(config: &Config) -> Option<Broken> {
+    let (base, most) = (config.restart.base, config.restart.most);
+    (most < base).then(|| Broken {
+        keys: &[("restart", "most"), ("restart", "base")],
+        message: format!(
+            "`most` ({}) is below `base` ({}): raise the one or lower the other",
+            show_duration(most),
+            show_duration(base)
         ),
     })
 }

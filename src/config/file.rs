@@ -11,7 +11,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::Config;
-use super::agent::profiles;
+use super::agent::agents;
 use super::error::{Fault, Place};
 use super::key::{KEYS, Key, keys_of, sections};
 use super::load::Layers;
@@ -58,10 +58,13 @@ impl<'a> FileLayer<'a> {
     fn section(&mut self, layers: &mut Layers, name: &Name<'_>, value: &Value<'_>) {
         let section: &str = name.get_ref();
         if section == "agent" {
-            let (good, bad) = profiles(value);
-            layers.config.agent = good;
-            let fault = |(span, message): (Range<usize>, String)| self.fault(span.start, &format!("agent: {message}"));
-            layers.faults.extend(bad.into_iter().map(fault));
+            let read = agents(value);
+            (layers.config.agent, layers.config.profiles) = (read.written, read.profiles);
+            let fault = |(span, message): (Range<usize>, String)| self.fault(span.start, &message);
+            // Half a table lacks keys that are only unreadable.
+            if self.syntax.is_empty() {
+                layers.faults.extend(read.bad.into_iter().map(fault));
+            }
             return;
         }
         if !sections().contains(&section) {

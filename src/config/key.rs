@@ -91,6 +91,9 @@ const SWITCH_OFF: Zero = Zero::Refused(
     "every session would be closed at once; write `enabled = false` in [cleanup] to close none, or a long time such as \"3650d\"",
 );
 
+const NO_PAUSE: Zero =
+    Zero::Refused("what fails at once would be started without a pause; write a short time such as \"200ms\"");
+
 macro_rules! key {
     ($section:ident.$name:ident, $field:expr) => {
         Key { section: stringify!($section), name: stringify!($name), field: $field }
@@ -171,6 +174,13 @@ pub(super) const KEYS: &[Key] = &[
     count!(cleanup.max_sessions_per_workspace, 0),
     words!(cleanup.reach, not_empty),
     time!(stop.grace, Zero::Fine),
+    time!(restart.base, NO_PAUSE),
+    time!(restart.most, NO_PAUSE),
+    count!(restart.limit, 1),
+    time!(
+        restart.stable,
+        Zero::Refused("no run would count as a failure, and there would be no end; write such as \"60s\"")
+    ),
     text!(shutdown.sessions),
     time!(shutdown.deadline, Zero::Refused("nothing could be closed in no time; write a short one such as \"1s\"")),
     size!(record.per_session, 64 << 10),

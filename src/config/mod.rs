@@ -9,6 +9,7 @@
 //!                 key    one row for each setting
 //!                 read   a value into its field (value, words: how values are spelt)
 //!                 show   and back
+//!                 agent  the profiles: assets/agents/*.toml, and [[agent]] over them (profile, fields)
 //! ```
 //!
 //! A running daemon changes settings through [`Config::set`] and reads the file again with [`load`]; both
@@ -18,11 +19,13 @@
 mod agent;
 mod check;
 mod error;
+mod fields;
 mod file;
 mod key;
 mod load;
 mod nearest;
 pub mod paths;
+mod profile;
 mod read;
 mod show;
 pub mod value;
@@ -39,8 +42,11 @@ pub use error::{ConfigError, Fault, Place};
 pub use load::{load, parse, process_env};
 pub use show::{keys, to_toml};
 pub use value::{parse_duration, parse_size, show_duration, show_size};
-pub use words::{Authority, DetachKey, Fence, OnShutdown, Token};
+pub use words::{DetachKey, Fence, OnShutdown, Token};
 
+use crate::model::authority::Authority;
+use crate::model::profile::Profiles;
+use crate::model::restart::Pace;
 use crate::model::session::Origin;
 
 /// Every setting. Always valid: it is only made by [`Default`], [`load`], [`parse`] and [`Config::set`].
@@ -49,6 +55,7 @@ pub struct Config {
     pub health: Health,
     pub cleanup: Cleanup,
     pub stop: Stop,
+    pub restart: Restart,
     pub shutdown: Shutdown,
     pub record: Record,
     pub attach: Attach,
@@ -59,6 +66,8 @@ pub struct Config {
     pub sys: Sys,
     /// `[[agent]]`, in the order of the file.
     pub agent: Vec<AgentProfile>,
+    /// The profiles in effect: the embedded ones with those laid over them.
+    pub profiles: Profiles,
 }
 
 /// When a session is no longer healthy.
@@ -100,6 +109,27 @@ pub struct Cleanup {
 pub struct Stop {
     /// Between asking and force; zero: straight to force.
     pub grace: Duration,
+}
+
+/// How an agent that failed is started again (`run --restart on-failure`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    /// Before the first time; doubled each time.
+    pub base: Duration,
+    /// Before any time; never below `base`.
+    pub most: Duration,
+    /// In a row; at least 1.
+    pub limit: usize,
+    /// After a run this long the count begins anew.
+    pub stable: Duration,
+}
+
+impl Restart {
+    /// As a keeper is told.
+    pub fn pace(&self) -> Pace {
+        let limit = u32::try_from(self.limit).unwrap_or(u32::MAX);
+        Pace { base: self.base, most: self.most, limit, stable: self.stable }
+    }
 }
 
 /// What happens to sessions when the daemon stops.
@@ -213,6 +243,13 @@ impl Default for Cleanup {
 impl Default for Stop {
     fn default() -> Self {
         Self { grace: Duration::from_secs(5) }
+    }
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        let Pace { base, most, limit, stable } = Pace::default();
+        Self { base, most, limit: limit as usize, stable }
     }
 }
 

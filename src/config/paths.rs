@@ -67,6 +67,11 @@ impl Paths {
         self.state.join("instance")
     }
 
+    /// The memory of what happened.
+    pub fn database(&self) -> PathBuf {
+        self.state.join("beadle.db")
+    }
+
     pub fn sessions(&self) -> PathBuf {
         self.state.join("sessions")
     }

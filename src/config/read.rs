@@ -191,7 +191,7 @@ fn inline(bare: &str) -> Result<DeValue<'_>, String> {
 }
 
 /// The value as it stands in the file, or what it is when it is long.
-fn offending(value: &DeValue<'_>) -> String {
+pub(super) fn offending(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("{text:?}"),
         DeValue::Integer(n) => n.to_string(),

@@ -14,7 +14,7 @@ pub fn to_toml(config: &Config) -> String {
     };
     let mut parts: Vec<String> = sections().into_iter().map(section).collect();
     if !config.agent.is_empty() {
-        let list = config.agent.iter().map(|a| Value::Table(a.table())).collect();
+        let list = config.agent.iter().map(|a| Value::Table(a.table.clone())).collect();
         parts.push(Table::from_iter([("agent".to_string(), Value::Array(list))]).to_string());
     }
     parts.join("\n")

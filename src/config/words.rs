@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use super::nearest::{one_of, suggestion};
+use crate::model::authority::Authority;
 use crate::model::session::Origin;
 
 /// A value spelt as one piece of text, the same in the file, in the environment and in `set`.
@@ -47,16 +48,6 @@ pub enum OnShutdown {
     Close,
     /// Leave them to their keepers.
     Keep,
-}
-
-/// What an agent may do to sessions it did not start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Authority {
-    /// Nothing.
-    #[default]
-    Own,
-    /// What its user may.
-    All,
 }
 
 macro_rules! spelt_word {

@@ -12,6 +12,7 @@ use crate::api::kept::{Described, Dir, KeptCgroup, Spec};
 use crate::api::types::Limit;
 use crate::api::wire::{self, Fact};
 use crate::config::paths::Paths;
+use crate::model::restart::Pace;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Home;
 use crate::sys::dirs::{self, DirError};
@@ -27,6 +28,7 @@ pub struct Wanted {
     pub umask: Option<u32>,
     pub limits: Vec<Limit>,
     pub record_bytes: u64,
+    pub pace: Pace,
     /// A new run of a session that is known.
     pub again: bool,
 }
@@ -125,12 +127,13 @@ fn ends_soon(pid: i32) -> bool {
 }
 
 fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted, keeper: &mut Option<i32>) -> Result<Born, BirthError> {
-    let Wanted { session, env, umask, limits, record_bytes, .. } = wanted;
+    let Wanted { session, env, umask, limits, record_bytes, pace, .. } = wanted;
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(BirthError::Keeper)?;
     failpoint::here("daemon.keeper.before");
     *keeper = Some(spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?);
     failpoint::here("daemon.keeper.after");
-    let spec = Spec { session: session.clone(), env, umask, limits, dir: dir.path().into(), socket, record_bytes };
+    let spec =
+        Spec { session: session.clone(), env, umask, limits, dir: dir.path().into(), socket, record_bytes, pace };
     ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
     ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
     let mut shaken = link::shake(ours, PATIENCE)?;
@@ -179,6 +182,7 @@ mod tests {
             timeout_seconds: None,
             max_idle_seconds: None,
             cgroup: None,
+            started_by: Vec::new(),
         };
         let base = vec!["A=1".into(), "BEADLE_SESSION=old@i".into(), "TERM=dumb".into()];
         let env = environment(base, &session, "i", Path::new("/s"));

@@ -3,15 +3,20 @@
 //! Runs in a thread that may block. One pass over the process table serves all sessions of the close; ends of
 //! processes come from pidfds, so nothing is polled for while everybody ends in time.
 
+mod report;
+mod tree;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tracing::info;
+
 use super::link::Link;
-use super::tmux;
-use crate::api::types::{Closed, Outcome, Survivor};
+use super::{missed, tmux};
+use crate::api::types::{Closed, Outcome, Process};
 use crate::api::wire::Request;
 use crate::model::process::{Boundary, Claim, Table, members};
 use crate::model::session::{Cause, ProcId};
@@ -19,12 +24,14 @@ use crate::model::stop::{Ending, Manner, Next, Order, Plan, Seen, Signal};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::failpoint;
 use crate::sys::poll::{self, Event, Poller, Waker};
-use crate::sys::process::{self, Pin};
+use crate::sys::process::Pin;
 use crate::sys::signal::{Guard, Sent};
 use crate::sys::table::{self, Tags};
 
-/// How long the environment of processes is asked for.
+/// How long a process may take to show its environment.
 const TAGS: Duration = Duration::from_millis(500);
+/// How long a pass waits for more to do, at most.
+const COMPANY: Duration = Duration::from_millis(100);
 const WAKE: u64 = u64::MAX;
 
 /// A session to close.
@@ -64,6 +71,8 @@ pub struct Report {
     pub closed: Closed,
     /// Members seen alive at the end.
     pub survivors: Vec<ProcId>,
+    /// Everything of it before the first signal, parents before children.
+    pub tree: Vec<Process>,
 }
 
 /// Closes all targets side by side; `done` is called for each as soon as it is over.
@@ -71,12 +80,12 @@ pub fn close(targets: Vec<Target>, around: &Surroundings, mut done: impl FnMut(R
     let begun = Instant::now();
     let mut work = match Work::new(around, begun) {
         Ok(work) => work,
-        Err(error) => return targets.into_iter().for_each(|t| done(not_done(&t, &error))),
+        Err(error) => return targets.into_iter().for_each(|t| done(report::not_done(&t, &error))),
     };
     let mut open: Vec<Closing> = targets.into_iter().map(Closing::new).collect();
     while !open.is_empty() {
         if let Err(error) = work.look(&mut open) {
-            return open.into_iter().for_each(|c| done(not_done(&c.target, &error)));
+            return open.into_iter().for_each(|c| done(report::not_done(&c.target, &error)));
         }
         let (over, rest) = open.into_iter().partition(|c: &Closing| c.plan.ending().is_some());
         open = rest;
@@ -120,6 +129,8 @@ struct Closing {
     target: Target,
     plan: Plan,
     seen: Vec<Seen>,
+    /// The last pass missed nobody: an empty set can be believed.
+    sure: bool,
     /// Members in whose case only tag or kinship by group speaks: the fence applies to them.
     doubtful: HashSet<ProcId>,
     pins: HashMap<ProcId, Pin>,
@@ -129,6 +140,7 @@ struct Closing {
     denied: HashMap<ProcId, String>,
     spared: Vec<String>,
     due: Due,
+    tree: Vec<Process>,
     /// The plan knows that it is to hurry.
     hurried: bool,
 }
@@ -148,6 +160,7 @@ impl Closing {
             plan: Plan::new(manner),
             target,
             seen: Vec::new(),
+            sure: true,
             doubtful: HashSet::new(),
             pins: HashMap::new(),
             waiting: HashSet::new(),
@@ -155,6 +168,7 @@ impl Closing {
             denied: HashMap::new(),
             spared: Vec::new(),
             due: Due::Now,
+            tree: Vec::new(),
             hurried: false,
         }
     }
@@ -197,8 +211,10 @@ struct Work<'a> {
     events: Vec<Event>,
     /// Watched processes, by the number of their pidfd.
     watched: HashMap<u64, ProcId>,
+    /// How long the last pass took, without what others were waited for.
     scan_took: Duration,
     looked_for_tmux: bool,
+    kept_trees: bool,
 }
 
 impl<'a> Work<'a> {
@@ -216,19 +232,23 @@ impl<'a> Work<'a> {
             watched: HashMap::new(),
             scan_took: Duration::ZERO,
             looked_for_tmux: false,
+            kept_trees: false,
         })
     }
 
     /// One pass: who lives, what the plans want, and doing it.
     fn look(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
-        self.scan(open)?;
+        let table = self.scan(open)?;
+        if !std::mem::replace(&mut self.kept_trees, true) {
+            tree::keep(&table, open);
+        }
         let now = self.begun.elapsed();
         for closing in open.iter_mut() {
             if closing.is_hurried() && !std::mem::replace(&mut closing.hurried, true) {
                 closing.plan.hurry();
             }
             let seen = std::mem::take(&mut closing.seen);
-            let (orders, next) = closing.plan.step(now, &seen);
+            let (orders, next) = closing.plan.step(now, &seen, closing.sure);
             closing.seen = seen;
             orders.iter().for_each(|order| self.carry_out(closing, order));
             closing.due = match next {
@@ -242,7 +262,7 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<()> {
+    fn scan(&mut self, open: &mut [Closing]) -> std::io::Result<Table> {
         let started = Instant::now();
         let table = table::read()?;
         self.draw_boundary(&table);
@@ -256,14 +276,22 @@ impl<'a> Work<'a> {
             let cgroup = closing.target.cgroup.as_ref().filter(|_| !keeper_lives);
             claim.cgroup = cgroup.map(Cgroup::processes).unwrap_or_default();
         }
+        let mut late = Vec::new();
+        for closing in open.iter_mut() {
+            closing.sure = missed::by(&table, &closing.target.claim, &mut late);
+        }
+        let table = missed::with(table, late);
+        let mut asking = Duration::ZERO;
         if !std::mem::replace(&mut self.looked_for_tmux, true) {
+            let asked = Instant::now();
             self.spare_tmux(&table, open);
+            asking = asked.elapsed();
         }
         for closing in open.iter_mut() {
             self.count(&table, closing);
         }
-        self.scan_took = started.elapsed();
-        Ok(())
+        self.scan_took = started.elapsed().saturating_sub(asking);
+        Ok(table)
     }
 
     /// Everybody that must live, from this very table.
@@ -376,6 +404,7 @@ impl<'a> Work<'a> {
         if !all_ours {
             closing.plan.without_cgroup();
         } else if cgroup.kill().is_ok() {
+            info!("session={}: its cgroup was killed whole", closing.target.id);
             note(&mut closing.signals, "KILL");
         }
     }
@@ -398,6 +427,7 @@ impl<'a> Work<'a> {
     }
 
     fn pin(&mut self, closing: &mut Closing, id: ProcId) -> bool {
+        failpoint::here("daemon.pin.before");
         let pinned = Pin::new(id).or_else(|_| {
             // Out of descriptors: those of the dead are of no more use.
             closing.pins.retain(|id, _| closing.waiting.contains(id));
@@ -427,17 +457,13 @@ impl<'a> Work<'a> {
         loop {
             let now = self.begun.elapsed();
             let due = open.iter().filter(|c| c.is_due(now)).count();
-            if due == open.len() || first_due.is_some_and(|at| at.elapsed() >= self.scan_took) {
-                return;
-            }
             if due > 0 {
                 first_due.get_or_insert_with(Instant::now);
             }
             let next = open.iter().map(Closing::deadline).filter(|at| *at > now).min().unwrap_or(now);
-            let timeout = match first_due {
-                Some(at) => self.scan_took.saturating_sub(at.elapsed()),
-                None => next.saturating_sub(now),
-            };
+            let waited = first_due.map(|at| at.elapsed());
+            let all_due = due == open.len();
+            let Some(timeout) = pause(all_due, waited, self.scan_took, next.saturating_sub(now)) else { return };
             let mut events = std::mem::take(&mut self.events);
             if self.poller.wait(&mut events, Some(timeout)).is_err() {
                 return;
@@ -474,7 +500,11 @@ impl<'a> Work<'a> {
             Ending::Forced => Outcome::Forced,
             Ending::Survivors => Outcome::Survivors,
         };
-        let described = survivors.iter().map(|id| survivor(*id, closing.denied.get(id).map(String::as_str))).collect();
+        let mut described: Vec<_> =
+            survivors.iter().map(|id| report::survivor(*id, closing.denied.get(id).map(String::as_str))).collect();
+        if ending == Ending::Survivors && described.is_empty() {
+            described.push(report::never_held());
+        }
         let closed = Closed {
             id: closing.target.id,
             name: closing.target.name,
@@ -487,7 +517,7 @@ impl<'a> Work<'a> {
             resume: None,
             spared: closing.spared,
         };
-        Report { closed, survivors }
+        Report { closed, survivors, tree: closing.tree }
     }
 }
 
@@ -508,44 +538,40 @@ fn spare_of(servers: &[ProcId], visited: &BTreeSet<ProcId>, inside: &HashSet<i32
     servers.iter().filter_map(one).collect()
 }
 
+/// How long to wait before the next pass, `None` when it is time: everybody is due, or the first has waited for the
+/// others as long as a pass takes. A pass that was long because the machine is busy is no reason to wait long.
+fn pause(all_due: bool, waited: Option<Duration>, scan_took: Duration, until_next: Duration) -> Option<Duration> {
+    match waited {
+        _ if all_due => None,
+        None => Some(until_next),
+        Some(waited) => scan_took.min(COMPANY).checked_sub(waited).filter(|left| !left.is_zero()),
+    }
+}
+
 fn note(signals: &mut Vec<&'static str>, name: &'static str) {
     if !signals.contains(&name) {
         signals.push(name);
     }
 }
 
-/// What a person is told about a process that could not be taken.
-fn survivor(id: ProcId, denied: Option<&str>) -> Survivor {
-    let state = process::stat(id.pid).filter(|p| p.id == id).map_or(b'?', |p| p.state);
-    let why = match (denied, process::wait_channel(id.pid)) {
-        (Some(why), _) => why.to_string(),
-        (None, Some(channel)) if state == b'D' => format!("uninterruptible sleep in {channel}"),
-        (None, _) if state == b'D' => "uninterruptible sleep".into(),
-        (None, _) => "it did not end within two seconds of KILL".into(),
-    };
-    Survivor {
-        pid: id.pid,
-        command: process::command(id.pid),
-        state: char::from(state).to_string(),
-        owner: process::owner(id.pid),
-        why,
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn not_done(target: &Target, error: &std::io::Error) -> Report {
-    let why = format!("failed to read the process table: {error}");
-    let nobody = Survivor { pid: 0, command: String::new(), state: "?".into(), owner: String::new(), why };
-    let closed = Closed {
-        id: target.id.clone(),
-        name: target.name.clone(),
-        outcome: Outcome::Survivors,
-        signals: Vec::new(),
-        processes: 0,
-        survivors: vec![nobody],
-        seconds: 0.0,
-        reason: target.cause.reason.clone(),
-        resume: None,
-        spared: Vec::new(),
-    };
-    Report { closed, survivors: Vec::new() }
+    #[test]
+    fn who_is_done_waits_for_the_others_no_longer_than_a_pass_takes_and_never_long() {
+        const MS: fn(u64) -> Duration = Duration::from_millis;
+        for (all_due, waited, scan_took, expected) in [
+            (false, None, MS(4), Some(MS(900))),
+            (true, None, MS(4), None),
+            (true, Some(MS(1)), MS(4), None),
+            (false, Some(MS(1)), MS(4), Some(MS(3))),
+            (false, Some(MS(4)), MS(4), None),
+            (false, Some(MS(9)), MS(4), None),
+            (false, Some(MS(10)), MS(3000), Some(MS(90))),
+            (false, Some(MS(100)), MS(3000), None),
+        ] {
+            assert_eq!(pause(all_due, waited, scan_took, MS(900)), expected, "{all_due} {waited:?} {scan_took:?}");
+        }
+    }
 }

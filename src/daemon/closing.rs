@@ -11,19 +11,26 @@ use super::close;
 use super::close::{Report, Surroundings};
 use super::entry::{CloseUnderWay, Entry};
 use super::handle::{Ended, Input, Reply};
+use super::store::Fact;
 use super::supervisor::{Supervisor, answer};
 use crate::api::types::{Closed, KillReport, Outcome};
 use crate::api::wire::Request;
 use crate::config::OnShutdown;
 use crate::model::lifecycle::{Event, Keeper};
-use crate::model::session::{Cause, ExitBy};
+use crate::model::session::{Asked, Cause, ExitBy};
 use crate::sys::failpoint;
 use crate::sys::poll::Waker;
 
 /// How long after a close a keeper may take to say that it is over.
 const SETTLE: Duration = Duration::from_secs(1);
 impl Supervisor {
-    pub(super) fn kill(&mut self, request: &crate::api::types::KillRequest, by: ExitBy, reply: Reply<KillReport>) {
+    pub(super) fn kill(
+        &mut self,
+        request: &crate::api::types::KillRequest,
+        by: ExitBy,
+        asked: Option<Asked>,
+        reply: Reply<KillReport>,
+    ) {
         let ids = match self.find_several(&request.targets) {
             Ok(ids) => ids,
             Err(refusal) => {
@@ -35,11 +42,11 @@ impl Supervisor {
         if request.dry_run {
             return self.preview(&ids, reply);
         }
-        self.close_and_answer(&ids, request.now, &Cause { by, reason }, reply);
+        self.close_and_answer(&ids, request.now, &Cause::new(by, reason).asked(asked), reply);
     }
 
     pub(super) fn preview(&self, ids: &[String], reply: Reply<KillReport>) {
-        let cause = Cause { by: ExitBy::User, reason: "dry run".into() };
+        let cause = Cause::new(ExitBy::User, "dry run");
         let targets = ids.iter().filter_map(|id| self.entries.get(id)).filter(|e| e.is_live());
         let targets = targets.map(|e| e.target(Duration::ZERO, cause.clone(), Arc::default())).collect();
         let around = self.surroundings();
@@ -75,7 +82,7 @@ impl Supervisor {
     }
 
     pub(super) fn close(&mut self, ids: &[String], now: bool, cause: &Cause) -> Vec<oneshot::Receiver<Closed>> {
-        let mut targets = Vec::new();
+        let (mut targets, mut unheard) = (Vec::new(), Vec::new());
         let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
         let mut waiting = Vec::new();
         // Of this close alone: a wake must not be taken by the thread of another.
@@ -96,25 +103,30 @@ impl Supervisor {
                 continue;
             }
             let hurry = Arc::new(AtomicBool::new(false));
+            let began = entry.close_began(cause);
+            self.set.store.tell(Fact::CloseBegan(Box::new(began.clone())));
             entry.close = Some(CloseUnderWay {
                 hurry: Arc::clone(&hurry),
                 waker: Arc::clone(&waker),
                 waiters: vec![send],
+                began,
                 report: None,
                 then: None,
+                called_off: entry.to_come.is_some(),
             });
             entry.life.apply(Event::CloseBegan);
             entry.meta.cause = Some(cause.clone());
             failpoint::here("daemon.announce.before");
-            if let Some(link) = &entry.link {
-                // Unanswered: it is read before the end it explains, or the keeper is gone.
-                let _ = link.order(&Request::Closing { seq: u64::MAX, cause: cause.clone() });
+            // Unanswered: it is read before the end it explains.
+            let closing = Request::Closing { seq: u64::MAX, cause: cause.clone() };
+            if entry.link.as_ref().is_none_or(|link| link.order(&closing).is_err()) {
+                unheard.push(id.clone());
             }
             failpoint::here("daemon.announce.after");
             targets.push(entry.target(grace, cause.clone(), hurry));
         }
-        // Written down before the first signal; needed only where no keeper is left to know it.
-        targets.iter().filter(|t| t.link.is_none()).for_each(|t| self.keep_meta(&t.id));
+        // Written down before the first signal; needed only where no keeper has heard it.
+        unheard.iter().for_each(|id| self.keep_meta(id));
         self.bump();
         self.carry_out(targets, waker);
         waiting
@@ -146,8 +158,14 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { closed, survivors } = report;
+        let Report { mut closed, survivors, tree } = report;
         let id = closed.id.clone();
+        let called_off = self.entries.get(&id).and_then(|e| e.close.as_ref()).is_some_and(|c| c.called_off);
+        if called_off && closed.outcome == Outcome::AlreadyGone {
+            // Nothing ran, and something was to.
+            closed.outcome = Outcome::Clean;
+        }
+        self.remember_close(&closed, tree);
         let outcome = closed.outcome;
         info!(
             "killed session={id} name={:?} outcome={} signals={} processes={} survivors={} reason={:?} seconds={:.3}",
@@ -214,7 +232,7 @@ impl Supervisor {
     }
 
     /// Closes (or leaves) every session, those being born too, and ends; whether or not who asked still listens.
-    pub(super) fn shutdown(&mut self, keep: Option<bool>, reply: Reply<KillReport>) {
+    pub(super) fn shutdown(&mut self, keep: Option<bool>, asked: Option<Asked>, reply: Reply<KillReport>) {
         let keep = keep.unwrap_or(self.set.config.shutdown.sessions == OnShutdown::Keep);
         let live: Vec<String> = self.live().map(|e| e.id().to_string()).collect();
         info!(sessions = live.len(), keep, "stopping");
@@ -224,8 +242,9 @@ impl Supervisor {
             return;
         }
         self.closing_down = true;
+        self.stopped_by.clone_from(&asked);
         let (send, closed) = oneshot::channel();
-        self.close_and_answer(&live, false, &shutdown_cause(), send);
+        self.close_and_answer(&live, false, &shutdown_cause(asked), send);
         let (inputs, deadline) = (self.inputs.clone(), self.set.config.shutdown.deadline);
         tokio::spawn(async move {
             let report = tokio::time::timeout(deadline, closed).await;
@@ -256,8 +275,8 @@ impl Supervisor {
 }
 
 /// A daemon that is stopped takes its sessions along.
-pub(super) fn shutdown_cause() -> Cause {
-    Cause { by: ExitBy::Shutdown, reason: "the daemon was stopped".into() }
+pub(super) fn shutdown_cause(asked: Option<Asked>) -> Cause {
+    Cause::new(ExitBy::Shutdown, "the daemon was stopped").asked(asked)
 }
 
 fn already_gone(entry: &Entry, cause: &Cause) -> Closed {

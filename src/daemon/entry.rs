@@ -11,8 +11,10 @@ use super::close::Target;
 use super::handle::Reply;
 use super::link::Link;
 use super::sampler::{Ask, Sample};
+use super::store::CloseBegan;
 use crate::api::kept::{Described, Dir, Kept, Meta};
 use crate::api::types::{Closed, Evidence, Session};
+use crate::api::wire::ToCome;
 use crate::model::lifecycle::{Keeper, Life};
 use crate::model::process::Claim;
 use crate::model::session::{Cause, Exit, Health, Origin, ProcId, State};
@@ -28,10 +30,14 @@ pub struct CloseUnderWay {
     /// Interrupts the wait of the thread that carries it out.
     pub waker: Arc<Waker>,
     pub waiters: Vec<oneshot::Sender<Closed>>,
+    /// What is remembered of its beginning.
+    pub began: CloseBegan,
     /// The report, while the keeper has still to say that it is over.
     pub report: Option<Closed>,
     /// Start it again afterwards, and tell who asked.
     pub then: Option<Reply<Session>>,
+    /// A run was to come.
+    pub called_off: bool,
 }
 
 /// What a pass over the table found.
@@ -55,7 +61,10 @@ pub struct Entry {
     pub link: Option<Link>,
     pub pulse: Option<Pulse>,
     pub exit: Option<Exit>,
+    /// A run that its keeper starts by itself.
+    pub to_come: Option<ToCome>,
     pub started_at: String,
+    pub boot_id: String,
     /// By the monotonic clock; `None` for a session of another boot.
     pub started: Option<Duration>,
     /// Age when it ended.
@@ -98,12 +107,14 @@ impl Entry {
             link: None,
             pulse: None,
             started_at: identity.started_at,
+            boot_id: identity.boot_id,
             started,
             usage: Usage::default(),
             attached: 0,
             close: None,
             wants_pause: Arc::default(),
             logged: false,
+            to_come: None,
             visited: BTreeSet::new(),
             watched: BTreeSet::new(),
             shown_messages: 0,
@@ -192,13 +203,20 @@ impl Entry {
     }
 
     pub fn verdict(&self, now: Duration) -> Verdict {
-        verdict::judge(&Known {
+        let known = Known {
             life: self.life,
             exit: self.exit.as_ref(),
             processes: self.usage.processes,
             stopped: self.usage.leader_stopped,
             since: self.since(now),
-        })
+        };
+        let exit = self.to_come.as_ref().map(|to_come| &to_come.after);
+        let mut verdict = verdict::judge(&Known { exit: known.exit.or(exit), ..known });
+        if let Some(coming) = self.to_come.as_ref().filter(|_| !self.life.is_closing()) {
+            let left = coming.at_monotonic_seconds.map(|at| at - now.as_secs_f64());
+            verdict.reason = verdict::to_come(&verdict.reason, left, (coming.attempt, coming.limit));
+        }
+        verdict
     }
 
     /// The row, at this moment of the monotonic clock.

@@ -3,16 +3,18 @@
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::adopt::Adopted;
+use super::authority::Caller;
 use super::birth::{Born, Unborn};
 use super::close::Report;
 use super::link::{Delivered, Link};
 use super::sampler::{Ask, Ground, Sample};
+use super::store::Store;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
     StartRequest, Started, Table,
 };
-use crate::model::session::{ExitBy, ProcId};
+use crate::model::session::{Asked, ExitBy, ProcId};
 
 /// An answer on its way.
 pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
@@ -40,6 +42,11 @@ pub enum Command {
         word: String,
         reply: Reply<(Session, Link)>,
     },
+    /// The same, to type.
+    Type {
+        word: String,
+        reply: Reply<(Session, Link)>,
+    },
     Files {
         word: String,
         reply: Reply<Files>,
@@ -51,11 +58,13 @@ pub enum Command {
     Kill {
         request: KillRequest,
         by: ExitBy,
+        asked: Option<Asked>,
         reply: Reply<KillReport>,
     },
     CloseAll {
         request: CloseAllRequest,
         by: ExitBy,
+        asked: Option<Asked>,
         reply: Reply<KillReport>,
     },
     Act {
@@ -71,6 +80,7 @@ pub enum Command {
     Restart {
         word: String,
         request: Box<RestartRequest>,
+        asked: Option<Asked>,
         reply: Reply<Session>,
     },
     Heartbeat {
@@ -85,6 +95,7 @@ pub enum Command {
     },
     Shutdown {
         keep: Option<bool>,
+        asked: Option<Asked>,
         reply: Reply<KillReport>,
     },
     /// End now, whatever is under way.
@@ -133,6 +144,10 @@ pub enum Input {
         reply: Reply<KillReport>,
         overdue: bool,
     },
+    /// Bytes that are kept of each session.
+    Measured(Vec<(String, u64)>),
+    /// What was to be removed was, or could not be.
+    Removed,
     Sampled(Vec<Sample>),
     SampleFailed(String),
     Adopted(Vec<Adopted>),
@@ -152,25 +167,45 @@ pub enum Ended {
     Again,
 }
 
-/// The verbs. Cheap to clone.
+/// A command and who gives it.
+pub struct Given {
+    pub from: Caller,
+    pub command: Command,
+}
+
+/// The verbs, for one caller. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    pub commands: mpsc::UnboundedSender<Command>,
+    pub commands: mpsc::UnboundedSender<Given>,
     pub generation: watch::Receiver<u64>,
+    pub from: Caller,
+    pub store: Store,
 }
 
 impl Handle {
+    /// The same verbs for somebody else.
+    #[must_use]
+    pub fn of(&self, from: Caller) -> Self {
+        Self { from, ..self.clone() }
+    }
+
     /// Ends the supervisor; sessions stay with their keepers.
     pub fn end(&self) {
+        self.tell(Command::End);
+    }
+
+    /// Sends a command that nobody waits for.
+    pub fn tell(&self, command: Command) {
         // It has ended already.
-        let _ = self.commands.send(Command::End);
+        let _ = self.commands.send(Given { from: self.from.clone(), command });
     }
 
     /// Sends a command and waits for its answer.
     pub async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Refusal> {
         let gone = || Refusal::new(Code::ShuttingDown, "the daemon is shutting down");
         let (send, receive) = oneshot::channel();
-        self.commands.send(command(send)).map_err(|_| gone())?;
+        let asked = Given { from: self.from.clone(), command: command(send) };
+        self.commands.send(asked).map_err(|_| gone())?;
         receive.await.map_err(|_| gone())?
     }
 }

@@ -11,7 +11,7 @@ use super::handle::Input;
 use super::link::{Delivered, Link};
 use super::supervisor::Supervisor;
 use crate::api::kept::Dir;
-use crate::api::wire::{Fact, Request};
+use crate::api::wire::{Fact, Request, ToCome};
 use crate::model::lifecycle::{Event, Keeper, Life};
 use crate::model::session::{Exit, ExitBy, ProcId};
 use crate::sys::process::Pin;
@@ -32,15 +32,20 @@ impl Supervisor {
     fn on_fact(&mut self, id: &str, fact: Fact) {
         let Some(entry) = self.entries.get_mut(id) else { return };
         match fact {
+            Fact::Again { to_come } => self.comes_again(id, to_come),
             Fact::Exited { exit } => {
+                entry.to_come = None;
                 entry.life.apply(Event::LeaderEnded);
                 entry.exit = Some(exit);
                 self.sample_soon();
             }
             Fact::Attached { count } => entry.attached = count,
+            // Said at the beginning of a connection too, lest a new run was missed.
+            Fact::Restarted { leader } if entry.leader == Some(leader) => {}
             Fact::Restarted { leader } => {
                 entry.leader = Some(leader);
                 entry.exit = None;
+                entry.to_come = None;
                 entry.life.apply(Event::Started);
                 info!(session = %id, name = %entry.name(), pid = leader.pid, "started again");
             }
@@ -49,11 +54,27 @@ impl Supervisor {
         }
     }
 
+    /// It failed and is to be started again by its keeper.
+    fn comes_again(&mut self, id: &str, to_come: ToCome) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
+        let is_empty = to_come.at_monotonic_seconds.is_some();
+        entry.life.apply(if is_empty { Event::ToStartAgain } else { Event::LeaderEnded });
+        // That is not the session's end.
+        entry.exit = None;
+        if entry.to_come.as_ref().is_none_or(|known| known.attempt != to_come.attempt) {
+            let (attempt, limit, reason) = (to_come.attempt, to_come.limit, &to_come.after.reason);
+            info!(session = %id, name = %entry.name(), %reason, "failed: to be started again ({attempt} of {limit})");
+        }
+        entry.to_come = Some(to_come);
+        self.sample_soon();
+    }
+
     pub(super) fn on_keeper_lost(&mut self, id: &str, keeper: ProcId) {
         self.dying.push(keeper.pid);
         let Some(entry) = self.entries.get_mut(id).filter(|e| e.is_live()) else { return self.reap() };
         entry.link = None;
         entry.attached = 0;
+        entry.to_come = None;
         entry.exit = entry.exit.take().or_else(|| entry.dir.kept().exit);
         if crate::sys::process::is_alive(keeper) {
             entry.life.apply(Event::KeeperFellSilent);
@@ -153,6 +174,7 @@ impl Supervisor {
             Found::KeeperGone => Life::found(Keeper::Gone, running, paused),
             Found::PastBoot => Life::found(Keeper::Gone, false, false),
         };
+        self.remember_earlier(&kept.earlier);
         let Some(mut entry) = Entry::kept(kept, dir, life) else { return };
         entry.logged = logged;
         // A close that was cut short is taken up again.
@@ -217,18 +239,30 @@ impl Supervisor {
             // A supervisor that has ended hears nobody.
             let _ = inputs.send(Input::Keeper { id: session.clone(), keeper, what });
         });
+        let authority = self.authority();
         let Some(entry) = self.entries.get_mut(id) else { return };
         let Ok((link, hello, pulse)) = opened else {
             // It has ended already, most likely: what it wrote down says how.
             entry.keeper = Some(keeper);
             return self.on_keeper_lost(id, keeper);
         };
+        // One that does not hear this keeps to what it was last told.
+        let _ = link.order(&authority);
         entry.link = Some(link);
         entry.pulse = Some(pulse);
         entry.keeper = Some(keeper);
         entry.attached = hello.attached;
+        if let Some(leader) = hello.leader.filter(|l| entry.leader != Some(*l)) {
+            // Started again while nobody listened.
+            entry.leader = Some(leader);
+            entry.exit = None;
+            entry.life.apply(Event::Started);
+        }
         entry.exit = hello.exit.or_else(|| entry.exit.take());
         entry.life.apply(Event::KeeperAnswered);
+        if let Some(to_come) = hello.again {
+            self.comes_again(id, *to_come);
+        }
     }
 
     /// Nothing of the session is left: writes that down once, and answers who waited.
@@ -261,6 +295,8 @@ impl Supervisor {
             tokio::task::spawn_blocking(move || cgroup.remove());
         }
         self.report_end(id);
+        self.remember(id);
+        self.look_at_house_soon();
         self.answer_close(id);
         self.bump();
     }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::sync::oneshot;
 
-use crate::api::wire::{self, Decoder, Fact, Request, ScreenFact};
+use crate::api::wire::{self, Decoder, Fact, Request, ScreenFact, ToCome};
 use crate::model::session::{Cause, Exit, ProcId};
 use crate::sys::pulse::Pulse;
 use crate::sys::{fds, poll, socket};
@@ -41,6 +41,7 @@ pub struct Hello {
     pub started_at: String,
     pub started_monotonic_seconds: f64,
     pub closing: Option<Cause>,
+    pub again: Option<Box<ToCome>>,
 }
 
 /// A connection after its first words.
@@ -78,8 +79,17 @@ fn understood(payload: &[u8]) -> Result<Hello, LinkError> {
     match serde_json::from_slice(payload) {
         Ok(Fact::Hello { protocol, .. }) if protocol != wire::PROTOCOL => Err(LinkError::Version(protocol)),
         Ok(Fact::Hello {
-            id, keeper, leader, exit, attached, started_at, started_monotonic_seconds, closing, ..
-        }) => Ok(Hello { id, keeper, leader, exit, attached, started_at, started_monotonic_seconds, closing }),
+            id,
+            keeper,
+            leader,
+            exit,
+            attached,
+            started_at,
+            started_monotonic_seconds,
+            closing,
+            again,
+            ..
+        }) => Ok(Hello { id, keeper, leader, exit, attached, started_at, started_monotonic_seconds, closing, again }),
         Ok(_) | Err(_) => Err(LinkError::Stranger),
     }
 }

@@ -14,19 +14,26 @@
 //! or held by keepers.
 
 pub mod adopt;
+pub mod authority;
 pub mod birth;
 pub mod close;
 mod closing;
+mod connections;
 pub mod entry;
 pub mod handle;
+mod house;
 mod keepers;
 pub mod link;
 pub mod log;
+mod missed;
 mod queries;
+mod recall;
+mod remember;
 pub mod run;
 pub mod sampler;
 pub mod server;
 pub mod start;
+pub mod store;
 pub mod supervisor;
 pub mod tmux;
 mod verbs;

@@ -1,5 +1,6 @@
 //! What can be seen: rows, reports, details; and whom a word means.
 
+use super::authority::Caller;
 use super::entry::Entry;
 use super::handle::Files;
 use super::link::Link;
@@ -49,7 +50,7 @@ impl Supervisor {
         }
     }
 
-    pub(super) fn detail(&self, word: &str) -> Result<(Detail, super::sampler::Ask, Ground), Refusal> {
+    pub(super) fn detail(&self, from: &Caller, word: &str) -> Result<(Detail, super::sampler::Ask, Ground), Refusal> {
         let entry = self.find(word)?;
         let now = clock::monotonic();
         let has_keeper = entry.is_live() && entry.life.keeper() != Keeper::Gone;
@@ -59,6 +60,8 @@ impl Supervisor {
             tree: Vec::new(),
             keeper_socket: has_keeper.then(|| entry.socket.display().to_string()),
             keeper_pid: entry.keeper.filter(|_| has_keeper).map(|k| k.pid),
+            keyless: self.keyless(from, entry.id()),
+            started_by: entry.session.started_by.first().cloned(),
         };
         Ok((detail, entry.ask(), self.ground()))
     }
@@ -107,6 +110,7 @@ impl Supervisor {
             sessions: self.live().count(),
             instance: self.set.instance.clone(),
             embedded: self.set.embedded,
+            memory: self.set.store.state(),
             host: host.map(|(memory_bytes, available_memory_bytes, load)| Host {
                 memory_bytes,
                 available_memory_bytes,

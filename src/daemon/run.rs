@@ -8,21 +8,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
 use super::adopt;
+use super::authority::Caller;
 use super::birth::Cradle;
-use super::handle::{Command, Ended, Handle, Input};
-use super::server::{self, Peers};
+use super::connections::{self, Peers};
+use super::handle::{Command, Ended, Given, Handle, Input};
+use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
 use crate::config::paths::Paths;
 use crate::config::{self, Config, ConfigError};
 use crate::sys::dirs::{self, DirError};
 use crate::sys::lock::Lock;
 use crate::sys::{cgroup, failpoint, fds, host, process, socket, spawn};
+
+/// How long the end of a daemon waits for what is remembered to be written down.
+const LAST_FACTS: Duration = Duration::from_secs(2);
 
 /// How a daemon is started.
 #[derive(Debug, Clone, Default)]
@@ -132,7 +136,7 @@ pub struct Daemon {
     supervisor: Supervisor,
     handle: Handle,
     peers: Peers,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<Given>,
     inputs: mpsc::UnboundedReceiver<Input>,
     embedded: bool,
 }
@@ -161,7 +165,19 @@ impl Daemon {
         let (generation_sender, generation) = watch::channel(1);
         let (command_sender, commands) = mpsc::unbounded_channel();
         let peers = Peers::default();
-        let setting = setting(&paths, config, instance, peers.clone(), &options);
+        let store = Store::begin(paths.database());
+        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone() };
+        let setting = Setting {
+            cradle,
+            paths: paths.clone(),
+            base_env: base_environment(),
+            config,
+            instance,
+            peers: peers.clone(),
+            store: store.clone(),
+            auto: options.auto,
+            embedded: options.embedded,
+        };
         let mut supervisor = Supervisor::new(setting, input_sender, generation_sender)?;
         let (sessions, logs) = (paths.sessions(), paths.logs());
         let adopted =
@@ -174,8 +190,9 @@ impl Daemon {
         );
         failpoint::here("daemon.adoption.before");
         supervisor.on_adopted(adopted);
+        supervisor.remember_all();
         failpoint::here("daemon.adoption.after");
-        let handle = Handle { commands: command_sender, generation };
+        let handle = Handle { commands: command_sender, generation, from: Caller::Daemon, store };
         let mut daemon = Self {
             listener: listen(&paths, &options)?,
             paths,
@@ -194,7 +211,7 @@ impl Daemon {
     /// Nothing is answered before the first pass.
     async fn first_pass(&mut self) {
         let (reply, mut sampled) = oneshot::channel();
-        self.supervisor.command(Command::Sample { reply });
+        self.supervisor.command(&Caller::Daemon, Command::Sample { reply });
         loop {
             tokio::select! {
                 _ = &mut sampled => return,
@@ -214,8 +231,9 @@ impl Daemon {
     /// Serves until it is stopped; `Some` when it is to be executed again.
     pub async fn serve(self) -> Result<Option<Kept>, DaemonError> {
         let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded } = self;
+        let store = handle.store.clone();
         let (rebind, rebound) = watch::channel(Arc::new(listener));
-        let server = tokio::spawn(accept(rebound.clone(), handle.clone(), peers));
+        let server = tokio::spawn(connections::accept(rebound.clone(), handle.clone(), peers));
         let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, embedded));
         let (ended, cgroups) = run(supervisor, commands, inputs).await;
         server.abort();
@@ -223,6 +241,7 @@ impl Daemon {
         let listener = rebound.borrow().clone();
         // Answers under way are written before the end.
         tokio::time::sleep(Duration::from_millis(20)).await;
+        store.finish(LAST_FACTS);
         if ended == Ended::Again {
             return Ok(Some(Kept { lock, listener: listener.try_clone()? }));
         }
@@ -241,7 +260,7 @@ impl Daemon {
 /// The loop of the supervisor: everything that happens, one thing after the other.
 async fn run(
     mut supervisor: Supervisor,
-    mut commands: mpsc::UnboundedReceiver<Command>,
+    mut commands: mpsc::UnboundedReceiver<Given>,
     mut inputs: mpsc::UnboundedReceiver<Input>,
 ) -> (Ended, Option<cgroup::Home>) {
     let mut children = signal(SignalKind::child()).ok();
@@ -250,7 +269,7 @@ async fn run(
         tokio::select! {
             biased;
             Some(input) = inputs.recv() => supervisor.input(input),
-            Some(command) = commands.recv() => supervisor.command(command),
+            Some(asked) = commands.recv() => supervisor.command(&asked.from, asked.command),
             () = heard_one(&mut children) => supervisor.reap(),
             () = sleep_until(tick) => supervisor.tick(tokio::time::Instant::now()),
         }
@@ -272,56 +291,6 @@ async fn sleep_until(at: Option<tokio::time::Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
-}
-
-/// Accepts connections of this user, on whatever listener is the present one.
-async fn accept(mut listeners: watch::Receiver<Arc<UnixListener>>, handle: Handle, peers: Peers) {
-    let router = server::routes(handle);
-    loop {
-        let std_listener = listeners.borrow_and_update().clone();
-        let listener = std_listener.try_clone().and_then(|l| {
-            l.set_nonblocking(true)?;
-            tokio::net::UnixListener::from_std(l)
-        });
-        let Ok(listener) = listener else {
-            warn!("failed to listen");
-            return;
-        };
-        loop {
-            tokio::select! {
-                changed = listeners.changed() => match changed {
-                    Ok(()) => break,
-                    Err(_) => return,
-                },
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => connection(stream, router.clone(), &peers),
-                    // Out of descriptors, mostly: others end before long.
-                    Err(error) => {
-                        warn!(%error, "failed to accept a connection");
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                    }
-                },
-            }
-        }
-    }
-}
-
-fn connection(stream: tokio::net::UnixStream, router: axum::Router, peers: &Peers) {
-    let own = spawn::own_uid();
-    let Ok((pid, uid)) = socket::peer(&stream) else { return };
-    if uid != own && uid != 0 {
-        info!("refused connection uid={uid} pid={pid}: another user");
-        return;
-    }
-    let guest = peers.welcome(pid);
-    tokio::spawn(async move {
-        let service = hyper_util::service::TowerToHyperService::new(router);
-        let mut http = hyper::server::conn::http1::Builder::new();
-        http.timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(Duration::from_secs(30));
-        // A client that goes away in the middle is its own affair.
-        let _ = http.serve_connection(TokioIo::new(stream), service).await;
-        drop(guest);
-    });
 }
 
 /// Signals: TERM and INT end the daemon, a second one at once; HUP reads the config again; USR1 makes a lost socket anew.
@@ -360,8 +329,7 @@ fn stop(handle: &Handle, already: bool) {
         return handle.end();
     }
     let (reply, _) = oneshot::channel();
-    // A supervisor that has ended is what is wanted.
-    let _ = handle.commands.send(Command::Shutdown { keep: None, reply });
+    handle.tell(Command::Shutdown { keep: None, asked: None, reply });
 }
 
 fn take_lock(paths: &Paths, options: &Options) -> Result<Lock, DaemonError> {
@@ -416,18 +384,8 @@ fn instance(path: &Path) -> Result<String, DaemonError> {
     Ok(word)
 }
 
-fn setting(paths: &Paths, config: Config, instance: String, peers: Peers, options: &Options) -> Setting {
-    let cgroups = if config.sys.cgroup { cgroup::Home::find(&instance) } else { None };
-    Setting {
-        cradle: Cradle { paths: paths.clone(), cgroups },
-        paths: paths.clone(),
-        base_env: base_environment(),
-        config,
-        instance,
-        peers,
-        auto: options.auto,
-        embedded: options.embedded,
-    }
+fn cgroups(config: &Config, instance: &str) -> Option<cgroup::Home> {
+    if config.sys.cgroup { cgroup::Home::find(instance) } else { None }
 }
 
 /// What sessions without an environment of their own get: the daemon's, less what is beadle's and the terminal's.

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::missed;
 use crate::api::types::Process;
 use crate::model::process::{Boundary, Claim, Proc, Table, members};
 use crate::model::session::ProcId;
@@ -69,12 +70,18 @@ impl Sampler {
     pub fn sample(&mut self, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Sample>> {
         let table = table::read()?;
         let (claims, all_asked) = claimed(&table, asks, ground, tags);
+        let mut late = Vec::new();
+        // Of its own, a living keeper knows when the last has gone.
+        let is_kept = |claim: &Claim| claim.keeper.is_some_and(|k| table.is_alive(k));
+        let sure: Vec<bool> =
+            claims.iter().map(|claim| is_kept(claim) || missed::by(&table, claim, &mut late)).collect();
+        let table = missed::with(table, late);
         let boundary = boundary(&table, ground);
         let now = Instant::now();
         let since = self.last.replace(now).map(|last| now.duration_since(last));
         let before = std::mem::take(&mut self.used);
         let mut samples = Vec::with_capacity(asks.len());
-        for (ask, claim) in asks.iter().zip(&claims) {
+        for ((ask, claim), sure) in asks.iter().zip(&claims).zip(sure) {
             let found = members(&table, claim, &boundary);
             let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();
             let used = |p: &&Proc| (p.id, Used { ticks: p.cpu_ticks, io_bytes: process::io_bytes(p.id.pid) });
@@ -86,7 +93,7 @@ impl Sampler {
                 memory_bytes: procs.iter().map(|p| p.rss_pages).sum::<u64>() * clock::page_bytes(),
                 leader_lives: claim.leader.is_some_and(|l| table.is_alive(l)),
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
-                whole: all_asked,
+                whole: all_asked && sure,
                 tmux_servers: procs.iter().filter(|p| p.comm_is(b"tmux: server")).map(|p| p.id).collect(),
                 members: found,
             });
@@ -157,17 +164,22 @@ pub fn tree(ask: &Ask, ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Pr
     let (claims, _) = claimed(&table, std::slice::from_ref(ask), ground, tags);
     let Some(claim) = claims.first() else { return Ok(Vec::new()) };
     let found = members(&table, claim, &boundary(&table, ground));
+    Ok(described(&table, &found, |p| process::command(p.id.pid)))
+}
+
+/// Members as people are shown them.
+pub fn described(table: &Table, found: &[ProcId], command: impl Fn(&Proc) -> String) -> Vec<Process> {
     let pids: HashSet<i32> = found.iter().map(|id| id.pid).collect();
     let depth = |pid: i32| table.lineage(pid).iter().skip(1).filter(|up| pids.contains(up)).count();
     let one = |p: &Proc| Process {
         pid: p.id.pid,
         parent_pid: p.ppid,
         start_time: p.id.start,
-        command: process::command(p.id.pid),
+        command: command(p),
         state: char::from(p.state).to_string(),
         cpu_percent: None,
         memory_bytes: p.rss_pages * clock::page_bytes(),
         depth: u32::try_from(depth(p.id.pid)).unwrap_or(u32::MAX),
     };
-    Ok(found.iter().filter_map(|id| table.get(*id)).map(one).collect())
+    found.iter().filter_map(|id| table.get(*id)).map(one).collect()
 }

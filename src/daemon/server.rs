@@ -1,21 +1,21 @@
 //! HTTP over the Unix socket: routes to commands, refusals to statuses.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, State};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State};
 use axum::http::{Response, StatusCode, Uri};
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::handle::{Command, Handle};
-use super::sampler;
+use super::{recall, sampler};
 use crate::api::client::VERSION_HEADER;
 use crate::api::record;
 use crate::api::refusal::{Code, Refusal};
@@ -25,55 +25,46 @@ use crate::api::types::{
 };
 use crate::api::wire::Request;
 use crate::model::keys;
-use crate::model::session::{ExitBy, ProcId};
-use crate::sys::signal;
+use crate::model::session::{Asked, ExitBy, ProcId};
+use crate::model::text::printable_within;
 use crate::sys::table::Tags;
+use crate::sys::{process, signal};
 
 /// Longest body, in bytes: an environment and a command line fit many times.
 const MAX_BODY: usize = 8 << 20;
+/// How long a body may take to come whole.
+const BODY: Duration = Duration::from_secs(30);
 /// How long a long poll waits.
 const POLL: Duration = Duration::from_secs(30);
 /// Bytes typed at once.
 const PIECE: usize = 4 << 10;
+/// How long a client may take to be named.
+const NAMED: Duration = Duration::from_millis(50);
 /// How long a keeper may take to answer.
 const KEEPER: Duration = Duration::from_secs(2);
 
-/// Who is connected: pids by connection.
-#[derive(Debug, Clone, Default)]
-pub struct Peers {
-    next: Arc<AtomicU64>,
-    connected: Arc<Mutex<HashMap<u64, i32>>>,
+/// The process at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer {
+    pub pid: i32,
+    pub uid: u32,
 }
 
-impl Peers {
-    /// Notes a connection until the guard is dropped.
-    pub fn welcome(&self, pid: i32) -> Guest {
-        let key = self.next.fetch_add(1, Ordering::Relaxed);
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner).insert(key, pid);
-        Guest { peers: self.clone(), key }
-    }
-
-    pub fn pids(&self) -> Vec<i32> {
-        self.connected.lock().unwrap_or_else(PoisonError::into_inner).values().copied().collect()
+impl Peer {
+    /// Who asks for this. What it calls itself is read while it waits for its answer; a process that cannot be read in time
+    /// is a number.
+    async fn asks(self, verb: &str) -> Option<Asked> {
+        let Self { pid, uid } = self;
+        let read = tokio::task::spawn_blocking(move || process::command(pid));
+        let command = tokio::time::timeout(NAMED, read).await.ok().and_then(Result::ok).unwrap_or_default();
+        Some(Asked { verb: verb.into(), uid, pid, command: printable_within(&command, 300) })
     }
 }
 
-#[derive(Debug)]
-pub struct Guest {
-    peers: Peers,
-    key: u64,
-}
-
-impl Drop for Guest {
-    fn drop(&mut self) {
-        self.peers.connected.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
-    }
-}
-
-type Answer = Result<Response<Body>, Refused>;
+pub(super) type Answer = Result<Response<Body>, Refused>;
 
 /// A refusal on its way out.
-struct Refused(Refusal);
+pub(super) struct Refused(pub(super) Refusal);
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
@@ -97,7 +88,7 @@ fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Response<Body> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the end of every handler")]
-fn ok<T: serde::Serialize>(body: &T) -> Answer {
+pub(super) fn ok<T: serde::Serialize>(body: &T) -> Answer {
     Ok(json(StatusCode::OK, body))
 }
 
@@ -114,13 +105,13 @@ fn need<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
         .map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the request: {e}")).into())
 }
 
-fn queried<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
+pub(super) fn queried<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
     let read = Query::try_from_uri(uri).map(|Query(query)| query);
     read.map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the query: {}", e.body_text())).into())
 }
 
 pub fn routes(handle: Handle) -> Router {
-    Router::new()
+    let router = Router::new()
         .route("/api/sessions", get(sessions))
         .route("/api/active-sessions", get(health))
         .route("/api/sessions/{id}", get(session))
@@ -132,15 +123,48 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/act", post(act))
         .route("/api/close-all-sessions", post(close_all))
         .route("/api/heartbeat", post(heartbeat))
+        .route("/api/sessions/{id}/export", get(recall::export))
+        .route("/api/history", get(recall::history))
+        .route("/api/audit", get(recall::audit))
+        .route("/api/stats", get(recall::stats))
+        .route("/api/version", get(version))
         .route("/api/daemon", get(status))
         .route("/api/daemon/stop", post(stop))
         .route("/api/daemon/restart", post(again))
         .route("/api/config/reload", post(reload))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(axum::middleware::map_response(signed))
-        .with_state(handle)
+        .with_state(handle);
+    bounded(router, BODY).layer(axum::middleware::map_response(signed))
+}
+
+/// Nobody is served before the whole request is there, and nobody sends it without end.
+fn bounded(router: Router, patience: Duration) -> Router {
+    let whole = axum::middleware::from_fn(move |request: HttpRequest, next: Next| async move {
+        let (head, body) = request.into_parts();
+        let too_large = || Refusal::new(Code::TooLarge, format!("a request has at most {MAX_BODY} bytes"));
+        if body.size_hint().lower() > MAX_BODY as u64 {
+            return hang_up(too_large());
+        }
+        match tokio::time::timeout(patience, Limited::new(body, MAX_BODY).collect()).await {
+            Ok(Ok(body)) => next.run(HttpRequest::from_parts(head, Body::from(body.to_bytes()))).await,
+            Ok(Err(error)) if error.is::<LengthLimitError>() => hang_up(too_large()),
+            Ok(Err(error)) => hang_up(Refusal::new(Code::BadRequest, format!("failed to read the request: {error}"))),
+            Err(_) => {
+                let why = format!("the request did not come whole within {} s: send it at once", patience.as_secs());
+                hang_up(Refusal::new(Code::TooSlow, why))
+            }
+        }
+    });
+    router.layer(DefaultBodyLimit::disable()).layer(whole)
+}
+
+/// What is still to come of a request is not read.
+fn hang_up(refusal: Refusal) -> Response<Body> {
+    let mut response = Refused(refusal).into_response();
+    let close = axum::http::HeaderValue::from_static("close");
+    response.headers_mut().insert(axum::http::header::CONNECTION, close);
+    response
 }
 
 /// Every answer says which version gave it.
@@ -171,13 +195,12 @@ struct Look {
 async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
     let look: Look = queried(&uri)?;
     if let Some(known) = look.newer_than {
-        // A daemon that has ended answers below.
-        let _ = handle.commands.send(Command::Watch);
+        handle.tell(Command::Watch);
         let mut generation = handle.generation.clone();
         let newer = generation.wait_for(|g| *g > known);
         // In time or not: the present table is the answer.
         let _ = tokio::time::timeout(POLL, newer).await;
-        let _ = handle.commands.send(Command::Watch);
+        handle.tell(Command::Watch);
     } else if look.sample {
         handle.ask(|reply| Command::Sample { reply }).await?;
     }
@@ -270,9 +293,10 @@ async fn start(State(handle): State<Handle>, body: Bytes) -> Answer {
     Ok(json(StatusCode::CREATED, &started))
 }
 
-async fn kill(State(handle): State<Handle>, body: Bytes) -> Answer {
+async fn kill(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: KillRequest = read(&body)?;
-    ok(&handle.ask(|reply| Command::Kill { request, by: ExitBy::User, reply }).await?)
+    let asked = peer.asks("kill").await;
+    ok(&handle.ask(|reply| Command::Kill { request, by: ExitBy::User, asked, reply }).await?)
 }
 
 async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
@@ -280,9 +304,10 @@ async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
     ok(&handle.ask(|reply| Command::Act { verb, targets, reply }).await?)
 }
 
-async fn close_all(State(handle): State<Handle>, body: Bytes) -> Answer {
+async fn close_all(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: CloseAllRequest = read(&body)?;
-    ok(&handle.ask(|reply| Command::CloseAll { request, by: ExitBy::User, reply }).await?)
+    let asked = peer.asks("close-all").await;
+    ok(&handle.ask(|reply| Command::CloseAll { request, by: ExitBy::User, asked, reply }).await?)
 }
 
 #[derive(Deserialize)]
@@ -293,13 +318,14 @@ struct Wait {
 /// `POST /api/sessions/{id}/{verb}`.
 async fn verb(
     State(handle): State<Handle>,
+    Extension(peer): Extension<Peer>,
     Path((word, verb)): Path<(String, String)>,
     uri: Uri,
     body: Bytes,
 ) -> Answer {
     let wait: Wait = queried(&uri)?;
     match verb.as_str() {
-        "kill" => kill_one(&handle, word, wait.wait.unwrap_or(true), &body).await,
+        "kill" => kill_one(&handle, peer, word, wait.wait.unwrap_or(true), &body).await,
         "pause" => act_one(&handle, Act::Pause, word).await,
         "unpause" => act_one(&handle, Act::Unpause, word).await,
         "pin" => act_one(&handle, Act::Pin, word).await,
@@ -312,7 +338,8 @@ async fn verb(
         }
         "restart" => {
             let request = Box::new(read::<RestartRequest>(&body)?);
-            ok(&handle.ask(|reply| Command::Restart { word, request, reply }).await?)
+            let asked = peer.asks("restart").await;
+            ok(&handle.ask(|reply| Command::Restart { word, request, asked, reply }).await?)
         }
         other => Err(Refusal::new(Code::NotFound, format!("there is no verb {other:?}")).into()),
     }
@@ -323,12 +350,13 @@ struct Name {
     name: String,
 }
 
-async fn kill_one(handle: &Handle, word: String, wait: bool, body: &Bytes) -> Answer {
+async fn kill_one(handle: &Handle, peer: Peer, word: String, wait: bool, body: &Bytes) -> Answer {
     let mut request: KillRequest = read(body)?;
     // The path names it; a glob in a path is a name like any other.
     let (detail, _, _) = handle.ask(|reply| Command::Detail { word, reply }).await?;
     request.targets = vec![detail.session.id.clone()];
-    let ask = handle.ask(|reply| Command::Kill { request, by: ExitBy::User, reply });
+    let asked = peer.asks("kill").await;
+    let ask = handle.ask(|reply| Command::Kill { request, by: ExitBy::User, asked, reply });
     if wait {
         return ok(&ask.await?);
     }
@@ -347,7 +375,7 @@ async fn act_one(handle: &Handle, verb: Act, word: String) -> Answer {
 async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
     let request: SendRequest = need(body)?;
     let bytes = typed(&request)?;
-    let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
+    let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
     let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
     // In pieces that fit into the keeper's socket, each taken before the next.
     for piece in bytes.chunks(PIECE) {
@@ -387,13 +415,19 @@ async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
     ok(&handle.ask(|reply| Command::Heartbeat { word, reply }).await?)
 }
 
+/// Asked before every order: it costs nothing and moves nothing.
+async fn version() -> Answer {
+    ok(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))
+}
+
 async fn status(State(handle): State<Handle>) -> Answer {
     ok(&handle.ask(|reply| Command::Status { reply }).await?)
 }
 
-async fn stop(State(handle): State<Handle>, body: Bytes) -> Answer {
+async fn stop(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: StopRequest = read(&body)?;
-    let report = handle.ask(|reply| Command::Shutdown { keep: request.keep, reply }).await?;
+    let asked = peer.asks("stop").await;
+    let report = handle.ask(|reply| Command::Shutdown { keep: request.keep, asked, reply }).await?;
     ok(&report)
 }
 
@@ -405,4 +439,44 @@ async fn again(State(handle): State<Handle>) -> Answer {
 async fn reload(State(handle): State<Handle>) -> Answer {
     let message = handle.ask(|reply| Command::Reload { reply }).await?;
     ok(&serde_json::json!({ "message": message }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// The answer to this head and beginning of a body, sent by somebody who then says no more.
+    async fn answer(beginning: &str) -> String {
+        let (mut client, ours) = tokio::net::UnixStream::pair().unwrap();
+        let router = bounded(Router::new().route("/", post(async |body: Bytes| body)), Duration::from_millis(50));
+        let service = hyper_util::service::TowerToHyperService::new(router);
+        let io = hyper_util::rt::TokioIo::new(ours);
+        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(io, service));
+        client.write_all(beginning.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_whole_is_refused_and_the_connection_closed() {
+        for body in ["content-length: 9\r\n\r\nhalf", "transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"] {
+            let said = answer(&format!("POST / HTTP/1.1\r\nhost: b\r\n{body}")).await;
+            assert!(said.starts_with("HTTP/1.1 408") && said.contains("\"too-slow\""), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_large_is_refused_and_the_connection_closed() {
+        let said = answer(&format!("POST / HTTP/1.1\r\nhost: b\r\ncontent-length: {}\r\n\r\nx", MAX_BODY + 1)).await;
+        assert!(said.starts_with("HTTP/1.1 413") && said.contains("\"too-large\""), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_whole_body_arrives_as_it_was() {
+        let said = answer("POST / HTTP/1.1\r\nhost: b\r\nconnection: close\r\ncontent-length: 4\r\n\r\nwhole").await;
+        assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("whol"), "{said}");
+    }
 }

@@ -5,20 +5,21 @@ use std::path::Path;
 
 use tracing::{info, warn};
 
+use super::adopt::{Adopted, Found};
 use super::birth::{self, Born, Unborn, Wanted};
 use super::closing::shutdown_cause;
 use super::entry::Entry;
 use super::handle::{Input, Reply};
 use super::link::Link;
 use super::supervisor::{Supervisor, answer, silent};
-use crate::api::kept::{Described, Identity, Kept, Meta};
+use crate::api::kept::{Described, Dir, Identity, Kept, Meta};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
 use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
-use crate::model::session::{Cause, ExitBy, Restart, State};
-use crate::model::{agent, text};
-use crate::sys::{clock, dirs, failpoint, spawn};
+use crate::model::session::{Asked, Cause, ExitBy, State};
+use crate::model::text;
+use crate::sys::{clock, dirs, failpoint, process, spawn};
 
 /// Who waits for a birth.
 pub struct Waiting {
@@ -47,8 +48,9 @@ impl Ids {
 }
 
 impl Supervisor {
-    pub(super) fn start(&mut self, request: StartRequest, reply: Reply<Started>) {
-        match self.described(&request) {
+    /// `started_by`: see [`Described`].
+    pub(super) fn start(&mut self, request: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
+        match self.described(&request, started_by) {
             Ok(session) => {
                 let env = self.environment(request.env_whole, request.env, &session);
                 let wanted = Wanted {
@@ -56,6 +58,7 @@ impl Supervisor {
                     umask: request.umask,
                     limits: request.limits,
                     record_bytes: self.set.config.record.per_session,
+                    pace: self.set.config.restart.pace(),
                     session,
                     again: false,
                 };
@@ -97,13 +100,12 @@ impl Supervisor {
         });
     }
 
-    fn described(&self, request: &StartRequest) -> Result<Described, Refusal> {
+    fn described(&self, request: &StartRequest, started_by: Vec<String>) -> Result<Described, Refusal> {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
         }
-        if request.restart != Restart::Never || request.timeout_seconds.is_some() || request.max_idle_seconds.is_some()
-        {
-            let message = "--restart, --timeout and --max-idle are not in this version yet: nothing would keep to them";
+        if request.timeout_seconds.is_some() || request.max_idle_seconds.is_some() {
+            let message = "--timeout and --max-idle are not in this version yet: nothing would keep to them";
             return Err(Refusal::new(Code::Forbidden, message));
         }
         let cap = self.set.config.cleanup.max_sessions;
@@ -112,7 +114,7 @@ impl Supervisor {
             return Err(Refusal::new(Code::AtCap, message));
         }
         let command = self.command_of(request)?;
-        let agent = request.agent.clone().unwrap_or_else(|| agent::recognise(&command).into());
+        let agent = request.agent.clone().unwrap_or_else(|| self.set.config.profiles.kind_of(&command));
         let workspace = self.workspace_of(request)?;
         let id = Ids::fresh(|id| self.entries.contains_key(id) || self.births.contains_key(id));
         let id = id.map_err(|e| Refusal::new(Code::Internal, format!("failed to make an id: {e}")))?;
@@ -129,6 +131,7 @@ impl Supervisor {
             timeout_seconds: request.timeout_seconds,
             max_idle_seconds: request.max_idle_seconds,
             cgroup: None,
+            started_by,
         })
     }
 
@@ -137,13 +140,14 @@ impl Supervisor {
             return Ok(request.command.clone());
         }
         let wanted = request.agent.clone().or_else(|| self.set.config.agents.default.clone());
+        let profiles = &self.set.config.profiles;
         if let Some(agent) = wanted {
-            return Ok(vec![agent]);
+            return Ok(vec![profiles.by_name(&agent).and_then(|p| p.start.clone()).unwrap_or(agent)]);
         }
         let path = self.set.base_env.iter().find_map(|v| v.strip_prefix("PATH="));
-        let found = agent::STARTABLE.iter().find(|a| spawn::find_program(a, path, Path::new("/")).is_ok());
-        found.map(|a| vec![(*a).to_string()]).ok_or_else(|| {
-            let known = agent::STARTABLE.join(", ");
+        let found = profiles.startable().find(|a| spawn::find_program(a, path, Path::new("/")).is_ok());
+        found.map(|a| vec![a.to_string()]).ok_or_else(|| {
+            let known = profiles.startable().collect::<Vec<_>>().join(", ");
             Refusal::new(Code::Unprocessable, format!("no command was given and no agent is on PATH (looked for {known}): name a command, or set agents.default"))
         })
     }
@@ -207,10 +211,11 @@ impl Supervisor {
             Ok(born) => {
                 let leader = born.leader;
                 self.enter(id, *born);
+                self.remember(id);
                 failpoint::here("daemon.entered.after");
                 info!("started session={id} name={name:?} pid={}", leader.pid);
                 if self.closing_down {
-                    drop(self.close(&[id.to_string()], false, &shutdown_cause()));
+                    drop(self.close(&[id.to_string()], false, &shutdown_cause(self.stopped_by.clone())));
                 }
                 match reply {
                     Asker::Start(reply) => {
@@ -235,12 +240,22 @@ impl Supervisor {
             warn!(session = %id, "its command may run although the start failed: it is looked for");
             // Of a session started again, what is written down now is the new run.
             self.entries.remove(id);
-            self.ask_about(unborn.dir);
+            self.after_lost(unborn.dir);
         } else if let Some(entry) = self.entries.get(id) {
             // The run before is still the last one.
             if let Some(exit) = &entry.exit {
                 let _ = entry.dir.write_exit(exit).and_then(|()| entry.dir.write_reported());
             }
+        }
+    }
+
+    /// Who is told that the start failed finds the session listed, unless its keeper is still to be asked.
+    fn after_lost(&mut self, dir: Dir) {
+        let kept = dir.kept();
+        if kept.identity.as_ref().is_some_and(|i| !process::is_alive(i.keeper)) {
+            self.on_adopted(vec![Adopted { dir, kept, found: Found::KeeperGone, logged: false }]);
+        } else {
+            self.ask_about(dir);
         }
     }
 
@@ -271,7 +286,7 @@ impl Supervisor {
 
     // ---- again
 
-    pub(super) fn restart(&mut self, word: &str, request: RestartRequest, reply: Reply<Session>) {
+    pub(super) fn restart(&mut self, word: &str, request: RestartRequest, asked: Option<Asked>, reply: Reply<Session>) {
         let entry = match self.find(word) {
             Ok(entry) => entry,
             Err(refusal) => return answer(reply, Err(refusal)),
@@ -279,7 +294,9 @@ impl Supervisor {
         let id = entry.id().to_string();
         match (entry.life.state(), entry.link.clone()) {
             (State::Ended, _) => self.restart_ended(&id, request, reply),
-            (State::Running | State::Paused | State::Lingering, Some(link)) => self.restart_live(&id, &link, reply),
+            (State::Starting | State::Running | State::Paused | State::Lingering, Some(link)) => {
+                self.restart_live(&id, &link, asked, reply);
+            }
             (state, _) => {
                 let why = format!("{} is {state} and cannot be restarted now", entry.name());
                 answer(reply, Err(Refusal::new(Code::WrongState, why)));
@@ -288,13 +305,13 @@ impl Supervisor {
     }
 
     /// Its keeper holds the environment: told to stay, then the tree is closed, then it starts again.
-    fn restart_live(&mut self, id: &str, link: &Link, reply: Reply<Session>) {
+    fn restart_live(&mut self, id: &str, link: &Link, asked: Option<Asked>, reply: Reply<Session>) {
         let name = self.entries.get(id).map_or_else(String::new, |e| e.name().to_string());
         if let Err(error) = link.order(&Request::Stay { on: true }) {
             return answer(reply, Err(silent(&name, &error)));
         }
         let (unheard, _) = tokio::sync::oneshot::channel();
-        let cause = Cause { by: ExitBy::User, reason: "restart".into() };
+        let cause = Cause::new(ExitBy::User, "restart").asked(asked);
         self.close_and_answer(&[id.to_string()], false, &cause, unheard);
         if let Some(close) = self.entries.get_mut(id).and_then(|e| e.close.as_mut()) {
             close.then = Some(reply);
@@ -337,9 +354,9 @@ impl Supervisor {
         }
         session.cgroup = None;
         let env = self.environment(request.env_whole, request.env, &session);
-        let record_bytes = self.set.config.record.per_session;
+        let (record_bytes, pace) = (self.set.config.record.per_session, self.set.config.restart.pace());
         self.bear(
-            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, session, again: true },
+            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, pace, session, again: true },
             Asker::Restart(reply),
         );
     }
@@ -354,6 +371,7 @@ impl Supervisor {
             entry.meta.name = Some(name.into());
         }
         self.keep_meta(&id);
+        self.remember(&id);
         self.bump();
         self.find(&id).map(|e| e.row(clock::monotonic()))
     }

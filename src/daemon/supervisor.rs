@@ -19,16 +19,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::authority::Caller;
 use super::birth::Cradle;
+use super::connections::Peers;
 use super::entry::Entry;
 use super::handle::{Command, Ended, Input, Reply};
+use super::house::House;
 use super::sampler::{Ground, Sample, Sampler};
-use super::server::Peers;
+use super::store::Store;
 use crate::api::refusal::{Code, Refusal};
 use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::model::lifecycle::{Event, Keeper};
-use crate::model::session::{Cause, ProcId};
+use crate::model::session::{Asked, Cause, ProcId};
 use crate::sys::cgroup::Home;
 use crate::sys::poll::Waker;
 use crate::sys::table::Tags;
@@ -48,6 +51,8 @@ pub struct Setting {
     pub instance: String,
     pub cradle: Cradle,
     pub peers: Peers,
+    /// What happened is told to it.
+    pub store: Store,
     /// The daemon's base environment, for sessions that bring none.
     pub base_env: Vec<String>,
     /// Started by a client, not by a person or a service.
@@ -78,6 +83,9 @@ pub struct Supervisor {
     pub(super) dying: Vec<i32>,
     pub(super) begun: Instant,
     pub(super) closing_down: bool,
+    /// Who asked for the daemon's end; what is born during it has the same cause.
+    pub(super) stopped_by: Option<Asked>,
+    pub(super) house: House,
     pub(super) ended: Option<Ended>,
 }
 
@@ -108,6 +116,8 @@ impl Supervisor {
             dying: Vec::new(),
             begun: now,
             closing_down: false,
+            stopped_by: None,
+            house: House::new(now),
             ended: None,
         })
     }
@@ -121,8 +131,10 @@ impl Supervisor {
         self.ended
     }
 
-    pub fn command(&mut self, command: Command) {
+    /// Does what is asked, or refuses it.
+    pub fn command(&mut self, from: &Caller, command: Command) {
         self.busy_at = Instant::now();
+        let Some(command) = self.authorised(from, command) else { return };
         match command {
             Command::Table { all, reply } => answer(reply, Ok(self.table(all))),
             Command::Sample { reply } => {
@@ -131,27 +143,27 @@ impl Supervisor {
             }
             Command::Watch => self.watch(),
             Command::Health { reply } => answer(reply, Ok(self.health())),
-            Command::Detail { word, reply } => answer(reply, self.detail(&word)),
-            Command::Link { word, reply } => answer(reply, self.link(&word)),
+            Command::Detail { word, reply } => answer(reply, self.detail(from, &word)),
+            Command::Link { word, reply } | Command::Type { word, reply } => answer(reply, self.link(&word)),
             Command::Files { word, reply } => answer(reply, self.files(&word)),
-            Command::Start { request, reply } => self.start(*request, reply),
-            Command::Kill { request, by, reply } => self.kill(&request, by, reply),
-            Command::CloseAll { request, by, reply } => {
+            Command::Start { request, reply } => self.start(*request, self.descent(from), reply),
+            Command::Kill { request, by, asked, reply } => self.kill(&request, by, asked, reply),
+            Command::CloseAll { request, by, asked, reply } => {
                 let of_project = |e: &&Entry| request.project.is_none() || e.session.project == request.project;
                 let ids: Vec<String> = self.live().filter(of_project).map(|e| e.id().to_string()).collect();
                 let reason = request.reason.unwrap_or_else(|| "close-all".into());
-                self.close_and_answer(&ids, request.now, &Cause { by, reason }, reply);
+                self.close_and_answer(&ids, request.now, &Cause::new(by, reason).asked(asked), reply);
             }
             Command::Act { verb, targets, reply } => {
                 let done = self.act(verb, &targets);
                 answer(reply, done);
             }
             Command::Rename { word, name, reply } => answer(reply, self.rename(&word, &name)),
-            Command::Restart { word, request, reply } => self.restart(&word, *request, reply),
+            Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
             Command::Heartbeat { word, reply } => answer(reply, self.heartbeat(&word)),
             Command::Status { reply } => answer(reply, Ok(self.status())),
             Command::Reload { reply } => answer(reply, self.reload()),
-            Command::Shutdown { keep, reply } => self.shutdown(keep, reply),
+            Command::Shutdown { keep, asked, reply } => self.shutdown(keep, asked, reply),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),
             Command::Again { reply } => {
                 answer(reply, Ok(()));
@@ -178,6 +190,8 @@ impl Supervisor {
             }
             Input::AskedTmux => self.asking_tmux = false,
             Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
+            Input::Measured(measured) => self.on_measured(&measured),
+            Input::Removed => self.house.busy = false,
             Input::Sampled(samples) => self.on_sampled(&samples),
             Input::SampleFailed(why) => {
                 warn!(error = %why, "failed to read the process table");
@@ -197,7 +211,7 @@ impl Supervisor {
     pub fn next_tick(&self) -> Option<Instant> {
         let idle_end = (self.set.auto && self.live().next().is_none()).then_some(self.busy_at + NOTHING_TO_DO);
         let sample = self.live().next().is_some().then_some(self.next_tick);
-        [idle_end, sample].into_iter().flatten().min()
+        [idle_end, sample, self.house.due()].into_iter().flatten().min()
     }
 
     pub fn tick(&mut self, now: Instant) {
@@ -211,6 +225,7 @@ impl Supervisor {
         } else if !anybody && now >= self.busy_at + NOTHING_TO_DO {
             self.busy_at = now;
         }
+        self.keep_house(now);
         self.reap();
     }
 

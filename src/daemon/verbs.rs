@@ -53,7 +53,7 @@ impl Supervisor {
         entry.meta.paused = paused;
         entry.wants_pause.store(paused, Ordering::Relaxed);
         let entry_wanted = Arc::clone(&entry.wants_pause);
-        let target = entry.target(Duration::ZERO, Cause { by: ExitBy::User, reason: "pause".into() }, Arc::default());
+        let target = entry.target(Duration::ZERO, Cause::new(ExitBy::User, "pause"), Arc::default());
         self.keep_meta(id);
         let id = id.to_string();
         let (wanted, turn) = (Arc::clone(&entry_wanted), Arc::clone(&self.pausing));
@@ -88,6 +88,8 @@ impl Supervisor {
             Refusal::new(Code::Internal, format!("failed to remove {}: {e}", entry.dir.path().display()))
         })?;
         failpoint::here("daemon.forget.after");
+        // Its row outlives it; an end that was not written down yet has no other source from here on.
+        self.remember(id);
         self.entries.remove(id);
         Ok(Touched { id: id.into(), name, message: "forgotten".into() })
     }
@@ -97,6 +99,9 @@ impl Supervisor {
             Ok(config) => {
                 self.set.config = config;
                 info!("the config was read again");
+                let authority = self.authority();
+                // A keeper that does not hear this is gone.
+                self.live().filter_map(|e| e.link.as_ref()).for_each(|link| drop(link.order(&authority)));
                 Ok(format!("read {}", self.set.paths.config.display()))
             }
             Err(error) => {

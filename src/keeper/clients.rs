@@ -38,6 +38,8 @@ pub struct Client {
     queued: usize,
     watched_for_write: bool,
     pub role: Role,
+    /// Comes from another session: it may look.
+    pub confined: bool,
 }
 
 /// What a connection brought.
@@ -67,6 +69,7 @@ impl Clients {
             queued: 0,
             watched_for_write: false,
             role: Role::Caller,
+            confined: false,
         };
         self.by_token.insert(token, client);
         Some(token)

@@ -3,8 +3,10 @@
 //! ```text
 //!   born ──spec──► holding ──leader ends──► lingering ──ECHILD──► storing ──► end
 //!                     ▲                        │
-//!                     └────── restart ◄────────┘ ECHILD
+//!                     └─ restart ([`again`]) ◄─┘ ECHILD
 //! ```
+
+mod again;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,16 +15,18 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::again::Coming;
 use super::agent::{Agent, Newborn, StartError};
 use super::clients::{Brought, Clients, Role};
 use super::recorder::Recorder;
 use super::screen::Screen;
 use crate::api::kept::{Dir, Identity, Spec};
 use crate::api::wire::{self, Decoder, Fact, Kind, Request};
+use crate::model::authority;
 use crate::model::session::{Cause, Exit, ExitBy, ProcId};
 use crate::sys::poll::{self, Event, Heard, Poller, Reap, Reaped, Signals};
 use crate::sys::pulse::{Beat, Pulse};
-use crate::sys::{clock, dirs, failpoint, fds, host, process, socket, spawn};
+use crate::sys::{clock, dirs, failpoint, fds, host, kin, process, socket, spawn};
 
 const SIGNALS: u64 = u64::MAX - 1;
 const LISTENER: u64 = u64::MAX - 2;
@@ -32,6 +36,8 @@ const SIP: usize = 4 << 10;
 const BATCH: usize = 64 << 10;
 /// Output still read after the leader has ended.
 const LAST_OUTPUT: usize = 4 << 20;
+/// How long the command lines above a caller are asked for.
+const KIN: Duration = Duration::from_millis(200);
 /// Activity is counted once in this time.
 const BURST: Duration = Duration::from_secs(1);
 
@@ -113,6 +119,12 @@ struct Keeper {
     /// A restart is coming: an empty tree is not the end.
     staying: bool,
     empty: bool,
+    /// Callers from other sessions are obeyed too.
+    everybody: bool,
+    /// How often the agent was started again in a row, and since when it runs.
+    attempt: u32,
+    run_began: Duration,
+    coming: Option<Coming>,
     buffer: Vec<u8>,
 }
 
@@ -146,6 +158,10 @@ impl Keeper {
             stored: false,
             staying: false,
             empty: false,
+            everybody: false,
+            attempt: 0,
+            run_began: Duration::ZERO,
+            coming: None,
             buffer: Vec::new(),
             spec,
         })
@@ -164,6 +180,7 @@ impl Keeper {
             started_at: self.started_at.clone(),
             started_monotonic_seconds: self.born.as_secs_f64(),
             closing: self.cause.clone(),
+            again: self.to_come().map(Box::new),
         }
     }
 
@@ -197,6 +214,7 @@ impl Keeper {
         self.agent = Some(newborn.release()?);
         failpoint::here("keeper.release.after");
         self.leader_lives = true;
+        self.run_began = clock::monotonic();
         Ok(leader)
     }
 
@@ -210,13 +228,9 @@ impl Keeper {
         let mut events = Vec::new();
         let mut patience = Duration::from_millis(100);
         loop {
-            let timeout = if self.agent.as_ref().is_some_and(|a| a.pending) {
-                Some(Duration::ZERO)
-            } else if self.exit.is_some() && !self.stored {
-                Some(patience)
-            } else {
-                None
-            };
+            let more = self.agent.as_ref().is_some_and(|a| a.pending).then_some(Duration::ZERO);
+            let unstored = (self.exit.is_some() && !self.stored).then_some(patience);
+            let timeout = more.into_iter().chain(unstored).chain(self.until_coming()).min();
             self.poller.wait(&mut events, timeout)?;
             for event in &events {
                 self.on_event(*event);
@@ -226,6 +240,7 @@ impl Keeper {
                 self.store();
                 patience = (patience * 2).min(Duration::from_secs(5));
             }
+            self.start_coming();
             if self.empty && self.stored && !self.staying {
                 break;
             }
@@ -284,14 +299,12 @@ impl Keeper {
         if self.staying || self.leader_lives {
             return;
         }
-        let cause = self.cause.clone().unwrap_or(Cause { by: ExitBy::Itself, reason: described(end) });
-        self.set_exit(Exit {
-            code: end.code,
-            signal: end.signal,
-            at: clock::wall(),
-            by: cause.by,
-            reason: cause.reason,
-        });
+        let cause = self.cause.clone().unwrap_or(Cause::new(ExitBy::Itself, described(end)));
+        let mut exit =
+            Exit { code: end.code, signal: end.signal, at: clock::wall(), by: cause.by, reason: cause.reason };
+        if !self.comes_again(&mut exit) {
+            self.set_exit(exit);
+        }
     }
 
     fn set_exit(&mut self, exit: Exit) {
@@ -312,43 +325,9 @@ impl Keeper {
 
     fn on_empty(&mut self) {
         self.pump(LAST_OUTPUT);
-        self.empty = true;
-    }
-
-    fn restart(&mut self, token: u64, seq: u64) {
-        // Who sent the order saw everybody dead; the signal that says so to us may come later.
-        self.reap();
-        if !self.empty {
-            return self.answer(token, seq, false, "processes of the run before are still there");
+        if !std::mem::replace(&mut self.empty, true) {
+            self.tell_coming();
         }
-        self.staying = false;
-        match self.start(None) {
-            Ok(leader) => {
-                self.empty = false;
-                self.exit = None;
-                self.stored = false;
-                self.cause = None;
-                self.clients.tell(&Fact::Restarted { leader }, false, &self.poller);
-                self.answer(token, seq, true, "restarted");
-            }
-            Err(error) => {
-                self.answer(token, seq, false, &error.to_string());
-                self.end_unstarted(&format!("could not be started again: {error}"));
-            }
-        }
-    }
-
-    /// A restart that does not come.
-    fn unstay(&mut self) {
-        if std::mem::take(&mut self.staying) && !self.leader_lives && self.exit.is_none() {
-            self.end_unstarted("it was to be started again, and was not");
-        }
-    }
-
-    fn end_unstarted(&mut self, reason: &str) {
-        let by = self.cause.as_ref().map_or(ExitBy::User, |c| c.by);
-        self.set_exit(Exit { code: None, signal: None, at: clock::wall(), by, reason: reason.into() });
-        self.reap();
     }
 
     /// Moves what the agent wrote to the recording, the screen and the terminals.
@@ -399,9 +378,15 @@ impl Keeper {
     fn on_connection(&mut self) {
         while let Ok((stream, _)) = self.listener.accept() {
             let own = spawn::own_uid();
-            if socket::peer(&stream).is_ok_and(|(_, uid)| uid == own || uid == 0) && self.greet(&stream).is_ok() {
+            if !socket::peer(&stream).is_ok_and(|(_, uid)| uid == own || uid == 0) {
+                continue;
+            }
+            let above = socket::peer_identity(&stream).and_then(|peer| kin::keepers_above(peer, KIN));
+            let confined = !authority::is_obeyed(above.as_deref(), &self.spec.session.started_by);
+            if self.greet(&stream).is_ok() {
                 // One too many is closed.
-                let _ = self.clients.welcome(stream, &self.poller);
+                let token = self.clients.welcome(stream, &self.poller);
+                token.and_then(|t| self.clients.get_mut(t)).into_iter().for_each(|client| client.confined = confined);
             }
         }
     }
@@ -449,7 +434,29 @@ impl Keeper {
                     self.type_in(&bytes);
                 }
             }
-            Brought::Order(request) => self.on_request(token, request),
+            Brought::Order(request) if self.is_obeyed(token) => self.on_request(token, request),
+            Brought::Order(request) => self.on_confined(token, request),
+        }
+    }
+
+    fn is_obeyed(&mut self, token: u64) -> bool {
+        self.everybody || self.clients.get_mut(token).is_some_and(|client| !client.confined)
+    }
+
+    /// From a caller that may only look.
+    fn on_confined(&mut self, token: u64, request: Request) {
+        match request {
+            Request::Attach { cols, rows, .. } => self.attach(token, (cols, rows), true),
+            Request::Redraw | Request::Screen { .. } | Request::Resize { .. } => self.on_request(token, request),
+            Request::Type { seq, .. } | Request::Closing { seq, .. } | Request::Restart { seq } => {
+                self.answer(token, seq, false, "an agent may only look at a session it did not start");
+            }
+            Request::Subscribe
+            | Request::NotClosing
+            | Request::CloseInput
+            | Request::Heartbeat
+            | Request::Stay { .. }
+            | Request::Authority { .. } => {}
         }
     }
 
@@ -471,6 +478,10 @@ impl Keeper {
                 if let Some(exit) = self.exit.clone() {
                     self.clients.reply(token, &Fact::Exited { exit }, &self.poller);
                 }
+                if let Some(leader) = self.agent.as_ref().map(|a| a.leader).filter(|_| self.leader_lives) {
+                    self.clients.reply(token, &Fact::Restarted { leader }, &self.poller);
+                }
+                self.tell_coming();
             }
             Request::Attach { cols, rows, read_only } => self.attach(token, (cols, rows), read_only),
             Request::Resize { cols, rows } => self.resize_for(token, cols, rows),
@@ -488,6 +499,7 @@ impl Keeper {
                 self.answer(token, seq, true, "typed");
             }
             Request::Closing { seq, cause } => {
+                self.call_off(&cause);
                 self.cause = Some(cause);
                 self.answer(token, seq, true, "noted");
             }
@@ -499,6 +511,7 @@ impl Keeper {
             }
             Request::Stay { on: true } => self.staying = true,
             Request::Stay { on: false } => self.unstay(),
+            Request::Authority { all } => self.everybody = all,
             Request::Restart { seq } => self.restart(token, seq),
         }
     }

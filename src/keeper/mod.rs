@@ -17,7 +17,7 @@
 //! empty: tell, end.
 //!
 //! It knows nothing of other sessions, of policy, of the daemon's state; it never signals anybody. There
-//! are no timers while nothing happens.
+//! are no timers while nothing happens, but for the one before a failed agent is started again.
 
 mod agent;
 mod clients;

@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 
 use super::unseen::{self, Margins};
+use crate::api::cast;
 use crate::api::wire::ScreenFact;
 use crate::model::text;
 
@@ -115,15 +116,13 @@ impl Screen {
         self.draw();
         let screen = self.parser.screen();
         let (cols, rows) = self.size();
-        let lines: Vec<String> = screen.rows(0, cols).map(|r| r.trim_end().to_string()).collect();
-        let used = lines.iter().rposition(|l| !l.is_empty()).map_or(0, |last| last + 1);
         let (row, col) = screen.cursor_position();
         ScreenFact {
             cols,
             rows,
             title: self.parser.callbacks().title.clone(),
-            text: lines[..used].join("\n"),
-            ansi: screen.rows_formatted(0, cols).collect::<Vec<_>>().join("\x1b[m\r\n") + "\x1b[m",
+            text: cast::text_of(screen),
+            ansi: cast::ansi_of(screen),
             cursor: (!screen.hide_cursor()).then_some((col, row)),
         }
     }

@@ -8,7 +8,8 @@
 //!               lingering ◄────────────────────────┘
 //!                   │ tree empty
 //!                   ▼
-//!                 ended          (restart: ended or lingering ──► running, a new leader)
+//!                 ended          (restart: ended or lingering ──► running, a new leader;
+//!                                 one that comes by itself after a pause: lingering ──► starting ──► running)
 //! ```
 //!
 //! The state is computed from facts, never set: no two of them can contradict each other.
@@ -29,6 +30,8 @@ pub enum Keeper {
 pub enum Event {
     Started,
     LeaderEnded,
+    /// The leader failed, nothing is left, and it is to be started again.
+    ToStartAgain,
     /// Nothing of the tree is left.
     Emptied,
     KeeperFellSilent,
@@ -46,6 +49,7 @@ pub struct Life {
     keeper: Keeper,
     started: bool,
     leader: bool,
+    again: bool,
     closing: bool,
     paused: bool,
     ended: bool,
@@ -54,29 +58,48 @@ pub struct Life {
 impl Life {
     /// A keeper was asked for.
     pub const fn new() -> Self {
-        Self { keeper: Keeper::Alive, started: false, leader: false, closing: false, paused: false, ended: false }
+        Self {
+            keeper: Keeper::Alive,
+            started: false,
+            leader: false,
+            again: false,
+            closing: false,
+            paused: false,
+            ended: false,
+        }
     }
 
     /// As found after a start of the daemon.
     pub const fn found(keeper: Keeper, leader: bool, paused: bool) -> Self {
-        Self { keeper, started: true, leader, closing: false, paused, ended: false }
+        Self { keeper, started: true, leader, again: false, closing: false, paused, ended: false }
     }
 
     /// One that ended before.
     pub const fn past() -> Self {
-        Self { keeper: Keeper::Gone, started: true, leader: false, closing: false, paused: false, ended: true }
+        Self {
+            keeper: Keeper::Gone,
+            started: true,
+            leader: false,
+            again: false,
+            closing: false,
+            paused: false,
+            ended: true,
+        }
     }
 
     pub fn apply(&mut self, event: Event) {
         match event {
-            Event::Started => *self = Self { started: true, leader: true, ended: false, paused: false, ..*self },
-            Event::LeaderEnded => self.leader = false,
+            Event::Started => {
+                *self = Self { started: true, leader: true, again: false, ended: false, paused: false, ..*self }
+            }
+            Event::LeaderEnded => *self = Self { leader: false, again: false, ..*self },
             Event::Emptied => *self = Self { keeper: Keeper::Gone, ..Self::past() },
             _ if self.ended => {}
             Event::KeeperFellSilent if self.keeper == Keeper::Alive => self.keeper = Keeper::Silent,
             Event::KeeperAnswered if self.keeper == Keeper::Silent => self.keeper = Keeper::Alive,
             Event::KeeperFellSilent | Event::KeeperAnswered => {}
-            Event::KeeperDied => self.keeper = Keeper::Gone,
+            Event::ToStartAgain => *self = Self { leader: false, again: true, ..*self },
+            Event::KeeperDied => *self = Self { keeper: Keeper::Gone, again: false, ..*self },
             Event::CloseBegan => self.closing = true,
             Event::CloseEnded => *self = Self { closing: false, paused: false, ..*self },
             Event::Paused => self.paused = true,
@@ -89,7 +112,7 @@ impl Life {
             State::Ended
         } else if self.closing {
             State::Closing
-        } else if !self.started {
+        } else if !self.started || self.again {
             State::Starting
         } else if !self.leader {
             State::Lingering
@@ -140,7 +163,9 @@ mod tests {
 
     #[test]
     fn the_states_of_the_diagram() {
-        use Event::{CloseBegan, CloseEnded, Continued, Emptied, KeeperDied, LeaderEnded, Paused, Started};
+        use Event::{
+            CloseBegan, CloseEnded, Continued, Emptied, KeeperDied, LeaderEnded, Paused, Started, ToStartAgain,
+        };
         for (events, state) in [
             (&[][..], State::Starting),
             (&[Started], State::Running),
@@ -154,6 +179,11 @@ mod tests {
             (&[Started, KeeperDied], State::Running),
             (&[Started, KeeperDied, LeaderEnded], State::Lingering),
             (&[Started, LeaderEnded, Emptied, Started], State::Running),
+            (&[Started, LeaderEnded, ToStartAgain], State::Starting),
+            (&[Started, ToStartAgain, Started], State::Running),
+            (&[Started, ToStartAgain, LeaderEnded, Emptied], State::Ended),
+            (&[Started, ToStartAgain, CloseBegan], State::Closing),
+            (&[Started, ToStartAgain, KeeperDied], State::Lingering),
         ] {
             assert_eq!(after(events), state, "{events:?}");
         }
@@ -163,6 +193,7 @@ mod tests {
         prop::sample::select(vec![
             Event::Started,
             Event::LeaderEnded,
+            Event::ToStartAgain,
             Event::Emptied,
             Event::KeeperFellSilent,
             Event::KeeperAnswered,

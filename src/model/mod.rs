@@ -3,10 +3,14 @@
 //! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why),
 //! [`process`] (which processes a session owns) and [`stop`] (how it is taken away).
 
-pub mod agent;
+pub mod authority;
+pub mod doctor;
 pub mod keys;
 pub mod lifecycle;
 pub mod process;
+pub mod profile;
+pub mod restart;
+pub mod retention;
 pub mod select;
 pub mod session;
 pub mod stop;

@@ -153,6 +153,12 @@ impl Table {
         Self { by_pid, children, led }
     }
 
+    /// With these added, or in place of what was known of their pids.
+    #[must_use]
+    pub fn with(&self, procs: impl IntoIterator<Item = Proc>) -> Self {
+        Self::new(self.by_pid.values().copied().chain(procs))
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Proc> {
         self.by_pid.values()
     }

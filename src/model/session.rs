@@ -87,6 +87,36 @@ pub struct Exit {
 pub struct Cause {
     pub by: ExitBy,
     pub reason: String,
+    /// The request behind it; a policy has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+impl Cause {
+    pub fn new(by: ExitBy, reason: impl Into<String>) -> Self {
+        Self { by, reason: reason.into(), asked: None }
+    }
+
+    #[must_use]
+    pub fn asked(self, asked: Option<Asked>) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// What was done, in the word of who asked; what nobody asked for is called after what did it.
+    pub fn verb(&self) -> &str {
+        self.asked.as_ref().map_or(self.by.as_str(), |asked| &asked.verb)
+    }
+}
+
+/// A request, and the process that made it as the kernel named it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// `kill`, `close-all`, `restart`, `stop`, …
+    pub verb: String,
+    pub uid: u32,
+    pub pid: i32,
+    /// Its command line, as it called itself: untrusted. Empty when it did not say in time.
+    pub command: String,
 }
 
 /// When the keeper starts the agent again by itself.

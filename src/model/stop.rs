@@ -14,7 +14,8 @@
 //!     └ 20 rounds or 2 s, and all were killed ──────► Done (survivors)
 //! ```
 //!
-//! Nothing loops on what cannot die: a process in `D`, or of another owner, is a survivor.
+//! Nothing loops on what cannot die: a process in `D`, or of another owner, is a survivor. An empty set is believed only
+//! when the look was sure: who forks and ends all the time is between two pids whenever it is looked at.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -184,14 +185,14 @@ impl Plan {
         }
     }
 
-    /// `seen` is every live member at `now`.
-    pub fn step(&mut self, now: Duration, seen: &[Seen]) -> (Vec<Order>, Next) {
+    /// `seen` is every live member at `now`; `sure` is false when somebody was there and was gone when looked at.
+    pub fn step(&mut self, now: Duration, seen: &[Seen], sure: bool) -> (Vec<Order>, Next) {
         let mut orders = Vec::new();
         let grace_until = self.asked_at.unwrap_or(now) + self.manner.grace;
         let next = loop {
             match self.phase {
                 Phase::Done(ending) => break Next::Done(ending),
-                _ if seen.is_empty() => self.phase = Phase::Done(self.ending_when_empty()),
+                _ if seen.is_empty() && sure => self.phase = Phase::Done(self.ending_when_empty()),
                 _ if self.only_refused(seen) => self.phase = Phase::Done(Ending::Survivors),
                 Phase::Soft if self.hurried || now >= grace_until => {
                     self.phase = Phase::Freeze { since: now, round: 0 };
@@ -218,21 +219,21 @@ impl Plan {
     }
 
     fn ending_when_empty(&self) -> Ending {
-        if self.told.is_empty() {
-            Ending::AlreadyGone
-        } else if self.told.values().any(|t| t.to_die) {
+        if self.killed_at.is_some() {
             Ending::Forced
+        } else if self.told.is_empty() {
+            Ending::AlreadyGone
         } else {
             Ending::Clean
         }
     }
 
     fn only_refused(&self, seen: &[Seen]) -> bool {
-        seen.iter().all(|s| self.told.get(&s.id).is_some_and(|t| t.refused))
+        !seen.is_empty() && seen.iter().all(|s| self.told.get(&s.id).is_some_and(|t| t.refused))
     }
 
     fn ask(&mut self, seen: &[Seen], orders: &mut Vec<Order>) {
-        if self.told.is_empty() && !self.manner.terminal {
+        if self.asked_at.is_none() && !self.manner.terminal {
             orders.push(Order::CloseInput);
         }
         for s in seen {
@@ -315,46 +316,46 @@ mod tests {
 
     #[test]
     fn an_empty_set_was_already_gone() {
-        assert_eq!(Plan::new(MANNER).step(MS(0), &[]), (vec![], Next::Done(Ending::AlreadyGone)));
+        assert_eq!(Plan::new(MANNER).step(MS(0), &[], true), (vec![], Next::Done(Ending::AlreadyGone)));
     }
 
     #[test]
     fn who_ends_when_asked_ends_clean_and_the_grace_is_over_at_once() {
         let mut plan = Plan::new(MANNER);
-        let (orders, next) = plan.step(MS(0), &[seen(9, b'S')]);
+        let (orders, next) = plan.step(MS(0), &[seen(9, b'S')], true);
         assert_eq!(signals(&orders), [(9, Signal::Term), (9, Signal::Cont), (9, Signal::Hup)]);
         assert_eq!(next, Next::AllGoneOr(MANNER.grace));
-        assert_eq!(plan.step(MS(3), &[]), (vec![], Next::Done(Ending::Clean)));
+        assert_eq!(plan.step(MS(3), &[], true), (vec![], Next::Done(Ending::Clean)));
     }
 
     #[test]
     fn a_newcomer_is_asked_too_and_nobody_twice() {
         let mut plan = Plan::new(MANNER);
-        plan.step(MS(0), &[seen(9, b'S')]);
-        let (orders, _) = plan.step(MS(5), &[seen(9, b'S'), seen(10, b'S')]);
+        plan.step(MS(0), &[seen(9, b'S')], true);
+        let (orders, _) = plan.step(MS(5), &[seen(9, b'S'), seen(10, b'S')], true);
         assert_eq!(signals(&orders).iter().map(|(p, _)| *p).collect::<Vec<_>>(), [10, 10, 10]);
     }
 
     #[test]
     fn the_deaf_are_stopped_first_then_killed() {
         let mut plan = Plan::new(MANNER);
-        plan.step(MS(0), &[seen(9, b'S')]);
-        let (orders, next) = plan.step(MS(5000), &[seen(9, b'S'), seen(10, b'R')]);
+        plan.step(MS(0), &[seen(9, b'S')], true);
+        let (orders, next) = plan.step(MS(5000), &[seen(9, b'S'), seen(10, b'R')], true);
         assert_eq!(signals(&orders), [(9, Signal::Stop), (10, Signal::Stop)]);
         assert_eq!(next, Next::After(MS(1)));
-        let (orders, _) = plan.step(MS(5001), &[seen(9, b'T'), seen(10, b'T')]);
+        let (orders, _) = plan.step(MS(5001), &[seen(9, b'T'), seen(10, b'T')], true);
         assert_eq!(signals(&orders), [(9, Signal::Kill), (10, Signal::Kill)]);
-        assert_eq!(plan.step(MS(5002), &[]).1, Next::Done(Ending::Forced));
+        assert_eq!(plan.step(MS(5002), &[], true).1, Next::Done(Ending::Forced));
     }
 
     #[test]
     fn a_newcomer_after_the_kill_goes_back_to_freeze() {
         let mut plan = Plan::new(Manner { grace: Duration::ZERO, ..MANNER });
-        plan.step(MS(0), &[seen(9, b'S')]);
-        plan.step(MS(1), &[seen(9, b'T')]);
-        let (orders, _) = plan.step(MS(2), &[seen(11, b'S')]);
+        plan.step(MS(0), &[seen(9, b'S')], true);
+        plan.step(MS(1), &[seen(9, b'T')], true);
+        let (orders, _) = plan.step(MS(2), &[seen(11, b'S')], true);
         assert_eq!(signals(&orders), [(11, Signal::Stop)]);
-        let (orders, _) = plan.step(MS(3), &[seen(11, b'T')]);
+        let (orders, _) = plan.step(MS(3), &[seen(11, b'T')], true);
         assert_eq!(signals(&orders), [(11, Signal::Kill)]);
     }
 
@@ -363,7 +364,7 @@ mod tests {
         let mut plan = Plan::new(Manner { grace: Duration::ZERO, ..MANNER });
         let mut now = MS(0);
         loop {
-            match plan.step(now, &[seen(9, b'D')]).1 {
+            match plan.step(now, &[seen(9, b'D')], true).1 {
                 Next::Done(ending) => break assert_eq!(ending, Ending::Survivors),
                 Next::AllGoneOr(at) => now = at,
                 Next::After(wait) => now += wait,
@@ -375,34 +376,56 @@ mod tests {
     #[test]
     fn a_slow_machine_takes_nobodys_grace_and_calls_nobody_a_survivor_unharmed() {
         let mut plan = Plan::new(MANNER);
-        let (orders, next) = plan.step(MS(9000), &[seen(9, b'S')]);
+        let (orders, next) = plan.step(MS(9000), &[seen(9, b'S')], true);
         assert_eq!(signals(&orders)[0], (9, Signal::Term), "asked first, however long the search took");
         assert_eq!(next, Next::AllGoneOr(MS(14_000)));
-        let (orders, _) = plan.step(MS(20_000), &[seen(9, b'S')]);
+        let (orders, _) = plan.step(MS(20_000), &[seen(9, b'S')], true);
         assert_eq!(signals(&orders), [(9, Signal::Stop)]);
-        let (orders, _) = plan.step(MS(30_000), &[seen(9, b'S')]);
+        let (orders, _) = plan.step(MS(30_000), &[seen(9, b'S')], true);
         assert_eq!(signals(&orders), [(9, Signal::Kill)]);
-        assert_eq!(plan.step(MS(30_020), &[seen(9, b'S')]).0, []);
-        let (orders, next) = plan.step(MS(40_000), &[seen(9, b'D'), seen(10, b'S')]);
+        assert_eq!(plan.step(MS(30_020), &[seen(9, b'S')], true).0, []);
+        let (orders, next) = plan.step(MS(40_000), &[seen(9, b'D'), seen(10, b'S')], true);
         assert_eq!(signals(&orders), [(10, Signal::Kill)], "who came in the last pass is killed too");
         assert!(matches!(next, Next::AllGoneOr(_)));
-        assert_eq!(plan.step(MS(40_020), &[seen(9, b'D')]).1, Next::Done(Ending::Survivors));
+        assert_eq!(plan.step(MS(40_020), &[seen(9, b'D')], true).1, Next::Done(Ending::Survivors));
+    }
+
+    #[test]
+    fn an_empty_set_is_not_believed_while_somebody_may_have_been_missed() {
+        let mut plan = Plan::new(MANNER);
+        assert_eq!(plan.step(MS(0), &[], false), (vec![], Next::AllGoneOr(MANNER.grace)));
+        assert_eq!(plan.clone().step(MS(1), &[], true).1, Next::Done(Ending::AlreadyGone));
+        let (orders, _) = plan.step(MS(2), &[seen(9, b'S')], true);
+        assert_eq!(signals(&orders).len(), 3, "asked as soon as it is seen");
+        assert_eq!(plan.step(MS(3), &[], false).0, []);
+        assert_eq!(plan.clone().step(MS(4), &[], true).1, Next::Done(Ending::Clean));
+        // Never seen again, and never gone: force, and then the truth.
+        plan.step(MS(5000), &[], false);
+        assert_eq!(plan.step(MS(7000), &[], false).1, Next::Done(Ending::Survivors));
+    }
+
+    #[test]
+    fn who_is_never_seen_is_killed_with_its_cgroup() {
+        let mut plan = Plan::new(Manner { cgroup: true, ..MANNER });
+        plan.step(MS(0), &[], false);
+        assert_eq!(plan.step(MS(5000), &[], false).0, [Order::KillCgroup]);
+        assert_eq!(plan.step(MS(5001), &[], true).1, Next::Done(Ending::Forced));
     }
 
     #[test]
     fn another_owners_process_is_not_waited_for() {
         let mut plan = Plan::new(MANNER);
-        plan.step(MS(0), &[seen(9, b'S')]);
+        plan.step(MS(0), &[seen(9, b'S')], true);
         plan.refused(ProcId { pid: 9, start: 1 });
-        assert_eq!(plan.step(MS(1), &[seen(9, b'S')]).1, Next::Done(Ending::Survivors));
+        assert_eq!(plan.step(MS(1), &[seen(9, b'S')], true).1, Next::Done(Ending::Survivors));
     }
 
     #[test]
     fn a_cgroup_of_its_own_is_killed_whole() {
         let mut plan = Plan::new(Manner { grace: Duration::ZERO, cgroup: true, ..MANNER });
-        let (orders, _) = plan.step(MS(0), &[seen(9, b'S')]);
+        let (orders, _) = plan.step(MS(0), &[seen(9, b'S')], true);
         assert_eq!(orders, [Order::KillCgroup, Order::Signal(ProcId { pid: 9, start: 1 }, Signal::Kill)]);
-        assert_eq!(plan.step(MS(1), &[]).1, Next::Done(Ending::Forced));
+        assert_eq!(plan.step(MS(1), &[], true).1, Next::Done(Ending::Forced));
     }
 
     /// A process in a small world: hears TERM or not, can be killed or not, forks or not.
@@ -428,7 +451,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_close_ends_in_time_and_tells_the_truth(
-            cast in prop::collection::vec(an_actor(), 0..6), grace in 0u64..3000, terminal: bool, cgroup: bool
+            cast in prop::collection::vec(an_actor(), 0..6), grace in 0u64..3000, terminal: bool, cgroup: bool,
+            mut missed in prop::collection::vec(any::<bool>(), 0..20)
         ) {
             let mut next_id = 10;
             let mut world: Vec<Actor> = cast.iter().map(|(deaf, immortal, refuses, forks_until)| {
@@ -438,8 +462,11 @@ mod tests {
             let mut plan = Plan::new(Manner { grace: MS(grace), terminal, cgroup });
             let mut now = 0u64;
             let ending = loop {
-                let seen: Vec<Seen> = world.iter().map(|a| seen(a.id, a.state)).collect();
-                let (orders, next) = plan.step(MS(now), &seen);
+                // A look may miss everybody, and knows that somebody was there.
+                let misses = missed.pop().unwrap_or(false) && !world.is_empty();
+                let looked = world.iter().filter(|_| !misses);
+                let seen: Vec<Seen> = looked.map(|a| seen(a.id, a.state)).collect();
+                let (orders, next) = plan.step(MS(now), &seen, !misses);
                 for order in orders {
                     let Order::Signal(id, signal) = order else { continue };
                     let Some(actor) = world.iter_mut().find(|a| a.id == id.pid) else { continue };

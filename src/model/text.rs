@@ -30,7 +30,18 @@ pub fn printable(text: &str) -> String {
 }
 
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}' | '\u{00AD}')
+    turns_text(c) || matches!(c, '\u{200B}'..='\u{200D}' | '\u{2060}'..='\u{2065}' | '\u{FEFF}' | '\u{00AD}')
+}
+
+/// Marks, embeddings, overrides and isolates of direction (Unicode TR 9): one of them lets a line read as another,
+/// with letters that are all there.
+pub fn turns_text(c: char) -> bool {
+    matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Text without those, and otherwise as it is: what a session wrote keeps the directions its letters have by themselves.
+pub fn unturned(text: &str) -> String {
+    text.chars().filter(|c| !turns_text(*c)).collect()
 }
 
 /// [`printable`], cut to `max` characters with an ellipsis.
@@ -82,6 +93,21 @@ mod tests {
     fn escape_sequences_do_not_pass() {
         assert_eq!(printable("a\x1b]0;evil\x07b\nc\u{202e}d"), "a·]0;evil·b cd");
         assert_eq!(printable_within(&"x".repeat(10_000), 5), "xxxx…");
+    }
+
+    #[test]
+    fn what_turns_text_is_left_out_and_joiners_of_letters_stay_in_what_a_session_wrote() {
+        for turning in
+            "\u{061c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}".chars()
+        {
+            let text = format!("a{turning}b");
+            assert_eq!((unturned(&text).as_str(), printable(&text).as_str()), ("ab", "ab"), "{turning:?}");
+            assert!(name_refusal(&text).is_some(), "{turning:?}");
+        }
+        assert_eq!(
+            unturned("\u{1f469}\u{200d}\u{1f4bb} \u{5e9}\u{5dc}\u{5d5}\u{5dd}\n"),
+            "\u{1f469}\u{200d}\u{1f4bb} \u{5e9}\u{5dc}\u{5d5}\u{5dd}\n"
+        );
     }
 
     proptest! {

@@ -99,6 +99,15 @@ pub fn short(seconds: f64) -> String {
     }
 }
 
+/// The reason of a session that is to be started again in so many seconds, or (`None`) when what is left of it has gone;
+/// which of a row that is, and how many there may be.
+pub fn to_come(reason: &str, seconds: Option<f64>, (attempt, limit): (u32, u32)) -> String {
+    match seconds {
+        Some(seconds) => format!("restarts in {} ({attempt} of {limit})", short(seconds.max(0.0).ceil())),
+        None => format!("{reason}; restarts when they are gone ({attempt} of {limit})"),
+    }
+}
+
 fn attention(known: &Known<'_>) -> Attention {
     match known.since.latest() {
         Some((seconds, _)) if known.life.state() == State::Running && seconds < WORKING => Attention::Working,
@@ -146,6 +155,16 @@ mod tests {
             let verdict = judge(&k);
             assert_eq!((verdict.health, verdict.reason.as_str()), (health, reason));
         }
+    }
+
+    #[test]
+    fn a_run_to_come_says_when() {
+        assert_eq!(to_come("starting", Some(3.2), (2, 5)), "restarts in 4 s (2 of 5)");
+        assert_eq!(to_come("starting", Some(-0.1), (1, 5)), "restarts in 0 s (1 of 5)");
+        assert_eq!(
+            to_come("ended (exit 3), 2 left", None, (1, 5)),
+            "ended (exit 3), 2 left; restarts when they are gone (1 of 5)"
+        );
     }
 
     #[test]

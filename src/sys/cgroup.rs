@@ -8,6 +8,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::model::doctor::Delegation;
+
 /// The directory below which sessions get theirs.
 #[derive(Debug, Clone)]
 pub struct Home {
@@ -52,6 +54,27 @@ fn make(dir: &Path) -> io::Result<()> {
 
 fn may_write(file: &Path) -> bool {
     rustix::fs::access(file, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Whether [`Home::find`] would find one, asked without making it.
+pub fn delegation() -> Delegation {
+    let read = |file| std::fs::read_to_string(file).unwrap_or_default();
+    let Some(found) = own_directory(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup")) else {
+        return Delegation::NoV2;
+    };
+    let dir = found.display().to_string();
+    let (write, into) = (rustix::fs::Access::WRITE_OK, found.join("cgroup.procs"));
+    // To be born in a cgroup below takes leave to write here too (cgroups(7), delegation containment).
+    let refused = [found.as_path(), &into].into_iter().find_map(|p| rustix::fs::access(p, write).err());
+    match refused {
+        Some(error) => Delegation::Refused { dir, why: std::io::Error::from(error).to_string() },
+        None => Delegation::Writable { dir, can_kill: can_kill_below(&found) },
+    }
+}
+
+/// `cgroup.kill` is in every cgroup but the root.
+fn can_kill_below(dir: &Path) -> bool {
+    dir.join("cgroup.kill").exists() || below(dir).any(|d| d.join("cgroup.kill").exists())
 }
 
 /// Where this process's cgroup is mounted, from the two files of proc(5).

@@ -28,6 +28,40 @@ pub fn seconds_between(from: &str, to: &str) -> Option<f64> {
     Some(to.duration_since(from).as_secs_f64().max(0.0))
 }
 
+/// The time somebody means: RFC 3339, a local date with or without a time, or an age such as `90s` or `2h` before now.
+/// As [`wall`] writes it; `None` when it is none of these.
+pub fn moment(text: &str) -> Option<String> {
+    let text = text.trim();
+    let exact = || text.parse::<jiff::Timestamp>().ok();
+    let local = || {
+        let civil = text.parse::<jiff::civil::DateTime>().ok()?;
+        Some(civil.to_zoned(jiff::tz::TimeZone::system()).ok()?.timestamp())
+    };
+    let ago = || {
+        let age = jiff::SignedDuration::try_from(humantime::parse_duration(text).ok()?).ok()?;
+        // Before anything was: everything is meant.
+        Some(jiff::Timestamp::now().checked_sub(age).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+    };
+    exact().or_else(local).or_else(ago).map(format_wall)
+}
+
+/// A time as [`wall`] writes it, on the clock of this place: `2026-11-20 10:14:57`. What is no time stays as it is.
+pub fn local(at: &str) -> String {
+    let Ok(time) = at.parse::<jiff::Timestamp>() else { return at.into() };
+    time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Seconds since 1970 of a time as [`wall`] writes it.
+pub fn unix_seconds(at: &str) -> Option<u64> {
+    u64::try_from(at.parse::<jiff::Timestamp>().ok()?.as_second()).ok()
+}
+
+/// The wall time so long ago.
+pub fn wall_before(age: Duration) -> String {
+    let age = jiff::SignedDuration::try_from(age).unwrap_or(jiff::SignedDuration::MAX);
+    format_wall(jiff::Timestamp::now().checked_sub(age).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
+}
+
 fn format_wall(at: jiff::Timestamp) -> String {
     format!("{at:.3}")
 }
@@ -49,4 +83,22 @@ pub fn ticks_per_second() -> u64 {
 /// Bytes in a page of memory.
 pub fn page_bytes() -> u64 {
     u64::try_from(rustix::param::page_size()).unwrap_or(4096)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_time_a_local_date_or_an_age() {
+        assert_eq!(moment("2026-11-20T10:00:00+01:00").unwrap(), "2026-11-20T09:00:00.000Z");
+        let day = moment("2026-11-20").unwrap();
+        assert_eq!(local(&day), "2026-11-20 00:00:00");
+        assert_eq!(local(&moment("2026-11-20 07:08:09").unwrap()), "2026-11-20 07:08:09");
+        let hour = seconds_between(&moment("1h").unwrap(), &wall()).unwrap();
+        assert!((3599.0..3700.0).contains(&hour), "{hour}");
+        assert_eq!(moment("900000y").unwrap(), "1970-01-01T00:00:00.000Z");
+        assert!(moment("yesterday").is_none() && moment("").is_none() && moment("5").is_none());
+        assert_eq!(local("\x1b[2J"), "\x1b[2J");
+    }
 }

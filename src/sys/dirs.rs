@@ -74,9 +74,21 @@ pub fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
+/// Makes a file that is not there yet, mode 0600.
+pub fn new_private_file(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Opens a file for appending, mode 0600.
 pub fn private_log(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// A random number from 0 to 1; 0.5 where the kernel gives none.
+pub fn random_fraction() -> f64 {
+    let mut bytes = [0; 4];
+    let read = File::open("/dev/urandom").and_then(|mut source| io::Read::read_exact(&mut source, &mut bytes));
+    read.map_or(0.5, |()| f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX))
 }
 
 /// Random bytes from the kernel as letters and digits that are easy to tell apart and to type.

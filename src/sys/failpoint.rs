@@ -7,6 +7,7 @@
 //!   keeper.identity.before=kill;daemon.signal.after=3*off->pause:50;hits=/tmp/x
 //!   kill       SIGKILL to itself            N*off->…   not the first N times
 //!   pause:MS   waits                        hits=FILE  the name of each point that acts is appended
+//!   wait:FILE  until that file is there
 //! ```
 
 #[cfg(debug_assertions)]
@@ -59,12 +60,15 @@ mod armed {
         "daemon.meta.after",
         "daemon.announce.before",
         "daemon.announce.after",
+        "daemon.pin.before",
         "daemon.signal.before",
         "daemon.signal.after",
         "daemon.members.before",
         "daemon.members.after",
         "daemon.exit.before",
         "daemon.exit.after",
+        "daemon.memory.before",
+        "daemon.memory.after",
         "daemon.ended.before",
         "daemon.reported.before",
         "daemon.reported.after",
@@ -74,10 +78,11 @@ mod armed {
         "daemon.again.after",
     ];
 
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    #[derive(Debug, Clone, PartialEq, Eq)]
     enum Action {
         Kill,
         Pause(Duration),
+        Wait(PathBuf),
     }
 
     #[derive(Debug)]
@@ -111,7 +116,7 @@ mod armed {
         fn due(&self, name: &str) -> Option<Action> {
             let armed = self.by_name.get(name)?;
             let passed = armed.off.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1));
-            passed.is_err().then_some(armed.action)
+            passed.is_err().then(|| armed.action.clone())
         }
     }
 
@@ -120,6 +125,7 @@ mod armed {
         let action = match action.split_once(':') {
             None if action == "kill" => Action::Kill,
             Some(("pause", millis)) => Action::Pause(Duration::from_millis(millis.parse().ok()?)),
+            Some(("wait", file)) => Action::Wait(file.into()),
             _ => return None,
         };
         Some(Armed { off: AtomicU32::new(off?), action })
@@ -141,6 +147,11 @@ mod armed {
         }
         match action {
             Action::Pause(time) => std::thread::sleep(time),
+            Action::Wait(file) => {
+                while !file.exists() {
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
             Action::Kill => {
                 // To oneself it cannot fail.
                 let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
@@ -162,10 +173,11 @@ mod armed {
 
         #[test]
         fn a_point_acts_after_the_times_it_is_let_through() {
-            let plan = Plan::parse("a=kill; b=2*off->pause:7;hits=/x;c=explode;d;e=x*off->kill");
+            let plan = Plan::parse("a=kill; b=2*off->pause:7;hits=/x;c=explode;d;e=x*off->kill;f=wait:/go");
             assert_eq!((plan.due("a"), plan.due("c"), plan.due("d")), (Some(Action::Kill), None, None));
             assert_eq!((plan.due("b"), plan.due("b")), (None, None));
             assert_eq!(plan.due("b"), Some(Action::Pause(Duration::from_millis(7))));
+            assert_eq!(plan.due("f"), Some(Action::Wait("/go".into())));
             assert_eq!((plan.due("e"), plan.hits.as_deref()), (None, Some(std::path::Path::new("/x"))));
         }
     }

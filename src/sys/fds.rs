@@ -61,6 +61,11 @@ pub fn raise_open_files() -> io::Result<u64> {
     Ok(soft)
 }
 
+/// The hard limit of open files.
+pub fn most_open_files() -> io::Result<u64> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?.1)
+}
+
 /// Puts `/dev/null` in place of standard input, output and error.
 pub fn silence_stdio() -> io::Result<()> {
     let null = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;

@@ -1,6 +1,6 @@
 //! The machine. The only room that says nix, rustix, sysinfo, `/proc`, cgroup or `unsafe`.
 //!
-//! - [`process`], [`table`]: who lives; [`signal`]: the one function that sends signals.
+//! - [`process`], [`table`], [`kin`]: who lives, and where a caller comes from; [`signal`]: the one function that sends signals.
 //! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
 //! - [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
@@ -13,7 +13,9 @@ pub mod dirs;
 pub mod failpoint;
 pub mod fds;
 pub mod host;
+pub mod host_facts;
 pub mod inherit;
+pub mod kin;
 pub mod lock;
 pub mod peers;
 pub mod poll;

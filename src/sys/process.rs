@@ -1,8 +1,11 @@
 //! Processes one at a time: identity, pin, and what a person wants to know about one.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
@@ -85,6 +88,13 @@ impl AsFd for Pin {
     }
 }
 
+/// The children of a process now, orphans it adopted too (`proc_pid_task(5)`: `children`, of its first thread); none where
+/// the kernel does not tell.
+pub fn children(pid: i32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
 /// The command line with spaces between the arguments; in brackets the name when there is none (a zombie).
 /// Untrusted text.
 pub fn command(pid: i32) -> String {
@@ -92,6 +102,21 @@ pub fn command(pid: i32) -> String {
     let line =
         bytes.split(|b| *b == 0).filter(|a| !a.is_empty()).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
     if line.is_empty() { stat(pid).map_or_else(String::new, |p| format!("[{}]", p.comm())) } else { line }
+}
+
+/// Command lines of several processes, as far as they are told in time: reading one can block on a process that hangs.
+pub fn commands(pids: Vec<i32>, deadline: Duration) -> HashMap<i32, String> {
+    let end = Instant::now() + deadline;
+    let (send, receive) = mpsc::channel();
+    let read = move || pids.into_iter().try_for_each(|pid| send.send((pid, command(pid))));
+    let mut told = HashMap::new();
+    // Without a thread nothing is told.
+    if std::thread::Builder::new().name("commands".into()).stack_size(64 << 10).spawn(read).is_ok() {
+        while let Ok((pid, command)) = receive.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            told.insert(pid, command);
+        }
+    }
+    told
 }
 
 /// The arguments of a process.
@@ -185,6 +210,22 @@ mod tests {
         assert!(Pin::new(ProcId { start: own.start + 1, ..own }).unwrap().is_none());
         assert!(Pin::new(ProcId { pid: 0, start: 0 }).unwrap().is_none());
         assert!(Pin::new(ProcId { pid: -1, start: 0 }).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_child_is_listed_by_its_parent_until_it_is_reaped() {
+        // The children of its first thread: that of a test is another one.
+        let mut shell = std::process::Command::new("sh");
+        let mut parent =
+            shell.args(["-c", "sleep 60 & echo $!; wait"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(parent.stdout.take().unwrap()), &mut line).unwrap();
+        let child: i32 = line.trim().parse().unwrap();
+        assert_eq!(children(i32::try_from(parent.id()).unwrap()), [child]);
+        let pin = Pin::new(identity(child).unwrap()).unwrap().unwrap();
+        rustix::process::pidfd_send_signal(&pin, rustix::process::Signal::KILL).unwrap();
+        parent.wait().unwrap();
+        assert!(children(child).is_empty());
     }
 
     #[test]

@@ -150,6 +150,26 @@ mod tests {
     }
 
     #[test]
+    fn who_is_not_the_very_process_that_was_meant_is_sent_nothing() {
+        use crate::model::session::ProcId;
+        let (mut child, pin) = sleeper("a");
+        let id = pin.id();
+        let (older, younger) = (ProcId { start: id.start - 1, ..id }, ProcId { start: id.start + 1, ..id });
+        // Another process has the pid: there is no pin, and without one there is no signal.
+        for other in [older, younger, ProcId { pid: 0, ..id }, ProcId { pid: -id.pid, ..id }] {
+            assert!(Pin::new(other).unwrap().is_none(), "{other}");
+        }
+        assert!(child.try_wait().unwrap().is_none());
+        // Held, ended and reaped: the pid is free for others, and the pin reaches nobody.
+        child.kill().unwrap();
+        child.wait().unwrap();
+        for signal in [Signal::Term, Signal::Cont, Signal::Hup, Signal::Int, Signal::Stop, Signal::Kill, Signal::Usr1] {
+            assert_eq!(Guard::default().send(&pin, signal, true), Sent::Gone, "{signal:?}");
+        }
+        assert!(!wake(id));
+    }
+
+    #[test]
     fn this_process_is_never_signalled() {
         let own = Pin::new(process::own_identity().unwrap()).unwrap().unwrap();
         assert_eq!(Guard::default().send(&own, Signal::Kill, true), Sent::Refused("protected"));

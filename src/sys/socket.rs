@@ -4,9 +4,13 @@
 //! as `/proc/self/fd/N/name`.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{poll, process};
+use crate::model::session::ProcId;
 
 const SUN_PATH: usize = 107;
 
@@ -49,8 +53,37 @@ fn with_short<T>(path: &Path, act: impl FnOnce(&Path) -> io::Result<T>) -> io::R
     act(&short)
 }
 
+/// The identity of who connected; `None` when it has gone. The kernel holds the peer for us (`SO_PEERPIDFD`, Linux 6.5), so
+/// that a pid given to somebody else meanwhile is not taken for it; an older kernel only knows the number.
+pub fn peer_identity(stream: &impl std::os::fd::AsFd) -> Option<ProcId> {
+    use nix::sys::socket::{getsockopt, sockopt};
+    let (pid, _) = peer(stream).ok()?;
+    let held = match getsockopt(&stream.as_fd(), sockopt::PeerPidfd) {
+        Ok(held) => Some(held),
+        Err(nix::errno::Errno::ENOPROTOOPT) => None,
+        Err(_) => return None,
+    };
+    let id = process::identity(pid)?;
+    let lives = |fd: OwnedFd| poll::readable(&[fd.as_fd()], Duration::ZERO).is_ok_and(|ended| ended == [false]);
+    held.is_none_or(lives).then_some(id)
+}
+
 /// Who connected: (pid, uid), as the kernel noted at connect time (unix(7), `SO_PEERCRED`).
 pub fn peer(stream: &impl std::os::fd::AsFd) -> io::Result<(i32, u32)> {
     let cred = nix::sys::socket::getsockopt(&stream.as_fd(), nix::sys::socket::sockopt::PeerCredentials)?;
     Ok((cred.pid(), cred.uid()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_connected_is_known_by_identity() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = bind(&dir.path().join("s")).unwrap();
+        let _own = connect(&dir.path().join("s")).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        assert_eq!(peer_identity(&stream), Some(process::own_identity().unwrap()));
+    }
 }

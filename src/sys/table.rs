@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, RawDir};
 
@@ -51,42 +51,45 @@ fn stat_at(proc_dir: &impl std::os::fd::AsFd, name: &CStr) -> Option<Proc> {
 #[derive(Debug, Default)]
 pub struct Tags {
     known: HashMap<ProcId, Option<String>>,
-    /// Did not answer within a deadline; not asked again, so that one hung process costs one thread.
+    /// Did not answer in time; not asked again, so that one hung process costs one thread.
     hung: HashSet<ProcId>,
 }
 
 impl Tags {
     /// (pid, tag) of every process among `wanted` that carries one, and whether everybody was asked. Processes of other
-    /// users and other PID namespaces never count. At most `deadline` is spent: the one that did not answer by then is
-    /// not asked again, those behind it are the next time.
+    /// users and other PID namespaces never count. Each may take as long as `patience`, so that a busy machine makes
+    /// this slow and nobody deaf: who takes longer is not asked again, those behind it are the next time.
     pub fn of(
         &mut self,
         table: &Table,
         wanted: impl Iterator<Item = Proc>,
-        deadline: Duration,
+        patience: Duration,
     ) -> (Vec<(i32, String)>, bool) {
         self.known.retain(|id, _| table.get(*id).is_some());
         self.hung.retain(|id| table.get(*id).is_some());
         let wanted: Vec<ProcId> = wanted.filter(|p| !p.kernel && !p.is_dead()).map(|p| p.id).collect();
         let is_unknown = |id: &&ProcId| !self.known.contains_key(id) && !self.hung.contains(id);
         let unknown: Vec<ProcId> = wanted.iter().filter(is_unknown).copied().collect();
-        let all_asked = self.ask(unknown, deadline);
+        let own = namespace("self");
+        let all_asked = self.ask(unknown, patience, move |id| read_tag(id, own.as_deref()));
         let carried = |id: &ProcId| Some((id.pid, self.known.get(id)?.clone()?));
         (wanted.iter().filter_map(carried).collect(), all_asked)
     }
 
-    fn ask(&mut self, unknown: Vec<ProcId>, deadline: Duration) -> bool {
+    fn ask(
+        &mut self,
+        unknown: Vec<ProcId>,
+        patience: Duration,
+        read: impl Fn(ProcId) -> Asked + Send + 'static,
+    ) -> bool {
         if unknown.is_empty() {
             return true;
         }
         let (send, receive) = mpsc::channel();
-        let until = Instant::now() + deadline;
         let order = unknown.clone();
         let asked = std::thread::Builder::new().name("tags".into()).stack_size(64 << 10).spawn(move || {
-            let own = namespace("self");
             for id in unknown {
-                let answer = read_tag(id, own.as_deref());
-                if send.send((id, answer)).is_err() {
+                if send.send((id, read(id))).is_err() {
                     return;
                 }
             }
@@ -95,7 +98,7 @@ impl Tags {
             return false;
         }
         for next in order {
-            let Ok((id, answer)) = receive.recv_timeout(until.saturating_duration_since(Instant::now())) else {
+            let Ok((id, answer)) = receive.recv_timeout(patience) else {
                 self.hung.insert(next);
                 return false;
             };
@@ -160,5 +163,39 @@ mod tests {
         assert!(carriers.contains(&(pid, "t@i".to_string())));
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+    fn strangers(count: i32) -> Vec<ProcId> {
+        (1..=count).map(|pid| ProcId { pid, start: 1 }).collect()
+    }
+
+    #[test]
+    fn a_busy_machine_makes_answers_slow_and_nobody_deaf() {
+        let mut tags = Tags::default();
+        let slowly = |_| {
+            std::thread::sleep(Duration::from_millis(30));
+            Asked::Tagged("t@i".into())
+        };
+        // All together take longer than one may.
+        assert!(tags.ask(strangers(40), Duration::from_secs(1), slowly));
+        assert_eq!((tags.known.len(), tags.hung.len()), (40, 0));
+    }
+
+    #[test]
+    fn who_does_not_answer_is_left_out_and_those_behind_it_are_asked_the_next_time() {
+        let mut tags = Tags::default();
+        let (end, held) = mpsc::channel::<()>();
+        let held = std::sync::Mutex::new(held);
+        let one_hangs = move |id: ProcId| {
+            if id.pid == 2 {
+                // Until the test is over.
+                let _ = held.lock().unwrap().recv();
+            }
+            Asked::Untagged
+        };
+        assert!(!tags.ask(strangers(4), Duration::from_millis(300), one_hangs));
+        assert_eq!(tags.hung, HashSet::from([ProcId { pid: 2, start: 1 }]));
+        assert!(tags.ask(strangers(4).split_off(2), Duration::from_secs(5), |_| Asked::Untagged));
+        assert_eq!(tags.known.len(), 3);
+        drop(end);
     }
 }

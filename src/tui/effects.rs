@@ -47,7 +47,8 @@ impl Performer {
             Effect::Restart(id) => self.restart(id),
             Effect::Look(id) => spawn(send, async move { look(&client, id).await }),
             Effect::FindKeeper { id, name } => spawn(send, async move {
-                let socket = answer(client.session(&id).await).map(|detail| detail.keeper_socket);
+                let detail = answer(client.session(&id).await);
+                let socket = detail.and_then(|d| d.keyless.map_or(Ok(d.keeper_socket), Err));
                 Msg::KeeperFound { name, socket }
             }),
             Effect::Wake(after) => spawn(send, async move {

@@ -53,6 +53,7 @@ fn sessions_that_end_before_during_and_after_a_crash_keep_code_output_and_one_li
         assert_eq!(arena.until_state(id, "ended")["exit"]["code"], json!(n));
         assert_eq!(arena.recorded(id), (talk(n), 0), "output of session {n}");
         assert_eq!(ended_lines(&arena, id), 1, "session {n}");
+        assert_eq!(arena.remembered(id)["exit"]["code"], json!(n));
         assert_eq!(arena.run(&["wait", id]).status, i32::try_from(n).unwrap());
     }
 }
@@ -74,6 +75,7 @@ fn a_daemon_killed_again_and_again_loses_nothing() {
         assert_eq!(arena.until_state(id, "ended")["exit"]["code"], json!(n));
         assert_eq!(arena.recorded(id), (talk(n), 0), "output of session {n}");
         assert_eq!(ended_lines(&arena, id), 1, "session {n}: {}", arena.log());
+        assert_eq!(arena.remembered(id)["exit"]["code"], json!(n));
     }
     assert_eq!(arena.all().len(), ids.len());
     until("the keepers have gone", || arena.keepers().is_empty());

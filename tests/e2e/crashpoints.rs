@@ -118,9 +118,13 @@ impl Crash<'_> {
 
     fn all_ended_once(&self) {
         let log = self.arena.log();
+        let history = self.look(&["history", "--json"]).as_array().unwrap().clone();
         for session in self.all() {
             let id = session["id"].as_str().unwrap();
             assert_eq!(session["state"], "ended", "{}: {session}", self.point);
+            let rows: Vec<&Value> = history.iter().filter(|row| row["id"] == id).collect();
+            assert_eq!(rows.len(), 1, "{}: {session} {history:?}", self.point);
+            assert_eq!(rows[0]["exit"], session["exit"], "{}", self.point);
             assert_eq!(
                 log.matches(&format!(" ended session={id} run=")).count(),
                 1,
@@ -182,6 +186,19 @@ fn a_crash_before_or_after_any_persisted_step_is_healed_by_the_next_command() {
         }
     };
     std::thread::scope(|scope| (0..SIDE_BY_SIDE).for_each(|_| drop(scope.spawn(work))));
+}
+
+#[test]
+fn who_is_told_that_a_start_failed_finds_the_session_listed_if_its_command_ran() {
+    let arena = Arena::new();
+    let crash = Crash { arena, point: "keeper.release.after" };
+    crash.arm();
+    let said = crash.arena.run(&["run", "--name", "a", "--pipe", "--", "sleep", "600"]);
+    assert!(crash.is_hit() && said.status == 1, "{said:?}");
+    let all = crash.arena.all();
+    assert_eq!((all.len(), &all[0]["name"], &all[0]["health"]), (1, &json!("a"), &json!("orphaned")), "{all:?}");
+    crash.arena.run(&["kill", "a"]).ok();
+    assert_eq!(crash.arena.agents(), []);
 }
 
 /// The table of points is complete, and every point in it is somewhere.

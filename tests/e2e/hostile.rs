@@ -7,12 +7,14 @@ use super::support::{Arena, until};
 fn is_harmless(what: &str, text: &str) {
     let found: Vec<char> = text.chars().filter(|c| c.is_control() && !"\n\t".contains(*c)).collect();
     assert!(found.is_empty(), "{what}: {found:?} in {text:?}");
-    // One name must not look like another; what a session wrote may have its own directions of writing.
-    let is_own_words = !what.contains("logs") && !what.contains("peek");
-    assert!(!is_own_words || !text.contains('\u{202e}'), "{what}: {text:?}");
+    // No line may read as another.
+    let turns =
+        |c| matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    assert!(!text.contains(turns), "{what}: {text:?}");
 }
 
-const EVIL: &str = "\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1b[m\u{202e}\u{9b}5n\x08\x7f\r\nnext\x1bP+q\x1b\\ end";
+const EVIL: &str =
+    "\x1b]0;owned\x07\x1b[2J\x1b[31mred\x1b[m\u{202e}\u{2067}\u{061c}\u{9b}5n\x08\x7f\r\nnext\x1bP+q\x1b\\ end";
 
 #[track_caller]
 fn everything_shown_is_harmless(arena: &Arena, id: &str) {

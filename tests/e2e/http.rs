@@ -145,6 +145,29 @@ fn a_client_that_sends_half_a_request_stops_nobody() {
 }
 
 #[test]
+fn one_process_with_more_connections_than_it_may_have_costs_nobody_anything() {
+    let arena = started();
+    let mut many: Vec<UnixStream> = (0..250).map(|_| UnixStream::connect(arena.socket()).unwrap()).collect();
+    for slow in &mut many {
+        // It may be hung up on already.
+        let _ = slow.write_all(b"POST /api/session/start HTTP/1.1\r\nhost: beadle\r\ncontent-length: 100\r\n\r\n{");
+    }
+    let id = arena.sh("a", "exec sleep 600");
+    assert_eq!(arena.show(&id)["state"], "running");
+    let refused = many.last_mut().unwrap();
+    refused.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    assert!(!matches!(refused.read(&mut [0; 64]), Ok(1..)), "nothing is answered");
+    assert!(arena.log().contains(&format!("pid={}: it has 200 already", std::process::id())));
+    drop(many);
+    until("it is welcome again", || {
+        let mut stream = UnixStream::connect(arena.socket()).unwrap();
+        let asked = stream.write_all(b"GET /api/version HTTP/1.0\r\n\r\n");
+        let mut answer = String::new();
+        asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains("200 OK")
+    });
+}
+
+#[test]
 fn garbage_and_oversized_requests_are_refused_and_the_daemon_lives() {
     let arena = started();
     let pid = arena.daemon();

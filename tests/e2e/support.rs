@@ -91,6 +91,10 @@ impl Running {
         Self { child, out, err, what }
     }
 
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).unwrap()
+    }
+
     /// Ends it; it is our own child and not yet reaped, so the pid is its own.
     pub fn end(&mut self) {
         // Over already: fine.
@@ -170,6 +174,7 @@ pub struct Arena {
     binary: PathBuf,
     /// Runs everything as this user.
     user: Option<u32>,
+    fenced: bool,
     mounts: Mutex<Vec<PathBuf>>,
     _tmp: tempfile::TempDir,
 }
@@ -181,15 +186,20 @@ impl Arena {
     }
 
     pub fn with(config: &str) -> Self {
-        Self::built(config, None)
+        Self::built(config, None, true)
+    }
+
+    /// Without the fence, for what a fence forbids. Its daemon knows no sessions but its own.
+    pub fn unfenced(config: &str) -> Self {
+        Self::built(config, None, false)
     }
 
     /// An arena of another user, with a binary that user can read.
     pub fn of_user(uid: u32) -> Self {
-        Self::built("[stop]\ngrace = \"300ms\"\n", Some(uid))
+        Self::built("[stop]\ngrace = \"300ms\"\n", Some(uid), true)
     }
 
-    fn built(config: &str, user: Option<u32>) -> Self {
+    fn built(config: &str, user: Option<u32>, fenced: bool) -> Self {
         let tmp = tempfile::Builder::new().prefix("beadle-e2e-").rand_bytes(10).tempdir().unwrap();
         let dir = tmp.path().canonicalize().unwrap();
         let cookie = dir.file_name().unwrap().to_str().unwrap().to_string();
@@ -198,6 +208,7 @@ impl Arena {
             cookie,
             binary: env!("CARGO_BIN_EXE_beadle").into(),
             user,
+            fenced,
             mounts: Mutex::default(),
             _tmp: tmp,
         };
@@ -229,7 +240,8 @@ impl Arena {
 
     /// Writes the config, with a fence around the arena: even a wrong plan signals nobody outside.
     pub fn configure(&self, config: &str) {
-        let fence = format!("[sweep]\nfence = \"{COOKIE}={}\"\n", self.cookie);
+        let fence =
+            if self.fenced { format!("[sweep]\nfence = \"{COOKIE}={}\"\n", self.cookie) } else { String::new() };
         std::fs::write(self.path("config/beadle/config.toml"), format!("{config}\n{fence}")).unwrap();
     }
 

@@ -121,12 +121,12 @@ fn a_state_directory_of_another_user_or_read_only_is_a_clear_error() {
 }
 
 #[test]
-fn another_users_child_is_a_survivor_with_its_owner() {
+fn another_users_process_outside_the_tree_is_nobodys_whatever_it_carries() {
     let Some(arena) = plain() else { return };
     let id = run(&arena, &["run", "--name", "a", "--", "sh", "-c", "echo $$ >pid; exec sleep 600"]).ok();
     let id = id.trim();
     let leader: i32 = arena.line_of("work/pid").parse().unwrap();
-    // A process of root inside the session's own tree, as sudo would make one: below the leader's session and tag.
+    // A process of root that carries the session's tag and is not below it.
     let instance = std::fs::read_to_string(arena.state().join("instance")).unwrap();
     let mut command = std::process::Command::new("sleep");
     command.arg("60").env("BEADLE_SESSION", format!("{id}@{}", instance.trim()));

@@ -93,8 +93,16 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// Waits for the keeper's greeting and asks to become a terminal.
-    pub async fn open(stream: UnixStream, terminal: Terminal, keys: Keys, view: View) -> Result<Self, AttachError> {
+    /// The whole attachment.
+    pub async fn hold(stream: UnixStream, terminal: Terminal, keys: Keys, view: View) -> Result<Left, AttachError> {
+        match Self::open(stream, terminal, keys, view).await? {
+            Some(bridge) => bridge.run().await,
+            None => Ok(Left::Lost),
+        }
+    }
+
+    /// Waits for the keeper's greeting and asks to become a terminal; `None` when the keeper hung up: it was at its end.
+    async fn open(stream: UnixStream, terminal: Terminal, keys: Keys, view: View) -> Result<Option<Self>, AttachError> {
         let (reader, writer) = stream.into_split();
         let mut bridge = Self {
             reader,
@@ -112,20 +120,27 @@ impl Bridge {
             exit: None,
             deaf: false,
         };
-        tokio::time::timeout(HELLO, bridge.greeted()).await.map_err(|_| AttachError::Silent)??;
+        let greeted = tokio::time::timeout(HELLO, bridge.greeted()).await.map_err(|_| AttachError::Silent)?;
+        if !greeted? {
+            return Ok(None);
+        }
         let (cols, rows) = view.size;
         bridge.order(&Request::Attach { cols, rows, read_only: view.read_only });
-        Ok(bridge)
+        Ok(Some(bridge))
     }
 
-    async fn greeted(&mut self) -> Result<(), AttachError> {
+    /// False when there is nobody (any more) who could greet.
+    async fn greeted(&mut self) -> Result<bool, AttachError> {
         loop {
             if let Some((kind, payload)) = self.decoder.next_frame().map_err(AttachError::Garbled)? {
-                return self.hello(kind, &payload);
+                return self.hello(kind, &payload).map(|()| true);
             }
-            let count = self.reader.read(&mut self.piece).await.map_err(AttachError::Broken)?;
+            let count = match self.reader.read(&mut self.piece).await {
+                Err(e) if !is_hang_up(&e) => return Err(AttachError::Broken(e)),
+                read => read.unwrap_or(0),
+            };
             if count == 0 {
-                return Err(AttachError::Silent);
+                return Ok(false);
             }
             self.decoder.feed(&self.piece[..count]);
         }
@@ -143,7 +158,7 @@ impl Bridge {
     }
 
     /// Until somebody leaves.
-    pub async fn run(mut self) -> Result<Left, AttachError> {
+    async fn run(mut self) -> Result<Left, AttachError> {
         loop {
             let happened = self.next().await;
             if let Some(left) = self.take(happened)? {
@@ -261,6 +276,12 @@ impl Bridge {
     fn order(&mut self, request: &Request) {
         self.unsent.extend_from_slice(&wire::json_frame(request));
     }
+}
+
+/// The other end closed its socket, perhaps with something unread in it or before it had accepted us.
+fn is_hang_up(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), ConnectionReset | BrokenPipe)
 }
 
 async fn until(at: Option<Instant>) {

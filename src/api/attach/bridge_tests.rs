@@ -21,10 +21,7 @@ impl Scene {
         let (events, events_end) = mpsc::channel(4);
         let terminal = Terminal { typed: typed_end, shown: shown_end, events: events_end };
         let view = View { size: (80, 24), read_only };
-        let left =
-            tokio::spawn(
-                async move { Bridge::open(ours, terminal, Keys::new("C-]").unwrap(), view).await?.run().await },
-            );
+        let left = tokio::spawn(async move { Bridge::hold(ours, terminal, Keys::new("C-]").unwrap(), view).await });
         Self { keeper, decoder: Decoder::default(), typed, shown, events, left }
     }
 
@@ -85,6 +82,7 @@ fn hello(protocol: u32) -> Fact {
         started_at: String::new(),
         started_monotonic_seconds: 0.0,
         closing: None,
+        again: None,
     }
 }
 
@@ -174,10 +172,21 @@ async fn a_slow_terminal_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_keeper_that_says_nothing_or_speaks_otherwise_is_an_error() {
+async fn a_keeper_that_hangs_up_without_a_word_has_gone_and_one_that_speaks_otherwise_is_an_error() {
     let scene = Scene::begin(false, 1);
     drop(scene.keeper);
-    assert!(matches!(scene.left.await.unwrap(), Err(AttachError::Silent)));
+    assert_eq!(scene.left.await.unwrap().unwrap(), Left::Lost);
+    // It ended before it had accepted us: the connection is reset.
+    let dir = tempfile::tempdir().unwrap();
+    let listener = tokio::net::UnixListener::bind(dir.path().join("s")).unwrap();
+    let stream = UnixStream::connect(dir.path().join("s")).await.unwrap();
+    drop(listener);
+    let (typing, typed) = mpsc::channel(1);
+    let ((shown, _seen), (_events, events)) = (mpsc::channel(1), mpsc::channel(1));
+    let terminal = Terminal { typed, shown, events };
+    let view = View { size: (80, 24), read_only: false };
+    assert_eq!(Bridge::hold(stream, terminal, Keys::new("C-]").unwrap(), view).await.unwrap(), Left::Lost);
+    drop(typing);
     let mut scene = Scene::begin(false, 1);
     scene.say(&hello(PROTOCOL + 1)).await;
     assert!(matches!(scene.left.await.unwrap(), Err(AttachError::OtherProtocol(_))));

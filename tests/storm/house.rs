@@ -1,0 +1,102 @@
+//! The daemon's memory, descriptors and disk over a loop of sessions that are started, end or are closed, and are forgotten.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::end_of_time;
+use super::support::{Arena, until};
+
+/// Started together; half end by themselves, half are closed.
+const SESSIONS: usize = 10;
+/// Recordings are forgotten within the loop, so that what is kept has its bound too.
+const CONFIG: &str = "[stop]\ngrace = \"300ms\"\n[record]\nkeep = \"2s\"\n";
+/// What a warm daemon may grow by: allocators and the pages of a database are no straight line.
+const MOST_GROWTH_KIB: u64 = 4096;
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    rss_kib: u64,
+    descriptors: usize,
+    database_kib: u64,
+    directories: usize,
+}
+
+impl Held {
+    fn by(arena: &Arena, pid: i32) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let rss = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let entries = |path: std::path::PathBuf| std::fs::read_dir(path).unwrap().count();
+        let size = |name: &str| std::fs::metadata(arena.state().join(name)).map_or(0, |m| m.len());
+        Self {
+            rss_kib: rss.trim().trim_end_matches(" kB").parse().unwrap(),
+            descriptors: entries(format!("/proc/{pid}/fd").into()),
+            database_kib: (size("beadle.db") + size("beadle.db-wal")) >> 10,
+            directories: entries(arena.state().join("sessions")),
+        }
+    }
+}
+
+fn one_round(arena: &Arena, round: usize) {
+    for n in 0..SESSIONS {
+        let script = if n % 2 == 0 { "head -c 20000 /dev/zero; exit 3" } else { "exec sleep 600" };
+        arena.sh(&format!("r{round}-{n}"), script);
+    }
+    let report = arena.json(&["close-all", "--json"]);
+    assert_eq!(report["failed"], json!(0), "{report}");
+}
+
+/// What is held once everything of the rounds so far is over and forgotten.
+fn at_rest(arena: &Arena, pid: i32) -> Held {
+    until("the keepers have gone", || arena.keepers().is_empty());
+    until("all is forgotten", || arena.all().is_empty());
+    Held::by(arena, pid)
+}
+
+fn rounds(until_when: impl Fn(usize) -> bool, say: bool) {
+    let arena = Arena::with(CONFIG);
+    let pid = {
+        arena.run(&["daemon", "start"]).ok();
+        arena.daemon().pid
+    };
+    // Threads, caches and pages that come once.
+    (0..3).for_each(|round| one_round(&arena, round));
+    let mut held = vec![at_rest(&arena, pid)];
+    let (begun, mut told) = (Instant::now(), Instant::now());
+    let mut round = 3;
+    while until_when(round) {
+        one_round(&arena, round);
+        round += 1;
+        if told.elapsed() > Duration::from_secs(20) {
+            held.push(at_rest(&arena, pid));
+            told = Instant::now();
+        }
+    }
+    let last = at_rest(&arena, pid);
+    held.push(last);
+    if say {
+        println!("{} sessions in {:.0} s", round * SESSIONS, begun.elapsed().as_secs_f64());
+        println!("         rss KiB  descriptors  database KiB  directories");
+        for (name, at) in [("start", 0), ("middle", held.len() / 2), ("end", held.len() - 1)] {
+            let Held { rss_kib, descriptors, database_kib, directories } = held[at];
+            println!("{name:<7}  {rss_kib:>7}  {descriptors:>11}  {database_kib:>12}  {directories:>11}");
+        }
+    }
+    assert_eq!(arena.json(&["stats", "--json"])["created"], json!(round * SESSIONS), "each was remembered");
+    assert_eq!(arena.daemon().pid, pid);
+    assert!(last.descriptors <= held[0].descriptors + 4, "{held:?}");
+    assert!(last.rss_kib <= held[0].rss_kib + MOST_GROWTH_KIB, "{held:?}");
+    assert_eq!(last.directories, 0);
+}
+
+#[test]
+#[ignore = "the long form: as long as BEADLE_STORM_MINUTES"]
+fn loop_of_sessions_leaves_the_daemon_as_it_was() {
+    let end = end_of_time();
+    rounds(|_| Instant::now() < end, true);
+}
+
+#[test]
+fn loop_in_short() {
+    rounds(|round| round < 8, false);
+}
