@@ -4,8 +4,8 @@
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
-//! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `start`, `keeper`, `daemon`,
-//! `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
+//! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck, waiting),
+//! `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -34,6 +34,8 @@ mod hostile;
 mod http;
 #[path = "e2e/innocent.rs"]
 mod innocent;
+#[path = "e2e/judge.rs"]
+mod judge;
 #[path = "e2e/keeper.rs"]
 mod keeper;
 #[path = "e2e/line.rs"]

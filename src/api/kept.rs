@@ -39,6 +39,9 @@ pub struct Spec {
     pub socket: PathBuf,
     /// Cap of the recording, in bytes.
     pub record_bytes: u64,
+    /// Glyphs this kind of agent animates, beyond the common ones.
+    #[serde(default)]
+    pub spinners: String,
     /// How it is started again by itself.
     #[serde(default)]
     pub pace: Pace,

@@ -74,7 +74,7 @@ pub struct Detail {
 /// A dated observation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// `output`, `input`, `heartbeat`, `cpu`, `state`, `keeper`, …
+    /// `text`, `output`, `input`, `heartbeat`, `work`, `idle`, `screen`, `cpu`, `state`, `keeper`, …
     pub kind: String,
     pub text: String,
     pub at: Option<String>,

@@ -66,6 +66,8 @@ pub enum Request {
     Redraw,
     /// The screen as text and as terminal output.
     Screen { seq: u64 },
+    /// The screen as text alone.
+    Text { seq: u64 },
     /// Type bytes (as if from a terminal).
     Type { seq: u64, bytes: Vec<u8> },
     /// Somebody is about to take the session away: what to write into the exit record.

@@ -28,6 +28,7 @@ pub struct Wanted {
     pub umask: Option<u32>,
     pub limits: Vec<Limit>,
     pub record_bytes: u64,
+    pub spinners: String,
     pub pace: Pace,
     /// A new run of a session that is known.
     pub again: bool,
@@ -127,13 +128,22 @@ fn ends_soon(pid: i32) -> bool {
 }
 
 fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted, keeper: &mut Option<i32>) -> Result<Born, BirthError> {
-    let Wanted { session, env, umask, limits, record_bytes, pace, .. } = wanted;
+    let Wanted { session, env, umask, limits, record_bytes, spinners, pace, .. } = wanted;
     let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(BirthError::Keeper)?;
     failpoint::here("daemon.keeper.before");
     *keeper = Some(spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?);
     failpoint::here("daemon.keeper.after");
-    let spec =
-        Spec { session: session.clone(), env, umask, limits, dir: dir.path().into(), socket, record_bytes, pace };
+    let spec = Spec {
+        session: session.clone(),
+        env,
+        umask,
+        limits,
+        dir: dir.path().into(),
+        socket,
+        record_bytes,
+        spinners,
+        pace,
+    };
     ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
     ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
     let mut shaken = link::shake(ours, PATIENCE)?;

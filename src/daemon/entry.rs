@@ -8,17 +8,17 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::close::Target;
+use super::evidence::{Sight, Standard};
 use super::handle::Reply;
 use super::link::Link;
 use super::sampler::{Ask, Sample};
 use super::store::CloseBegan;
 use crate::api::kept::{Described, Dir, Kept, Meta};
-use crate::api::types::{Closed, Evidence, Session};
+use crate::api::types::{Closed, Session};
 use crate::api::wire::ToCome;
-use crate::model::lifecycle::{Keeper, Life};
+use crate::model::lifecycle::Life;
 use crate::model::process::Claim;
-use crate::model::session::{Cause, Exit, Health, Origin, ProcId, State};
-use crate::model::verdict::{self, Known, Since, Verdict};
+use crate::model::session::{Attention, Cause, Exit, Health, Origin, ProcId};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
 use crate::sys::poll::Waker;
@@ -83,11 +83,19 @@ pub struct Entry {
     pub watched: BTreeSet<ProcId>,
     /// When messages were last put into a snapshot: what was seen by readers.
     pub shown_messages: u64,
+    /// The verdict that was seen by readers.
+    pub shown: Option<(Health, Attention)>,
+    /// What it is measured by.
+    pub standard: Arc<Standard>,
+    /// What its screen says.
+    pub sight: Sight,
+    /// From when its leader has kept a core busy.
+    pub spinning_since: Option<Duration>,
 }
 
 impl Entry {
     /// From what was written down; `None` when no keeper wrote who the session is.
-    pub fn kept(kept: Kept, dir: Dir, life: Life) -> Option<Self> {
+    pub fn kept(kept: Kept, dir: Dir, life: Life, standard: Arc<Standard>) -> Option<Self> {
         let Kept { identity, exit, meta, .. } = kept;
         let identity = identity?;
         let same_boot = identity.boot_id == clock::boot_id();
@@ -118,6 +126,10 @@ impl Entry {
             visited: BTreeSet::new(),
             watched: BTreeSet::new(),
             shown_messages: 0,
+            shown: None,
+            standard,
+            sight: Sight::default(),
+            spinning_since: None,
         })
     }
 
@@ -148,7 +160,13 @@ impl Entry {
     }
 
     pub fn ask(&self) -> Ask {
-        Ask { id: self.session.id.clone(), claim: self.claim(), cgroup: self.cgroup() }
+        Ask {
+            id: self.session.id.clone(),
+            claim: self.claim(),
+            cgroup: self.cgroup(),
+            agent: self.session.agent.clone(),
+            written: self.pulse.as_ref().map_or(0, |p| p.get(Beat::Bytes)),
+        }
     }
 
     pub fn target(&self, grace: Duration, cause: Cause, hurry: Arc<AtomicBool>) -> Target {
@@ -167,7 +185,11 @@ impl Entry {
     }
 
     /// Takes in a sample; true when something a reader can see has changed.
-    pub fn take_in(&mut self, sample: &Sample) -> bool {
+    pub fn take_in(&mut self, sample: &Sample, now: Duration) -> bool {
+        if let Some(pulse) = self.pulse.as_ref().filter(|_| sample.effort.at_work) {
+            pulse.mark_at(Beat::Work, now);
+        }
+        self.spinning_since = sample.effort.spinning_since;
         let usage = Usage {
             processes: Some(u32::try_from(sample.members.len()).unwrap_or(u32::MAX)),
             cpu_percent: sample.cpu_percent.or(self.usage.cpu_percent),
@@ -176,9 +198,12 @@ impl Entry {
             leader_stopped: sample.leader_stopped,
         };
         let messages = self.pulse.as_ref().map_or(0, |p| p.get(Beat::Messages));
-        let changed = usage != self.usage || messages != self.shown_messages;
+        let mut changed = usage != self.usage || messages != self.shown_messages;
         self.usage = usage;
         self.shown_messages = messages;
+        let verdict = self.verdict(now);
+        let shown = Some((verdict.health, verdict.attention));
+        changed |= std::mem::replace(&mut self.shown, shown) != shown;
         changed
     }
 
@@ -190,33 +215,6 @@ impl Entry {
         self.watched.retain(|m| now.contains(m));
         self.members = now;
         any_new
-    }
-
-    pub fn last_activity(&self) -> Option<Duration> {
-        let pulse = self.pulse.as_ref()?;
-        [Beat::Output, Beat::Input, Beat::Heartbeat].into_iter().filter_map(|b| pulse.when(b)).max()
-    }
-
-    fn since(&self, now: Duration) -> Since {
-        let ago = |beat| Some(now.saturating_sub(self.pulse.as_ref()?.when(beat)?).as_secs_f64());
-        Since { output: ago(Beat::Output), input: ago(Beat::Input), heartbeat: ago(Beat::Heartbeat) }
-    }
-
-    pub fn verdict(&self, now: Duration) -> Verdict {
-        let known = Known {
-            life: self.life,
-            exit: self.exit.as_ref(),
-            processes: self.usage.processes,
-            stopped: self.usage.leader_stopped,
-            since: self.since(now),
-        };
-        let exit = self.to_come.as_ref().map(|to_come| &to_come.after);
-        let mut verdict = verdict::judge(&Known { exit: known.exit.or(exit), ..known });
-        if let Some(coming) = self.to_come.as_ref().filter(|_| !self.life.is_closing()) {
-            let left = coming.at_monotonic_seconds.map(|at| at - now.as_secs_f64());
-            verdict.reason = verdict::to_come(&verdict.reason, left, (coming.attempt, coming.limit));
-        }
-        verdict
     }
 
     /// The row, at this moment of the monotonic clock.
@@ -246,64 +244,11 @@ impl Entry {
             messages: self.pulse.as_ref().map(|p| p.get(Beat::Messages)),
             started_at: self.started_at.clone(),
             last_activity_at: last.map(clock::wall_at),
-            idle_seconds: last.map(|at| tenth(now.saturating_sub(at).as_secs_f64())),
+            idle_seconds: self.idle(now).map(|idle| tenth(idle.as_secs_f64())),
             age_seconds: tenth(age),
             exit: self.exit.clone(),
             attached: self.attached,
             command: self.session.command.clone(),
-        }
-    }
-
-    /// What the verdict rests on.
-    pub fn evidence(&self, now: Duration) -> Vec<Evidence> {
-        let mut out = Vec::new();
-        let mut add = |kind: &str, text: String, at: Option<Duration>| {
-            out.push(Evidence { kind: kind.into(), text, at: at.map(clock::wall_at) });
-        };
-        if let Some(pulse) = &self.pulse {
-            for (kind, beat, text) in [
-                ("output", Beat::Output, "output"),
-                ("input", Beat::Input, "input typed"),
-                ("heartbeat", Beat::Heartbeat, "heartbeat"),
-            ] {
-                if let Some(at) = pulse.when(beat) {
-                    add(kind, format!("{text} {} ago", verdict::short(now.saturating_sub(at).as_secs_f64())), Some(at));
-                }
-            }
-        }
-        add("leader", if self.life.has_leader() { "alive".into() } else { "gone".into() }, None);
-        if self.usage.leader_stopped {
-            add("state", "stopped by a signal (T)".into(), None);
-        }
-        if let Some(cpu) = self.usage.cpu_percent {
-            add("cpu", format!("{cpu} % of a core, the whole tree"), None);
-        }
-        if let Some(rate) = self.usage.io_bytes_per_second {
-            add("io", format!("{rate} bytes a second read and written, the whole tree"), None);
-        }
-        let keeper = match self.life.keeper() {
-            Keeper::Alive => "alive",
-            Keeper::Silent => "does not answer",
-            Keeper::Gone => "gone",
-        };
-        add("keeper", keeper.into(), None);
-        out
-    }
-
-    /// One sentence of advice, where there is something to do.
-    pub fn recommendation(&self, now: Duration) -> Option<String> {
-        let verdict = self.verdict(now);
-        match (verdict.health, self.life.state()) {
-            (_, State::Ended | State::Closing) | (Health::Healthy, _) => None,
-            (Health::Orphaned, _) => {
-                Some(format!("consider closing: {} (`beadle kill {}`)", verdict.reason, self.name()))
-            }
-            (Health::Stuck, _) => Some(format!(
-                "{}: `beadle unpause {}` continues it, `beadle kill {}` closes it",
-                verdict.reason,
-                self.name(),
-                self.name()
-            )),
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
     StartRequest, Started, Table,
 };
+use crate::model::profile::Look;
 use crate::model::session::{Asked, ExitBy, ProcId};
 
 /// An answer on its way.
@@ -149,6 +150,12 @@ pub enum Input {
     /// What was to be removed was, or could not be.
     Removed,
     Sampled(Vec<Sample>),
+    /// What a screen says; `None` when its keeper did not tell.
+    Looked {
+        id: String,
+        keeper: ProcId,
+        look: Option<Look>,
+    },
     SampleFailed(String),
     Adopted(Vec<Adopted>),
     Paused {

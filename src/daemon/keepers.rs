@@ -1,5 +1,6 @@
 //! What keepers say, what adoption finds, and how sessions end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -7,6 +8,7 @@ use tracing::{info, warn};
 
 use super::adopt::{Adopted, Found};
 use super::entry::Entry;
+use super::evidence::Sight;
 use super::handle::Input;
 use super::link::{Delivered, Link};
 use super::supervisor::Supervisor;
@@ -47,6 +49,8 @@ impl Supervisor {
                 entry.exit = None;
                 entry.to_come = None;
                 entry.life.apply(Event::Started);
+                entry.sight = Sight { asked: entry.sight.asked, ..Sight::default() };
+                entry.spinning_since = None;
                 info!(session = %id, name = %entry.name(), pid = leader.pid, "started again");
             }
             Fact::Empty => self.finish(id),
@@ -175,7 +179,7 @@ impl Supervisor {
             Found::PastBoot => Life::found(Keeper::Gone, false, false),
         };
         self.remember_earlier(&kept.earlier);
-        let Some(mut entry) = Entry::kept(kept, dir, life) else { return };
+        let Some(mut entry) = Entry::kept(kept, dir, life, Arc::clone(&self.standard)) else { return };
         entry.logged = logged;
         // A close that was cut short is taken up again.
         let interrupted = match &found {
@@ -235,6 +239,7 @@ impl Supervisor {
     pub(super) fn connect(&mut self, id: &str, shaken: super::link::Shaken) {
         let keeper = shaken.hello.keeper;
         let (inputs, session) = (self.inputs.clone(), id.to_string());
+        let pace = self.longest_pace();
         let opened = Link::open(shaken, move |what| {
             // A supervisor that has ended hears nobody.
             let _ = inputs.send(Input::Keeper { id: session.clone(), keeper, what });
@@ -251,6 +256,8 @@ impl Supervisor {
         entry.link = Some(link);
         entry.pulse = Some(pulse);
         entry.keeper = Some(keeper);
+        // Without a daemon nobody heard it.
+        entry.listen(clock::monotonic(), pace);
         entry.attached = hello.attached;
         if let Some(leader) = hello.leader.filter(|l| entry.leader != Some(*l)) {
             // Started again while nobody listened.

@@ -8,9 +8,12 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::effort::{Efforts, Passes};
 use super::missed;
 use crate::api::types::Process;
+use crate::model::effort::Found;
 use crate::model::process::{Boundary, Claim, Proc, Table, members};
+use crate::model::profile::Profiles;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::table::{self, Tags};
@@ -27,6 +30,10 @@ pub struct Ask {
     pub id: String,
     pub claim: Claim,
     pub cgroup: Option<Cgroup>,
+    /// Which kind of agent it is.
+    pub agent: String,
+    /// Bytes it has written to its terminal.
+    pub written: u64,
 }
 
 /// What was found of one.
@@ -40,6 +47,8 @@ pub struct Sample {
     pub memory_bytes: u64,
     pub leader_lives: bool,
     pub leader_stopped: bool,
+    /// What the agent and its tools did.
+    pub effort: Found,
     /// tmux servers among the members.
     pub tmux_servers: Vec<ProcId>,
     /// Everybody who could be a member was asked.
@@ -51,19 +60,35 @@ pub struct Sample {
 pub struct Ground {
     pub instance: String,
     pub keepers: HashSet<i32>,
+    pub profiles: Profiles,
+    /// Over how long use is added up.
+    pub window: Duration,
 }
 
 /// What one process has used since it began.
 #[derive(Debug, Clone, Copy)]
-struct Used {
-    ticks: u64,
-    io_bytes: Option<u64>,
+pub struct Used {
+    pub ticks: u64,
+    pub reaped_ticks: u64,
+    /// Of children it waited for, too.
+    pub io_bytes: Option<u64>,
+}
+
+impl Used {
+    fn by(process: &Proc) -> Self {
+        Self {
+            ticks: process.cpu_ticks,
+            reaped_ticks: process.reaped_ticks,
+            io_bytes: process::io_bytes(process.id.pid),
+        }
+    }
 }
 
 #[derive(Default)]
 pub struct Sampler {
     used: HashMap<ProcId, Used>,
     last: Option<Instant>,
+    efforts: Efforts,
 }
 
 impl Sampler {
@@ -79,40 +104,43 @@ impl Sampler {
         let boundary = boundary(&table, ground);
         let now = Instant::now();
         let since = self.last.replace(now).map(|last| now.duration_since(last));
-        let before = std::mem::take(&mut self.used);
+        let found: Vec<Vec<ProcId>> = claims.iter().map(|claim| members(&table, claim, &boundary)).collect();
+        let all = || found.iter().flatten().filter_map(|id| table.get(*id));
+        let used = all().map(|p| (p.id, Used::by(p))).collect();
+        let before = std::mem::replace(&mut self.used, used);
+        self.efforts.learn(&table, all().filter(|p| before.contains_key(&p.id)), &ground.profiles);
+        let passes = Passes { table: &table, before: &before, now: &self.used, window: ground.window };
         let mut samples = Vec::with_capacity(asks.len());
-        for ((ask, claim), sure) in asks.iter().zip(&claims).zip(sure) {
-            let found = members(&table, claim, &boundary);
+        for (((ask, claim), found), sure) in asks.iter().zip(&claims).zip(&found).zip(sure) {
             let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();
-            let used = |p: &&Proc| (p.id, Used { ticks: p.cpu_ticks, io_bytes: process::io_bytes(p.id.pid) });
-            self.used.extend(procs.iter().map(used));
             samples.push(Sample {
                 id: ask.id.clone(),
                 cpu_percent: since.and_then(|span| percent(&procs, &before, span)),
-                io_bytes_per_second: since.and_then(|span| self.io_rate(&found, &before, span)),
+                io_bytes_per_second: since.and_then(|span| io_rate(found, &passes, span)),
                 memory_bytes: procs.iter().map(|p| p.rss_pages).sum::<u64>() * clock::page_bytes(),
                 leader_lives: claim.leader.is_some_and(|l| table.is_alive(l)),
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
+                effort: self.efforts.of(ask, found, &passes),
                 whole: all_asked && sure,
                 tmux_servers: procs.iter().filter(|p| p.comm_is(b"tmux: server")).map(|p| p.id).collect(),
-                members: found,
+                members: found.clone(),
             });
         }
         Ok(samples)
     }
+}
 
-    /// Bytes a second; of what was not there before, everything.
-    fn io_rate(&self, members: &[ProcId], before: &HashMap<ProcId, Used>, span: Duration) -> Option<f64> {
-        let io = |used: &HashMap<ProcId, Used>, id| used.get(id).and_then(|u: &Used| u.io_bytes);
-        let moved = |id| Some(io(&self.used, id)?.saturating_sub(io(before, id).unwrap_or(0)));
-        let told: Vec<u64> = members.iter().filter_map(moved).collect();
-        if told.is_empty() || span < SHORTEST {
-            return None;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "bytes between two passes are few")]
-        let bytes = told.iter().sum::<u64>() as f64;
-        Some((bytes / span.as_secs_f64()).round())
+/// Bytes a second; of what was not there before, everything.
+fn io_rate(members: &[ProcId], passes: &Passes<'_>, span: Duration) -> Option<f64> {
+    let io = |used: &HashMap<ProcId, Used>, id| used.get(id).and_then(|u: &Used| u.io_bytes);
+    let moved = |id| Some(io(passes.now, id)?.saturating_sub(io(passes.before, id).unwrap_or(0)));
+    let told: Vec<u64> = members.iter().filter_map(moved).collect();
+    if told.is_empty() || span < SHORTEST {
+        return None;
     }
+    #[expect(clippy::cast_precision_loss, reason = "bytes between two passes are few")]
+    let bytes = told.iter().sum::<u64>() as f64;
+    Some((bytes / span.as_secs_f64()).round())
 }
 
 fn boundary(table: &Table, ground: &Ground) -> Boundary {

@@ -2,6 +2,7 @@
 //! ([`super::birth`]).
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tracing::{info, warn};
 
@@ -58,6 +59,7 @@ impl Supervisor {
                     umask: request.umask,
                     limits: request.limits,
                     record_bytes: self.set.config.record.per_session,
+                    spinners: self.spinners(&session.agent),
                     pace: self.set.config.restart.pace(),
                     session,
                     again: false,
@@ -69,6 +71,11 @@ impl Supervisor {
                 answer(reply, Err(refusal));
             }
         }
+    }
+
+    /// Glyphs this kind of agent animates.
+    fn spinners(&self, agent: &str) -> String {
+        self.set.config.profiles.by_name(agent).map(|p| p.spinner.clone()).unwrap_or_default()
     }
 
     fn environment(
@@ -275,7 +282,7 @@ impl Supervisor {
         // A name and a pin outlive the run; who closed the run before does not.
         let before = self.entries.get(id).map(|e| Meta { paused: false, cause: None, ..e.meta.clone() });
         let kept = Kept { identity: Some(identity), meta: before.clone().unwrap_or_default(), ..Kept::default() };
-        let Some(mut entry) = Entry::kept(kept, dir, life) else { return };
+        let Some(mut entry) = Entry::kept(kept, dir, life, Arc::clone(&self.standard)) else { return };
         entry.members = [leader].into();
         self.entries.insert(id.into(), entry);
         if before.is_some() {
@@ -355,8 +362,9 @@ impl Supervisor {
         session.cgroup = None;
         let env = self.environment(request.env_whole, request.env, &session);
         let (record_bytes, pace) = (self.set.config.record.per_session, self.set.config.restart.pace());
+        let (umask, limits, spinners) = (request.umask, request.limits, self.spinners(&session.agent));
         self.bear(
-            Wanted { env, umask: request.umask, limits: request.limits, record_bytes, pace, session, again: true },
+            Wanted { env, umask, limits, record_bytes, spinners, pace, session, again: true },
             Asker::Restart(reply),
         );
     }

@@ -23,6 +23,7 @@ use super::authority::Caller;
 use super::birth::Cradle;
 use super::connections::Peers;
 use super::entry::Entry;
+use super::evidence::Standard;
 use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
 use super::sampler::{Ground, Sample, Sampler};
@@ -32,10 +33,11 @@ use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, Cause, ProcId};
+use crate::model::verdict::Policy;
 use crate::sys::cgroup::Home;
 use crate::sys::poll::Waker;
 use crate::sys::table::Tags;
-use crate::sys::{failpoint, spawn};
+use crate::sys::{clock, failpoint, spawn};
 
 /// How long after somebody looked samples are taken often.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -63,6 +65,7 @@ pub struct Setting {
 pub struct Supervisor {
     pub(super) set: Setting,
     pub(super) entries: BTreeMap<String, Entry>,
+    pub(super) standard: Arc<Standard>,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     /// Names and replies of births under way.
     pub(super) births: HashMap<String, super::start::Waiting>,
@@ -76,6 +79,10 @@ pub struct Supervisor {
     pub(super) sampling: bool,
     pub(super) sample_again: bool,
     pub(super) sample_waiters: Vec<Reply<()>>,
+    /// Sessions whose screens were asked for and have not come.
+    pub(super) looking: HashSet<String>,
+    /// When this daemon last did anything, by the clock its sessions age by.
+    awake: Duration,
     pub(super) watched_until: Option<Instant>,
     pub(super) next_tick: Instant,
     pub(super) busy_at: Instant,
@@ -97,6 +104,7 @@ impl Supervisor {
     ) -> std::io::Result<Self> {
         let now = Instant::now();
         Ok(Self {
+            standard: Arc::new(standard(&set.config)),
             set,
             entries: BTreeMap::new(),
             inputs,
@@ -110,6 +118,8 @@ impl Supervisor {
             sampling: false,
             sample_again: false,
             sample_waiters: Vec::new(),
+            looking: HashSet::new(),
+            awake: clock::monotonic(),
             watched_until: None,
             next_tick: now,
             busy_at: now,
@@ -133,6 +143,7 @@ impl Supervisor {
 
     /// Does what is asked, or refuses it.
     pub fn command(&mut self, from: &Caller, command: Command) {
+        self.wake();
         self.busy_at = Instant::now();
         let Some(command) = self.authorised(from, command) else { return };
         match command {
@@ -173,6 +184,7 @@ impl Supervisor {
     }
 
     pub fn input(&mut self, input: Input) {
+        self.wake();
         match input {
             Input::Keeper { id, keeper, what } => self.on_keeper(&id, keeper, what),
             Input::Born { id, born } => self.on_born(&id, born),
@@ -196,8 +208,9 @@ impl Supervisor {
             Input::SampleFailed(why) => {
                 warn!(error = %why, "failed to read the process table");
                 self.sampling = false;
-                self.sample_waiters.drain(..).for_each(|reply| answer(reply, Ok(())));
+                self.answer_samples();
             }
+            Input::Looked { id, keeper, look } => self.on_looked(&id, keeper, look),
             Input::Adopted(adopted) => self.on_adopted(adopted),
             Input::Paused { id, paused, processes } => {
                 let verb = if paused { "paused" } else { "continued" };
@@ -215,6 +228,7 @@ impl Supervisor {
     }
 
     pub fn tick(&mut self, now: Instant) {
+        self.wake();
         let anybody = self.live().next().is_some();
         if anybody && now >= self.next_tick {
             self.sample();
@@ -242,9 +256,35 @@ impl Supervisor {
         let now = Instant::now();
         let watched = self.watched_until.is_some_and(|until| until > now);
         let keeperless = self.live().any(|e| e.life.keeper() != Keeper::Alive);
+        if watched || keeperless { OFTEN.min(self.longest_pace()) } else { self.longest_pace() }
+    }
+
+    /// Between two passes while nobody looks: a fault is seen within a quarter of the time that makes it one.
+    pub(super) fn longest_pace(&self) -> Duration {
         let health = &self.set.config.health;
-        let shortest = health.stuck_after.min(health.orphaned_after).min(self.set.config.cleanup.max_idle);
-        if watched || keeperless { OFTEN } else { SELDOM.min(shortest / 4).max(Duration::from_millis(20)) }
+        let limits = [health.stuck_after, health.orphaned_after, health.spin_after, self.set.config.cleanup.max_idle];
+        let shortest = limits.into_iter().min().unwrap_or(SELDOM);
+        SELDOM.min(shortest / 4).max(Duration::from_millis(20))
+    }
+
+    /// Something is to be done. If that comes late, this daemon was stopped or the machine stood still: nobody ages by it.
+    fn wake(&mut self) {
+        let now = clock::monotonic();
+        let slept = now.saturating_sub(std::mem::replace(&mut self.awake, now)) > 2 * self.longest_pace();
+        if slept {
+            self.listen(now);
+        }
+    }
+
+    fn listen(&mut self, now: Duration) {
+        let pace = self.longest_pace();
+        self.entries.values_mut().filter(|e| e.is_live()).for_each(|e| e.listen(now, pace));
+    }
+
+    /// The settings have changed.
+    pub(super) fn measure_anew(&mut self) {
+        self.standard = Arc::new(standard(&self.set.config));
+        self.entries.values_mut().for_each(|e| e.standard = Arc::clone(&self.standard));
     }
 
     /// Keepers that ended are our children only until we look at them.
@@ -253,7 +293,12 @@ impl Supervisor {
     }
 
     pub(super) fn ground(&self) -> Ground {
-        Ground { instance: self.set.instance.clone(), keepers: self.keepers() }
+        Ground {
+            instance: self.set.instance.clone(),
+            keepers: self.keepers(),
+            profiles: self.standard.profiles.clone(),
+            window: self.longest_pace(),
+        }
     }
 
     /// Keepers that may be alive, of every session not ended.
@@ -263,6 +308,7 @@ impl Supervisor {
 
     pub(super) fn sample(&mut self) {
         self.next_tick = Instant::now() + self.pace();
+        self.listen(clock::monotonic());
         if std::mem::replace(&mut self.sampling, true) {
             self.sample_again |= !self.sample_waiters.is_empty();
             return;
@@ -308,11 +354,12 @@ impl Supervisor {
 
     fn on_sampled(&mut self, samples: &[Sample]) {
         self.sampling = false;
+        let now = clock::monotonic();
         let mut changed = false;
         let mut emptied = Vec::new();
         for sample in samples {
             let Some(entry) = self.entries.get_mut(&sample.id).filter(|e| e.is_live()) else { continue };
-            changed |= entry.take_in(sample);
+            changed |= entry.take_in(sample, now);
             if entry.remember(&sample.members) {
                 failpoint::here("daemon.members.before");
                 if entry.dir.write_members(entry.members.iter().copied()).is_err() {
@@ -338,11 +385,24 @@ impl Supervisor {
         if changed {
             self.bump();
         }
+        self.look();
         if std::mem::take(&mut self.sample_again) {
             return self.sample();
         }
-        self.sample_waiters.drain(..).for_each(|reply| answer(reply, Ok(())));
+        self.answer_samples();
     }
+
+    /// Who wanted to see what is, sees it with what the screens say.
+    pub(super) fn answer_samples(&mut self) {
+        if !self.sampling && self.looking.is_empty() {
+            self.sample_waiters.drain(..).for_each(|reply| answer(reply, Ok(())));
+        }
+    }
+}
+
+fn standard(config: &Config) -> Standard {
+    let crate::config::Health { stuck_after, orphaned_after, spin_after } = config.health;
+    Standard { policy: Policy { stuck_after, orphaned_after, spin_after }, profiles: config.profiles.clone() }
 }
 
 pub(super) fn answer<T>(reply: Reply<T>, result: Result<T, Refusal>) {

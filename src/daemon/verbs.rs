@@ -98,6 +98,7 @@ impl Supervisor {
         match crate::config::load(&self.set.paths, &crate::config::process_env()) {
             Ok(config) => {
                 self.set.config = config;
+                self.measure_anew();
                 info!("the config was read again");
                 let authority = self.authority();
                 // A keeper that does not hear this is gone.

@@ -8,6 +8,7 @@
 
 mod again;
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
@@ -16,10 +17,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::again::Coming;
+use super::activity::Activity;
 use super::agent::{Agent, Newborn, StartError};
 use super::clients::{Brought, Clients, Role};
 use super::recorder::Recorder;
-use super::screen::Screen;
+use super::screen::{Screen, with_returns};
 use crate::api::kept::{Dir, Identity, Spec};
 use crate::api::wire::{self, Decoder, Fact, Kind, Request};
 use crate::model::authority;
@@ -38,8 +40,6 @@ const BATCH: usize = 64 << 10;
 const LAST_OUTPUT: usize = 4 << 20;
 /// How long the command lines above a caller are asked for.
 const KIN: Duration = Duration::from_millis(200);
-/// Activity is counted once in this time.
-const BURST: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
@@ -108,6 +108,7 @@ struct Keeper {
     pulse: Arc<Pulse>,
     recorder: Recorder,
     screen: Screen,
+    activity: Activity,
     clients: Clients,
     agent: Option<Agent>,
     leader_lives: bool,
@@ -141,6 +142,7 @@ impl Keeper {
         Ok(Self {
             recorder: Recorder::new(dir.clone(), spec.record_bytes, Arc::clone(&pulse)),
             screen: Screen::new(cols, rows),
+            activity: Activity::new(&spec.spinners),
             dir,
             _state: state,
             poller,
@@ -228,14 +230,13 @@ impl Keeper {
         let mut events = Vec::new();
         let mut patience = Duration::from_millis(100);
         loop {
-            let more = self.agent.as_ref().is_some_and(|a| a.pending).then_some(Duration::ZERO);
-            let unstored = (self.exit.is_some() && !self.stored).then_some(patience);
-            let timeout = more.into_iter().chain(unstored).chain(self.until_coming()).min();
-            self.poller.wait(&mut events, timeout)?;
+            let storing = (self.exit.is_some() && !self.stored).then_some(patience);
+            self.poller.wait(&mut events, self.timeout(storing))?;
             for event in &events {
                 self.on_event(*event);
             }
             self.pump(BATCH);
+            self.activity.look(&mut self.screen, &self.pulse, clock::monotonic());
             if self.exit.is_some() && !self.stored {
                 self.store();
                 patience = (patience * 2).min(Duration::from_secs(5));
@@ -250,6 +251,15 @@ impl Keeper {
         self.leave_no_socket();
         self.clients.drain(Duration::from_millis(500));
         Ok(())
+    }
+
+    /// How long nothing has to be done: without end while nothing happens.
+    fn timeout(&self, storing: Option<Duration>) -> Option<Duration> {
+        if self.agent.as_ref().is_some_and(|a| a.pending) {
+            return Some(Duration::ZERO);
+        }
+        let look = self.activity.due().map(|due| due.saturating_sub(clock::monotonic()));
+        storing.into_iter().chain(look).chain(self.until_coming()).min()
     }
 
     fn on_event(&mut self, event: Event) {
@@ -355,14 +365,13 @@ impl Keeper {
 
     fn on_output(&mut self, bytes: &[u8]) {
         let now = clock::monotonic();
-        if self.pulse.when(Beat::Output).is_none_or(|last| now.saturating_sub(last) >= BURST) {
-            self.pulse.add(Beat::Messages, 1);
-        }
-        self.pulse.mark(Beat::Output);
+        self.pulse.mark_at(Beat::Output, now);
         self.pulse.add(Beat::Bytes, bytes.len() as u64);
         self.recorder.output(self.millis(now), bytes);
-        let answers = self.screen.show(bytes);
-        self.clients.output(bytes, &self.poller);
+        self.activity.on_output(now);
+        let shown = if self.spec.session.pipe { Cow::Owned(with_returns(bytes)) } else { Cow::Borrowed(bytes) };
+        let answers = self.screen.show(&shown);
+        self.clients.output(&shown, &self.poller);
         if !answers.is_empty()
             && !self.clients.any_typing()
             && let Some(agent) = &mut self.agent
@@ -447,7 +456,9 @@ impl Keeper {
     fn on_confined(&mut self, token: u64, request: Request) {
         match request {
             Request::Attach { cols, rows, .. } => self.attach(token, (cols, rows), true),
-            Request::Redraw | Request::Screen { .. } | Request::Resize { .. } => self.on_request(token, request),
+            Request::Redraw | Request::Screen { .. } | Request::Text { .. } | Request::Resize { .. } => {
+                self.on_request(token, request);
+            }
             Request::Type { seq, .. } | Request::Closing { seq, .. } | Request::Restart { seq } => {
                 self.answer(token, seq, false, "an agent may only look at a session it did not start");
             }
@@ -489,8 +500,9 @@ impl Keeper {
                 let replay = self.screen.replay();
                 self.clients.send(token, Kind::Screen, &replay, &self.poller);
             }
-            Request::Screen { seq } => {
-                let screen = Some(self.screen.fact());
+            Request::Screen { seq } | Request::Text { seq } => {
+                let coloured = matches!(request, Request::Screen { .. });
+                let screen = Some(if coloured { self.screen.fact() } else { self.screen.plain() });
                 let fact = Fact::Reply { seq, ok: true, message: String::new(), screen };
                 self.clients.reply(token, &fact, &self.poller);
             }
@@ -543,8 +555,9 @@ impl Keeper {
         }
         self.screen.resize(cols, rows);
         let (cols, rows) = self.screen.size();
-        let millis = self.millis(clock::monotonic());
-        self.recorder.size(millis, cols, rows);
+        let now = clock::monotonic();
+        self.activity.on_resize(now);
+        self.recorder.size(self.millis(now), cols, rows);
         if let Some(agent) = &self.agent {
             agent.resize(cols, rows);
         }

@@ -19,6 +19,7 @@
 //! It knows nothing of other sessions, of policy, of the daemon's state; it never signals anybody. There
 //! are no timers while nothing happens, but for the one before a failed agent is started again.
 
+mod activity;
 mod agent;
 mod clients;
 mod hold;

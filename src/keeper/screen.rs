@@ -112,20 +112,50 @@ impl Screen {
         out.into_bytes()
     }
 
-    pub fn fact(&mut self) -> ScreenFact {
+    /// Every row as text.
+    pub fn lines(&mut self) -> impl Iterator<Item = String> {
         self.draw();
-        let screen = self.parser.screen();
+        let (cols, _) = self.size();
+        self.parser.screen().rows(0, cols)
+    }
+
+    pub fn fact(&mut self) -> ScreenFact {
+        let plain = self.plain();
+        let ansi = cast::ansi_of(self.parser.screen());
+        ScreenFact { ansi, ..plain }
+    }
+
+    /// What it says, without its colours.
+    pub fn plain(&mut self) -> ScreenFact {
+        self.draw();
         let (cols, rows) = self.size();
+        let screen = self.parser.screen();
         let (row, col) = screen.cursor_position();
         ScreenFact {
             cols,
             rows,
             title: self.parser.callbacks().title.clone(),
             text: cast::text_of(screen),
-            ansi: cast::ansi_of(screen),
+            ansi: String::new(),
             cursor: (!screen.hide_cursor()).then_some((col, row)),
         }
     }
+}
+
+/// What a terminal shows of bytes that went through no terminal: its lines begin in the first column (ONLCR of
+/// termios(3)).
+pub fn with_returns(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 16);
+    for line in bytes.split_inclusive(|b| *b == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(text) => {
+                out.extend_from_slice(text);
+                out.extend_from_slice(b"\r\n");
+            }
+            None => out.extend_from_slice(line),
+        }
+    }
+    out
 }
 
 fn within(cols: u16, rows: u16) -> (NonZeroU16, NonZeroU16) {
@@ -157,6 +187,14 @@ mod tests {
         assert_eq!(one.fact().text, two.fact().text);
         assert_eq!(one.fact().ansi, two.fact().ansi);
         assert!(two.parser.screen().bracketed_paste() && two.parser.screen().application_cursor());
+    }
+
+    #[test]
+    fn lines_from_a_pipe_begin_in_the_first_column() {
+        let mut screen = Screen::new(20, 5);
+        screen.show(&with_returns(b"one\ntwo\r\nthr"));
+        screen.show(&with_returns(b"ee\n\nfour"));
+        assert_eq!(screen.plain().text, "one\ntwo\nthree\n\nfour");
     }
 
     #[test]

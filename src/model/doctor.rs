@@ -2,6 +2,8 @@
 //!
 //! The facts are read in `sys::host_facts`; here nothing is asked of anybody.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::verdict::short;
@@ -319,7 +321,7 @@ pub fn clock(boot_id: bool, drift_seconds: Option<f64>) -> Finding {
         Some(drift) => {
             let text = format!(
                 "the clock was set, or the machine slept, by {} while sessions ran; their ages do not count that",
-                short(drift.abs())
+                short(Duration::try_from_secs_f64(drift.abs()).unwrap_or(Duration::MAX))
             );
             found(NAME, Level::Note, text, "")
         }

@@ -1,10 +1,14 @@
 //! The words and the rules. Pure: no I/O, no async, no clock; time is always an argument.
 //!
-//! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why),
+//! Start with [`session`] (the words), then [`verdict`] (what a session's health is and why, from its [`evidence`]),
 //! [`process`] (which processes a session owns) and [`stop`] (how it is taken away).
 
 pub mod authority;
 pub mod doctor;
+pub mod effort;
+pub mod evidence;
+pub mod fold;
+pub mod heard;
 pub mod keys;
 pub mod lifecycle;
 pub mod process;

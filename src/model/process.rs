@@ -28,6 +28,8 @@ pub struct Proc {
     pub tty: i32,
     /// User and system time, clock ticks.
     pub cpu_ticks: u64,
+    /// The same of the children it has waited for, with theirs.
+    pub reaped_ticks: u64,
     pub rss_pages: u64,
     pub threads: u32,
     /// A kernel thread (`PF_KTHREAD`).
@@ -46,6 +48,7 @@ impl Proc {
             state: b'S',
             tty: 0,
             cpu_ticks: 0,
+            reaped_ticks: 0,
             rss_pages: 0,
             threads: 1,
             kernel: false,
@@ -74,6 +77,11 @@ impl Proc {
         String::from_utf8_lossy(&self.comm[..end]).into_owned()
     }
 
+    /// The same as it stands: another one means that another program executes.
+    pub fn name(&self) -> [u8; 16] {
+        self.comm
+    }
+
     pub fn comm_is(&self, prefix: &[u8]) -> bool {
         self.comm.starts_with(prefix)
     }
@@ -99,8 +107,10 @@ impl Proc {
         // minflt cminflt majflt cmajflt, then utime and stime (14, 15)
         let user: u64 = number(fields.nth(4)?)?;
         let system: u64 = number(fields.next()?)?;
-        // cutime cstime priority nice, then num_threads (20)
-        let threads = number(fields.nth(4)?)?;
+        let reaped_user: u64 = number(fields.next()?)?;
+        let reaped_system: u64 = number(fields.next()?)?;
+        // priority nice, then num_threads (20)
+        let threads = number(fields.nth(2)?)?;
         // itrealvalue, then starttime (22)
         let start = number(fields.nth(1)?)?;
         // vsize, then rss (24)
@@ -113,6 +123,7 @@ impl Proc {
             state,
             tty,
             cpu_ticks: user + system,
+            reaped_ticks: reaped_user + reaped_system,
             rss_pages: u64::try_from(rss).unwrap_or(0),
             threads,
             kernel: flags & 0x0020_0000 != 0,
@@ -317,13 +328,14 @@ mod tests {
 
     #[test]
     fn a_name_with_brackets_and_newlines_is_parsed() {
-        let line = b"4711 (a) R 9 (x\n) S 10 4711 4712 34816 4711 4194304 100 0 0 0 7 5 0 0 20 0 3 0 123456 1000 250 18446744073709551615 1 1";
+        let line = b"4711 (a) R 9 (x\n) S 10 4711 4712 34816 4711 4194304 100 0 0 0 7 5 40 2 20 0 3 0 123456 1000 250 18446744073709551615 1 1";
         let p = Proc::parse(line).unwrap();
         assert_eq!(
             (p.id, p.ppid, p.pgrp, p.sid, p.state),
             (ProcId { pid: 4711, start: 123_456 }, 10, 4711, 4712, b'S')
         );
-        assert_eq!((p.cpu_ticks, p.rss_pages, p.threads, p.tty, p.kernel), (12, 250, 3, 34816, false));
+        assert_eq!((p.cpu_ticks, p.reaped_ticks), (12, 42));
+        assert_eq!((p.rss_pages, p.threads, p.tty, p.kernel), (250, 3, 34816, false));
         assert_eq!(Proc::parse(b"12 (x) S 1"), None);
         assert_eq!(Proc::parse(b""), None);
     }

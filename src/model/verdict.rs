@@ -1,37 +1,41 @@
-//! What a session's health is, and why: one pure function of what is known.
+//! What a session's health is, and why: one pure function of the evidence and the policy.
+//!
+//! ```text
+//!   orphaned   keeper gone · lingering · terminal gone · project finished · no activity for `orphaned_after`
+//!   stuck      stopped, though not paused · spinning for `spin_after` · at a gate, or no activity, for `stuck_after`
+//!   healthy    otherwise
+//! ```
+//!
+//! In this order; the first that holds is the verdict. Alive is no evidence of working; silent is no evidence of dead.
 
-use super::lifecycle::{Keeper, Life};
+use std::time::Duration;
+
+use super::evidence::{Evidence, Since};
+use super::lifecycle::Keeper;
+use super::profile::Gate;
 use super::session::{Attention, Exit, ExitBy, Health, State};
 
-/// What is known of a session when it is judged.
-#[derive(Debug, Clone)]
-pub struct Known<'a> {
-    pub life: Life,
-    pub exit: Option<&'a Exit>,
-    /// Live processes, when they were counted.
-    pub processes: Option<u32>,
-    /// The leader is in state `T`.
-    pub stopped: bool,
-    /// Seconds since output, input, heartbeat.
-    pub since: Since,
+/// From when silence is a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    pub stuck_after: Duration,
+    pub orphaned_after: Duration,
+    pub spin_after: Duration,
 }
 
-/// How long ago things last happened, in seconds; `None` when they never did or nobody can know.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Since {
-    pub output: Option<f64>,
-    pub input: Option<f64>,
-    pub heartbeat: Option<f64>,
-}
-
-impl Since {
-    /// The most recent of them, and its name.
-    pub fn latest(&self) -> Option<(f64, &'static str)> {
-        [(self.output, "output"), (self.input, "input"), (self.heartbeat, "heartbeat")]
-            .into_iter()
-            .filter_map(|(seconds, what)| Some((seconds?, what)))
-            .min_by(|a, b| a.0.total_cmp(&b.0))
-    }
+/// The rule that decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule {
+    /// Nothing is the matter.
+    Well,
+    KeeperGone,
+    Lingering,
+    TerminalGone,
+    ProjectFinished,
+    Silent,
+    Stopped,
+    Spinning,
+    Gate,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -39,33 +43,118 @@ pub struct Verdict {
     pub health: Health,
     pub attention: Attention,
     pub reason: String,
+    pub rule: Rule,
 }
 
-/// An agent that wrote within this many seconds is at work.
-const WORKING: f64 = 5.0;
+/// An agent that did something within this is at work.
+const WORKING: Duration = Duration::from_secs(5);
 
-pub fn judge(known: &Known<'_>) -> Verdict {
-    let (health, reason) = health(known);
-    Verdict { health, attention: attention(known), reason }
+pub fn judge(evidence: &Evidence<'_>, policy: &Policy) -> Verdict {
+    let attention = attention(evidence);
+    let found = orphaned(evidence, policy, attention).map(|found| (Health::Orphaned, found));
+    let found = found.or_else(|| Some((Health::Stuck, stuck(evidence, policy, attention)?)));
+    let (health, (rule, reason)) = found.unwrap_or_else(|| (Health::Healthy, (Rule::Well, well(evidence, attention))));
+    Verdict { health, attention, reason, rule }
 }
 
-fn health(known: &Known<'_>) -> (Health, String) {
-    let life = known.life;
+type Found = Option<(Rule, String)>;
+
+fn orphaned(evidence: &Evidence<'_>, policy: &Policy, attention: Attention) -> Found {
+    let life = evidence.life;
+    let left = || evidence.processes.map_or_else(|| "processes left".into(), |n| format!("{n} left"));
     match life.state() {
-        State::Ended => (Health::Healthy, ended(known.exit)),
-        State::Starting => (Health::Healthy, "starting".into()),
-        State::Lingering if life.keeper() == Keeper::Gone => (Health::Orphaned, "its keeper is gone".into()),
-        State::Closing if life.keeper() == Keeper::Gone => (Health::Orphaned, "closing; its keeper is gone".into()),
-        State::Lingering => (Health::Orphaned, format!("ended ({}), {}", ended(known.exit), left(known.processes))),
-        State::Running | State::Paused if life.keeper() == Keeper::Gone => {
-            (Health::Orphaned, "its keeper is gone".into())
+        State::Closing if life.keeper() == Keeper::Gone => {
+            return Some((Rule::KeeperGone, "closing; its keeper is gone".into()));
         }
-        State::Closing => (Health::Healthy, "closing".into()),
-        State::Paused => (Health::Healthy, "paused".into()),
-        State::Running if life.keeper() == Keeper::Silent => (Health::Healthy, "its keeper does not answer".into()),
-        State::Running if known.stopped => (Health::Stuck, "stopped by a signal".into()),
-        State::Running => (Health::Healthy, active(known.since)),
+        State::Ended | State::Starting | State::Closing => return None,
+        State::Lingering | State::Running | State::Paused => {}
     }
+    if life.keeper() == Keeper::Gone {
+        return Some((Rule::KeeperGone, "its keeper is gone".into()));
+    }
+    if life.state() == State::Lingering {
+        return Some((Rule::Lingering, format!("ended ({}), {}", ended(evidence.exit), left())));
+    }
+    if evidence.terminal_gone {
+        return Some((Rule::TerminalGone, format!("terminal gone, {}", left())));
+    }
+    if evidence.project_finished {
+        return Some((Rule::ProjectFinished, "its project is finished".into()));
+    }
+    let idle = ages(evidence).then_some(evidence.idle).flatten();
+    idle.filter(|idle| *idle >= policy.orphaned_after).map(|idle| silent(evidence, attention, idle))
+}
+
+fn stuck(evidence: &Evidence<'_>, policy: &Policy, attention: Attention) -> Found {
+    if !ages(evidence) {
+        return None;
+    }
+    if evidence.stopped {
+        return Some((Rule::Stopped, "stopped by a signal".into()));
+    }
+    if let Some(spun) = evidence.spinning.filter(|spun| *spun >= policy.spin_after) {
+        return Some((Rule::Spinning, format!("spinning: no output {}", short(spun))));
+    }
+    if let Some((gate, stood)) = evidence.gate.filter(|(_, stood)| *stood >= policy.stuck_after) {
+        return Some((Rule::Gate, at_gate(gate, stood)));
+    }
+    evidence.idle.filter(|idle| *idle >= policy.stuck_after).map(|idle| silent(evidence, attention, idle))
+}
+
+/// It runs, nobody stopped it on purpose, and its keeper could tell what happens.
+fn ages(evidence: &Evidence<'_>) -> bool {
+    evidence.life.state() == State::Running && evidence.life.keeper() == Keeper::Alive
+}
+
+/// No activity, with what is known of why.
+fn silent(evidence: &Evidence<'_>, attention: Attention, idle: Duration) -> (Rule, String) {
+    let reason = match (evidence.gate, attention) {
+        _ if evidence.stopped => format!("stopped by a signal, no activity for {}", short(idle)),
+        (Some((gate, _)), _) => at_gate(gate, idle),
+        (None, Attention::Waiting) => waiting(idle),
+        (None, Attention::Working | Attention::Idle | Attention::Unknown) => {
+            format!("no activity for {}", short(idle))
+        }
+    };
+    (Rule::Silent, reason)
+}
+
+fn waiting(idle: Duration) -> String {
+    format!("waiting for you, {}", short(idle))
+}
+
+fn at_gate(gate: Gate, stood: Duration) -> String {
+    let what = match gate {
+        Gate::Trust => "asks whether to trust the directory",
+        Gate::Login => "asks for a login",
+        Gate::Limit => "usage limit reached",
+    };
+    format!("{what}, {}", short(stood))
+}
+
+/// The reason of a session with which nothing is the matter.
+fn well(evidence: &Evidence<'_>, attention: Attention) -> String {
+    let life = evidence.life;
+    match life.state() {
+        State::Ended => ended(evidence.exit),
+        State::Starting => "starting".into(),
+        State::Closing => "closing".into(),
+        State::Paused => "paused".into(),
+        State::Lingering => "ended".into(),
+        State::Running if life.keeper() == Keeper::Silent => "its keeper does not answer".into(),
+        State::Running => match (evidence.gate, attention, evidence.idle) {
+            (Some((gate, stood)), _, _) => at_gate(gate, stood),
+            (None, Attention::Waiting, Some(idle)) => waiting(idle),
+            (None, Attention::Waiting, None) => "waiting for you".into(),
+            (None, Attention::Idle, Some(idle)) => format!("at its prompt, {}", short(idle)),
+            (None, Attention::Idle, None) => "at its prompt".into(),
+            (None, Attention::Working | Attention::Unknown, _) => active(evidence.since),
+        },
+    }
+}
+
+fn active(since: Since) -> String {
+    since.latest().map_or_else(|| "no output yet".into(), |(ago, what)| format!("{what} {} ago", short(ago)))
 }
 
 fn ended(exit: Option<&Exit>) -> String {
@@ -78,109 +167,64 @@ fn ended(exit: Option<&Exit>) -> String {
     }
 }
 
-fn left(processes: Option<u32>) -> String {
-    processes.map_or_else(|| "processes left".into(), |n| format!("{n} left"))
+/// What its screen says goes first; without it, only who just did something is known to work.
+fn attention(evidence: &Evidence<'_>) -> Attention {
+    if !ages(evidence) {
+        return Attention::Unknown;
+    }
+    evidence.seen.unwrap_or_else(|| match evidence.since.latest() {
+        Some((ago, _)) if ago < WORKING => Attention::Working,
+        Some(_) | None => Attention::Unknown,
+    })
 }
 
-fn active(since: Since) -> String {
-    since.latest().map_or_else(|| "no output yet".into(), |(seconds, what)| format!("{what} {} ago", short(seconds)))
-}
-
-/// A span of time as people say it: `3 s`, `12 m`, `2 h 14 m`, `3 d`.
-pub fn short(seconds: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "spans of time are positive and small")]
-    let s = seconds.max(0.0) as u64;
+/// A span of time as people say it: `3 s`, `63 m`, `2 h 14 m`, `3 d`.
+pub fn short(span: Duration) -> String {
+    let s = span.as_secs();
     match s {
         0..60 => format!("{s} s"),
-        60..3600 => format!("{} m", s / 60),
-        3600..172_800 if s % 3600 < 60 => format!("{} h", s / 3600),
-        3600..172_800 => format!("{} h {} m", s / 3600, s % 3600 / 60),
+        60..7200 => format!("{} m", s / 60),
+        7200..172_800 if s % 3600 < 60 => format!("{} h", s / 3600),
+        7200..172_800 => format!("{} h {} m", s / 3600, s % 3600 / 60),
         _ => format!("{} d", s / 86_400),
     }
 }
 
-/// The reason of a session that is to be started again in so many seconds, or (`None`) when what is left of it has gone;
+/// The reason of a session that is to be started again after this time, or (`None`) when what is left of it has gone;
 /// which of a row that is, and how many there may be.
-pub fn to_come(reason: &str, seconds: Option<f64>, (attempt, limit): (u32, u32)) -> String {
-    match seconds {
-        Some(seconds) => format!("restarts in {} ({attempt} of {limit})", short(seconds.max(0.0).ceil())),
+pub fn to_come(reason: &str, left: Option<Duration>, (attempt, limit): (u32, u32)) -> String {
+    match left {
+        // Rounded up: in 0 s it is there.
+        Some(left) => {
+            let seconds = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+            format!("restarts in {} ({attempt} of {limit})", short(seconds))
+        }
         None => format!("{reason}; restarts when they are gone ({attempt} of {limit})"),
     }
 }
 
-fn attention(known: &Known<'_>) -> Attention {
-    match known.since.latest() {
-        Some((seconds, _)) if known.life.state() == State::Running && seconds < WORKING => Attention::Working,
-        _ => Attention::Unknown,
-    }
+/// One sentence of what to do; `None` where nothing is the matter. `name` is what the commands are given, `resume` the
+/// agent's own way back into a conversation.
+pub fn advice(verdict: &Verdict, name: &str, resume: Option<&str>) -> Option<String> {
+    let reason = &verdict.reason;
+    let later = resume.map_or_else(String::new, |command| format!("; resume later with `{command}`"));
+    let close = format!("consider closing: {reason} (`beadle kill {name}`)");
+    Some(match (verdict.rule, verdict.attention) {
+        (Rule::Well, _) => return None,
+        (Rule::KeeperGone | Rule::Lingering | Rule::TerminalGone | Rule::ProjectFinished, _) => close,
+        (Rule::Gate, _) | (Rule::Silent, Attention::Waiting) => {
+            format!("{reason}: `beadle attach {name}` to answer, `beadle kill {name}` closes it{later}")
+        }
+        (Rule::Silent, Attention::Working | Attention::Idle | Attention::Unknown) => format!("{close}{later}"),
+        (Rule::Stopped, _) => {
+            format!("{reason}: `beadle unpause {name}` continues it, `beadle kill {name}` closes it{later}")
+        }
+        (Rule::Spinning, _) => {
+            format!("{reason}: `beadle peek {name}` shows its screen, `beadle restart {name}` starts it again{later}")
+        }
+    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::lifecycle::Event;
-    use super::*;
-
-    fn known(events: &[Event]) -> Known<'static> {
-        let mut life = Life::new();
-        events.iter().for_each(|e| life.apply(*e));
-        Known {
-            life,
-            exit: None,
-            processes: Some(2),
-            stopped: false,
-            since: Since { output: Some(3.4), ..Since::default() },
-        }
-    }
-
-    #[test]
-    fn every_verdict_has_its_reason() {
-        use Event::{CloseBegan, KeeperDied, KeeperFellSilent, LeaderEnded, Paused, Started};
-        let exit = Exit { code: Some(3), signal: None, at: String::new(), by: ExitBy::Itself, reason: String::new() };
-        let cases: [(Known<'_>, Health, &str); 9] = [
-            (known(&[]), Health::Healthy, "starting"),
-            (known(&[Started]), Health::Healthy, "output 3 s ago"),
-            (Known { stopped: true, ..known(&[Started]) }, Health::Stuck, "stopped by a signal"),
-            (Known { stopped: true, ..known(&[Started, Paused]) }, Health::Healthy, "paused"),
-            (known(&[Started, KeeperDied]), Health::Orphaned, "its keeper is gone"),
-            (known(&[Started, KeeperFellSilent]), Health::Healthy, "its keeper does not answer"),
-            (Known { exit: Some(&exit), ..known(&[Started, LeaderEnded]) }, Health::Orphaned, "ended (exit 3), 2 left"),
-            (
-                Known { processes: Some(1), ..known(&[Started, LeaderEnded, KeeperDied]) },
-                Health::Orphaned,
-                "its keeper is gone",
-            ),
-            (known(&[Started, CloseBegan]), Health::Healthy, "closing"),
-        ];
-        for (k, health, reason) in cases {
-            let verdict = judge(&k);
-            assert_eq!((verdict.health, verdict.reason.as_str()), (health, reason));
-        }
-    }
-
-    #[test]
-    fn a_run_to_come_says_when() {
-        assert_eq!(to_come("starting", Some(3.2), (2, 5)), "restarts in 4 s (2 of 5)");
-        assert_eq!(to_come("starting", Some(-0.1), (1, 5)), "restarts in 0 s (1 of 5)");
-        assert_eq!(
-            to_come("ended (exit 3), 2 left", None, (1, 5)),
-            "ended (exit 3), 2 left; restarts when they are gone (1 of 5)"
-        );
-    }
-
-    #[test]
-    fn unknown_is_not_idle() {
-        let silent = Known { since: Since::default(), ..known(&[Event::Started]) };
-        assert_eq!(judge(&silent).attention, Attention::Unknown);
-        assert_eq!(judge(&silent).reason, "no output yet");
-        assert_eq!(judge(&known(&[Event::Started])).attention, Attention::Working);
-    }
-
-    #[test]
-    fn spans_are_short() {
-        for (s, text) in
-            [(0.2, "0 s"), (59.9, "59 s"), (60.0, "1 m"), (3600.0, "1 h"), (8040.0, "2 h 14 m"), (260_000.0, "3 d")]
-        {
-            assert_eq!(short(s), text);
-        }
-    }
-}
+#[path = "verdict_tests.rs"]
+mod tests;

@@ -140,6 +140,13 @@ pub fn io_bytes(pid: i32) -> Option<u64> {
     Some(field("rchar:")? + field("wchar:")?)
 }
 
+/// How long the first thread of a process has stood in line for a processor (`/proc/PID/schedstat`, the second number,
+/// nanoseconds); `None` where the kernel does not count it.
+pub fn queued(pid: i32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    text.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}
+
 /// Who owns a process, by name where there is one.
 pub fn owner(pid: i32) -> String {
     use std::os::unix::fs::MetadataExt;

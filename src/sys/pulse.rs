@@ -1,5 +1,6 @@
 //! The pulse of a session: one shared page that its keeper writes and the daemon reads, without a system call and
-//! without waking anybody.
+//! without waking anybody. Three words of it are the daemon's: what only it can know, held by the keeper for the next
+//! daemon.
 //!
 //! Times are nanoseconds of `CLOCK_MONOTONIC`, 0 for never. Each number is read alone; nothing relies on
 //! two of them being of the same moment.
@@ -38,6 +39,14 @@ pub enum Beat {
     Recorded,
     /// Bytes that could not be recorded (full disk).
     Lost,
+    /// Last new text on the screen (`model::fold`).
+    Text,
+    /// Last moment the agent, or a tool of it, was seen at work. The daemon's.
+    Work,
+    /// Last moment a daemon listened. The daemon's.
+    Heard,
+    /// From when idle time counts (`model::heard`). The daemon's.
+    Since,
 }
 
 /// The page, mapped.
@@ -57,19 +66,20 @@ impl Pulse {
     pub fn create() -> io::Result<Self> {
         let fd = memfd_create("beadle-pulse", MFdFlags::MFD_CLOEXEC)?;
         nix::unistd::ftruncate(&fd, 4096)?;
-        Self::map(fd, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE)
+        Self::map(fd)
     }
 
-    /// Maps a page that a keeper sent, to read only.
+    /// Maps a page that a keeper sent.
     pub fn open(fd: OwnedFd) -> io::Result<Self> {
         let size = nix::sys::stat::fstat(&fd)?.st_size;
         if usize::try_from(size).unwrap_or(0) < BYTES {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not a pulse"));
         }
-        Self::map(fd, ProtFlags::PROT_READ)
+        Self::map(fd)
     }
 
-    fn map(fd: OwnedFd, access: ProtFlags) -> io::Result<Self> {
+    fn map(fd: OwnedFd) -> io::Result<Self> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         let length = NonZeroUsize::new(BYTES).ok_or_else(|| io::Error::other("no page"))?;
         // SAFETY: a fresh shared mapping of a descriptor we own; unmapped in Drop.
         let page = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, &fd, 0) }?;
@@ -95,7 +105,12 @@ impl Pulse {
 
     /// Notes that it happened now.
     pub fn mark(&self, beat: Beat) {
-        self.set(beat, u64::try_from(super::clock::monotonic().as_nanos()).unwrap_or(u64::MAX));
+        self.mark_at(beat, super::clock::monotonic());
+    }
+
+    /// Notes that it happened at this moment of the monotonic clock.
+    pub fn mark_at(&self, beat: Beat, at: Duration) {
+        self.set(beat, u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
     }
 
     /// When it last happened, by the monotonic clock.
@@ -134,6 +149,9 @@ mod tests {
         writer.add(Beat::Lost, 3);
         assert!(reader.when(Beat::Output).unwrap() <= super::super::clock::monotonic());
         assert_eq!(reader.get(Beat::Lost), 3);
+        reader.mark_at(Beat::Work, Duration::from_secs(7));
+        let next = Pulse::open(writer.fd.try_clone().unwrap()).unwrap();
+        assert_eq!(next.when(Beat::Work), Some(Duration::from_secs(7)), "what one daemon knew the next one knows");
     }
 
     #[test]

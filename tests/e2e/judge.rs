@@ -1,0 +1,209 @@
+//! Healthy, stuck, waiting: verdicts of real agents, in fast time. Where something must *not* happen, a neighbour tells when it
+//! would have: both are judged by the same clock.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::support::{Arena, has, is_root, pid_of, until, until_some};
+
+/// Three seconds of silence are too many. A kind of agent of its own, with a helper and a prompt.
+const FAST: &str = r#"
+[health]
+stuck_after = "3s"
+orphaned_after = "1h"
+spin_after = "3s"
+[stop]
+grace = "300ms"
+[[agent]]
+name = "fake"
+spinner = "<>"
+[agent.match]
+program = ["fake-agent"]
+[[agent.helper]]
+rule = "server"
+kind = "mcp"
+stdio = true
+program = ["fake-mcp"]
+[[agent.look]]
+rule = "asks"
+in = "last 2"
+any = ['^shall i go on\? \(y/n\)']
+says = "waiting"
+[agent.resume]
+last = "fake-agent --continue"
+"#;
+
+/// Waits a twentieth of a second without starting a process.
+const PAUSE: &str = "exec 3<> <(:)\npause() { read -rt 0.05 -u 3; }\n";
+
+fn bash(arena: &Arena, name: &str, script: &str, options: &[&str]) -> String {
+    let path = arena.script(name, &format!("#!/bin/bash\n{PAUSE}{script}\n"));
+    arena.session(&[&["--name", name, "--agent", "fake"], options, &["--", &path]].concat())
+}
+
+/// The row of a session, measured for the purpose.
+#[track_caller]
+fn row(arena: &Arena, id: &str) -> Value {
+    let rows = arena.json(&["ls", "--json"]);
+    rows.as_array().unwrap().iter().find(|r| r["id"] == id).unwrap_or_else(|| panic!("no {id} in {rows}")).clone()
+}
+
+#[track_caller]
+fn until_row(arena: &Arena, id: &str, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Value {
+    until_some(what, || Some(row(arena, id)).filter(&mut is_so))
+}
+
+#[track_caller]
+fn until_stuck(arena: &Arena, id: &str) -> Value {
+    until_row(arena, id, "it is stuck", |row| row["health"] == "stuck")
+}
+
+/// Until a silent neighbour has been silent for three times as long as is too long.
+#[track_caller]
+fn until_long_past(arena: &Arena, neighbour: &str) {
+    until_row(arena, neighbour, "long past", |row| row["idle_seconds"].as_f64().unwrap() > 9.0);
+}
+
+#[test]
+fn who_hangs_behind_a_spinner_is_stuck_and_who_writes_is_not() {
+    if !has("bash") {
+        return;
+    }
+    let arena = Arena::with(FAST);
+    let spinner = "while :; do for g in ⠋ ⠙ ⠹ ⠸ '<' '>'; do printf '\\r%s Thinking…' \"$g\"; pause; done; done";
+    let clock = "while :; do for g in ✶ ✻ ·; do printf '\\r%s Working… (%ds · ↓ %d tokens)' \"$g\" $SECONDS $((n += 31)); pause; done; done";
+    let writer = "while :; do for w in {a..z}{a..z}{a..z}; do echo \"step $w\"; pause; done; done";
+    let spinner_id = bash(&arena, "spinner", spinner, &[]);
+    let clock_id = bash(&arena, "clock", clock, &[]);
+    let piped_id = bash(&arena, "piped", clock, &["--pipe"]);
+    let writers = [bash(&arena, "writer", writer, &[]), bash(&arena, "piped-writer", writer, &["--pipe"])];
+    for id in [&spinner_id, &clock_id, &piped_id] {
+        let row = until_stuck(&arena, id);
+        assert!(row["reason"].as_str().unwrap().starts_with("no activity for "), "{row}");
+    }
+    until_long_past(&arena, &spinner_id);
+    for id in &writers {
+        let row = row(&arena, id);
+        assert_eq!(row["health"], "healthy", "{row}");
+        assert!(row["messages"].as_u64().unwrap() > 0, "{row}");
+    }
+    let (before, _) = arena.recorded(&spinner_id);
+    until("it still turns", || arena.recorded(&spinner_id).0.len() > before.len());
+    let advice = arena.json(&["health", "--json"])["recommendations"].clone();
+    let text = advice.as_array().unwrap().iter().find(|r| r["id"] == spinner_id.as_str()).unwrap()["text"].clone();
+    let text = text.as_str().unwrap();
+    assert!(text.contains("consider closing: no activity for ") && text.contains("`fake-agent --continue`"), "{text}");
+}
+
+#[test]
+fn a_quiet_tool_keeps_its_agent_healthy_and_a_polling_helper_does_not() {
+    if !has("bash") {
+        return;
+    }
+    let arena = Arena::with(FAST);
+    // It sleeps most of the time.
+    let poll = "while :; do head -c 60000 /dev/zero | cksum >/dev/null; sleep 0.3; done";
+    let tool = arena.script("npm-install", &format!("#!/bin/bash\n{poll}\n"));
+    let helper = arena.script("fake-mcp", &format!("#!/bin/bash\n{poll}\n"));
+    let hangs = |child: &str| format!("echo calling\n{child} &\nwait");
+    let with_tool = bash(&arena, "with-tool", &hangs(&tool), &[]);
+    let with_helper = bash(&arena, "with-helper", &hangs(&helper), &[]);
+    until_stuck(&arena, &with_helper);
+    until_long_past(&arena, &with_helper);
+    let row = row(&arena, &with_tool);
+    assert_eq!(row["health"], "healthy", "{row}");
+    let evidence = arena.show(&with_tool)["evidence"].clone();
+    assert!(evidence.as_array().unwrap().iter().any(|e| e["kind"] == "work" && e["at"].is_string()), "{evidence}");
+}
+
+#[test]
+fn a_prompt_is_waited_at_until_it_is_answered() {
+    if !has("bash") {
+        return;
+    }
+    let arena = Arena::with(FAST);
+    let script = "stty -echo; printf 'Shall I go on? (y/n) '; read -r answer; clear; echo \"so be it\"; read -r more";
+    let id = bash(&arena, "asks", script, &[]);
+    until_row(&arena, &id, "it waits", |row| row["attention"] == "waiting");
+    let row = until_stuck(&arena, &id);
+    assert_eq!(row["attention"], "waiting");
+    assert!(row["reason"].as_str().unwrap().starts_with("waiting for you, "), "{row}");
+    let evidence = arena.show(&id)["evidence"].clone();
+    assert!(evidence.as_array().unwrap().iter().any(|e| e["kind"] == "screen"), "{evidence}");
+    arena.run(&["send", &id, "y", "--enter"]).ok();
+    until_row(&arena, &id, "it goes on", |row| row["attention"] != "waiting" && row["health"] == "healthy");
+}
+
+#[test]
+fn a_heartbeat_holds_as_long_as_it_beats() {
+    let arena = Arena::with(FAST);
+    let beats = arena.sh("beats", "exec sleep 600");
+    let silent = arena.sh("silent", "exec sleep 600");
+    let beat = || {
+        let path = format!("/api/heartbeat?session_id={beats}");
+        assert_eq!(super::ask::ask(&arena.socket(), "POST", &path, "").status, 200);
+    };
+    until_row(&arena, &silent, "long past", |row| {
+        beat();
+        row["idle_seconds"].as_f64().unwrap() > 9.0
+    });
+    assert_eq!(row(&arena, &silent)["health"], "stuck");
+    let held = row(&arena, &beats);
+    assert_eq!(held["health"], "healthy", "{held}");
+    assert!(held["reason"].as_str().unwrap().starts_with("heartbeat "), "{held}");
+    until_stuck(&arena, &beats);
+}
+
+#[test]
+fn who_spins_without_a_word_is_stuck_although_it_is_at_work() {
+    let arena = Arena::with(FAST);
+    // On a very busy machine it gets next to nothing, unless it goes first.
+    let first: &[&str] = if is_root() { &["nice", "-n", "-19"] } else { &[] };
+    let command = [&["--name", "spins", "--"], first, &["sh", "-c", "while :; do :; done"]].concat();
+    let id = arena.session(&command);
+    let row = until_stuck(&arena, &id);
+    assert!(row["reason"].as_str().unwrap().starts_with("spinning: no output "), "{row}");
+}
+
+/// How long the daemon is away: far longer than is too long.
+const AWAY: Duration = Duration::from_secs(8);
+
+fn away() {
+    let begin = Instant::now();
+    until("the time has passed", || begin.elapsed() > AWAY);
+}
+
+#[test]
+fn nobody_ages_while_the_machine_sleeps() {
+    let arena = Arena::with(FAST);
+    let id = arena.sh("silent", "exec sleep 600");
+    until_row(&arena, &id, "it is known", |row| row["idle_seconds"].is_number());
+    let daemon = arena.daemon();
+    arena.signal(daemon, Signal::STOP);
+    away();
+    arena.signal(daemon, Signal::CONT);
+    let after = row(&arena, &id);
+    assert!(after["idle_seconds"].as_f64().unwrap() < AWAY.as_secs_f64(), "{after}");
+    assert_eq!(arena.log().matches("daemon started ").count(), 1);
+    until_stuck(&arena, &id);
+}
+
+#[test]
+fn nobody_ages_while_there_is_no_daemon_and_what_was_known_stays_known() {
+    let arena = Arena::with(FAST);
+    let silent = arena.sh("silent", "exec sleep 600");
+    let leader = pid_of(&row(&arena, &silent)["leader_pid"]);
+    let stuck = arena.sh("stuck", "exec sleep 600");
+    until_stuck(&arena, &stuck);
+    // This one has just done something.
+    arena.run(&["heartbeat", &silent]).ok();
+    arena.kill_daemon();
+    away();
+    let after = row(&arena, &silent);
+    assert!(after["idle_seconds"].as_f64().unwrap() < AWAY.as_secs_f64(), "{after}");
+    assert_eq!(pid_of(&after["leader_pid"]), leader);
+    assert_eq!(row(&arena, &stuck)["health"], "stuck");
+    until_stuck(&arena, &silent);
+}
