@@ -5,7 +5,7 @@
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck, waiting),
-//! `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
+//! `start`, `keeper`, `daemon`, `discover` (who was not started here), `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -24,6 +24,8 @@ mod crash;
 mod crashpoints;
 #[path = "e2e/daemon.rs"]
 mod daemon;
+#[path = "e2e/discover.rs"]
+mod discover;
 #[path = "e2e/disk.rs"]
 mod disk;
 #[path = "e2e/doctor.rs"]

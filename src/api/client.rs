@@ -91,6 +91,11 @@ impl Client {
         self.get(&format!("/api/sessions?all={all}&sample={sample}")).await
     }
 
+    /// The same after a look at the machine, and with plain shells in tmux panes.
+    pub async fn sessions_with_shells(&self, all: bool) -> Result<Table, ClientError> {
+        self.get(&format!("/api/sessions?all={all}&sample=true&shells=true")).await
+    }
+
     /// The table as soon as it is newer than `generation`; after 30 s the same one again. While such a
     /// call waits, the daemon samples once a second.
     pub async fn sessions_newer_than(&self, generation: u64, all: bool) -> Result<Table, ClientError> {

@@ -16,6 +16,9 @@ pub struct Session {
     pub project: Option<String>,
     pub workspace: String,
     pub origin: Origin,
+    /// `tmux:<session>:<window>.<pane>`; `null` for all that is in no tmux.
+    #[serde(default)]
+    pub address: Option<String>,
     pub state: State,
     pub health: Health,
     pub attention: Attention,
@@ -69,6 +72,19 @@ pub struct Detail {
     /// The session it was started from.
     #[serde(default)]
     pub started_by: Option<String>,
+    /// Where a session in tmux is to be found.
+    #[serde(default)]
+    pub pane: Option<PaneAt>,
+}
+
+/// A pane of a tmux server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaneAt {
+    /// The server's socket (`tmux -S`).
+    pub socket: String,
+    pub server_pid: i32,
+    /// The pane's id (`%3`), the same as long as the server lives.
+    pub id: String,
 }
 
 /// A dated observation.
@@ -167,6 +183,8 @@ pub struct KillRequest {
     pub now: bool,
     pub reason: Option<String>,
     pub dry_run: bool,
+    /// The tmux panes of sessions beadle did not start, too.
+    pub pane: bool,
 }
 
 /// `POST /api/close-all-sessions`.
@@ -231,6 +249,9 @@ pub struct Closed {
     /// What lives on outside on purpose, such as a tmux server somebody else is attached to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spared: Vec<String>,
+    /// What stood on the screen of a session beadle did not start, read before it was closed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,14 +1,15 @@
 //! `attach`: a session's terminal on this one, and a line afterwards that says how it ended.
 
+use std::io::IsTerminal;
 use std::path::Path;
 
 use super::args::{Attach, Globals};
-use super::exit::{DONE, Ended, Failure};
+use super::exit::{DONE, Ended, FAILED, Failure};
 use super::{connect, print, show};
-use crate::api::attach::{self, Left, Options};
+use crate::api::attach::{self, AttachError, Left, Options};
 use crate::api::client::Client;
 use crate::api::refusal::Code;
-use crate::api::types::{Detail, Session};
+use crate::api::types::{Detail, PaneAt, Session};
 use crate::model::session::{Origin, State};
 use crate::model::text::printable;
 
@@ -20,6 +21,9 @@ pub async fn run(globals: &Globals, args: &Attach) -> Ended {
 /// Attaches to the session `id` names.
 pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
     let detail = client.session(id).await?;
+    if let Some(pane) = &detail.pane {
+        return in_tmux(pane, &detail.session, read_only);
+    }
     let socket = attachable(&detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
     if let Some(why) = detail.keyless.as_ref().filter(|_| !read_only) {
         let name = &detail.session.name;
@@ -56,8 +60,12 @@ fn attachable<'a>(detail: &'a Detail, inside: Option<&str>) -> Result<&'a str, F
         return Err(Failure::refused(Code::Forbidden, why));
     }
     if s.origin != Origin::Managed {
-        let why =
-            format!("{name} is held by no keeper (origin {}): only sessions beadle started can be attached", s.origin);
+        let why = match s.origin {
+            Origin::Tmux => format!("the tmux server of {name} does not answer: it cannot be attached now"),
+            Origin::Managed | Origin::Found => format!(
+                "{name} runs in a terminal that beadle cannot reach: only managed sessions and those in tmux can be attached"
+            ),
+        };
         return Err(Failure::refused(Code::WrongState, why));
     }
     if s.state == State::Ended {
@@ -72,6 +80,39 @@ fn attachable<'a>(detail: &'a Detail, inside: Option<&str>) -> Result<&'a str, F
             format!("the keeper of {name} is gone, and its terminal with it: `beadle kill {name}` takes what is left");
         Failure::refused(Code::WrongState, why)
     })
+}
+
+/// A session in tmux is attached by tmux: inside the same server by going there, from elsewhere by a client of its own.
+fn in_tmux(pane: &PaneAt, session: &Session, read_only: bool) -> Ended {
+    let within = std::env::var("TMUX").ok();
+    let is_here = within.as_deref().is_some_and(|tmux| is_server(tmux, pane));
+    if is_here && read_only {
+        let why = format!("{} is in the tmux you are in: `beadle peek {}` only looks", session.name, session.id);
+        return Err(Failure::refused(Code::WrongState, why));
+    }
+    let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if !is_here && !on_terminal {
+        return Err(Failure::Attach(AttachError::NoTerminal));
+    }
+    let mut command = std::process::Command::new("tmux");
+    command.arg("-S").arg(&pane.socket);
+    if is_here {
+        command.args(["switch-client", "-t", &pane.id]);
+    } else {
+        command.env_remove("TMUX").args(["attach-session", "-t", &pane.id]);
+    }
+    if read_only {
+        command.arg("-r");
+    }
+    let status = command.status().map_err(|e| Failure::Local(format!("failed to run tmux: {e}")))?;
+    Ok(if status.success() { DONE } else { FAILED })
+}
+
+/// `TMUX` is `socket,pid of the server,session` (tmux(1)).
+fn is_server(tmux: &str, pane: &PaneAt) -> bool {
+    let mut fields = tmux.rsplitn(3, ',');
+    let pid = fields.nth(1).and_then(|pid| pid.parse::<i32>().ok());
+    pid == Some(pane.server_pid)
 }
 
 fn farewell(session: &Session, left: &Left) -> String {
@@ -106,7 +147,17 @@ mod tests {
         detail.session.state = State::Ended;
         assert!(attachable(&detail, None).unwrap_err().to_string().contains("beadle restart front"));
         detail.session.origin = Origin::Tmux;
-        assert!(attachable(&detail, None).unwrap_err().to_string().contains("origin tmux"));
+        assert!(attachable(&detail, None).unwrap_err().to_string().contains("tmux server of front does not answer"));
+        detail.session.origin = Origin::Found;
+        assert!(attachable(&detail, None).unwrap_err().to_string().contains("cannot reach"));
+    }
+
+    #[test]
+    fn the_tmux_one_is_in_is_known_by_its_server() {
+        let pane = PaneAt { socket: "/tmp/a,b".into(), server_pid: 7, id: "%1".into() };
+        for (tmux, same) in [("/tmp/a,b,7,0", true), ("/tmp/tmux-0/default,8,0", false), ("", false), ("7", false)] {
+            assert_eq!(is_server(tmux, &pane), same, "{tmux}");
+        }
     }
 
     #[test]

@@ -54,8 +54,6 @@ pub enum Failure {
     Local(String),
     #[error("{0}")]
     Wait(Box<Failure>),
-    #[error("{0} is not in this build yet")]
-    Missing(&'static str),
 }
 
 impl Failure {
@@ -77,8 +75,7 @@ impl Failure {
             | Self::Read { .. }
             | Self::Output(_)
             | Self::Config(_)
-            | Self::Local(_)
-            | Self::Missing(_) => FAILED,
+            | Self::Local(_) => FAILED,
         }
     }
 

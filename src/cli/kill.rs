@@ -7,19 +7,18 @@ use super::args::{CloseAll, Globals, Kill};
 use super::exit::{DONE, Ended, Failure, SURVIVORS};
 use super::{connect, print, select};
 use crate::api::client::Client;
-use crate::api::refusal::Code;
 use crate::api::types::{CloseAllRequest, Closed, KillReport, KillRequest, Outcome, Session};
-use crate::model::session::Origin;
+use crate::model::session::{Origin, State};
 use crate::model::text::printable;
 
 pub async fn kill(globals: &Globals, args: &Kill) -> Ended {
     let client = connect::client(globals).await?;
-    if !args.dry_run && !is_agreed(&client, args).await? {
+    let Some(targets) = agreed(&client, args).await? else {
         print::complain("nothing was closed");
         return Ok(DONE);
-    }
+    };
     let request =
-        KillRequest { targets: args.ids.clone(), now: args.now, reason: args.reason.clone(), dry_run: args.dry_run };
+        KillRequest { targets, now: args.now, reason: args.reason.clone(), dry_run: args.dry_run, pane: args.pane };
     reported(&client.kill(&request).await?, args.json)
 }
 
@@ -37,26 +36,27 @@ pub async fn close_all(globals: &Globals, args: &CloseAll) -> Ended {
     Ok(status)
 }
 
-/// Sessions beadle did not start are taken only when somebody says so.
-async fn is_agreed(client: &Client, args: &Kill) -> Result<bool, Failure> {
-    let sessions = client.sessions(true, false).await?.sessions;
+/// What is to be closed. Sessions beadle did not start are taken only when somebody says so, and by their ids: exactly
+/// those that were asked about. `None`: somebody said no.
+async fn agreed(client: &Client, args: &Kill) -> Result<Option<Vec<String>>, Failure> {
+    let sessions = client.sessions_with_shells(true).await?.sessions;
+    let meant = select::sessions(&args.ids, &sessions);
     let foreign: Vec<&Session> =
-        select::sessions(&args.ids, &sessions).into_iter().filter(|s| s.origin != Origin::Managed).collect();
+        meant.iter().copied().filter(|s| s.origin != Origin::Managed && s.state != State::Ended).collect();
     if foreign.is_empty() {
-        return Ok(true);
+        return Ok(Some(args.ids.clone()));
     }
-    if args.pane {
-        return Err(Failure::Missing("closing a pane"));
+    let ids = Some(meant.iter().map(|s| s.id.clone()).collect());
+    if args.yes || args.dry_run {
+        return Ok(ids);
     }
-    if args.yes {
-        return Ok(true);
-    }
-    let names: Vec<String> = foreign.iter().map(|s| format!("{} ({})", printable(&s.name), s.origin)).collect();
+    let one = |s: &&Session| format!("{} ({}, {})", printable(&s.name), printable(&s.agent), s.origin);
+    let names = foreign.iter().map(one).collect::<Vec<_>>().join(", ");
     if std::io::stdin().is_terminal() {
-        return Ok(print::confirmed(&format!("beadle did not start {}. Close it?", names.join(", "))));
+        let what = if foreign.len() == 1 { "Close it" } else { "Close them" };
+        return Ok(ids.filter(|_| print::confirmed(&format!("beadle did not start {names}. {what}?"))));
     }
-    let why = format!("beadle did not start {}: --yes closes it all the same", names.join(", "));
-    Err(Failure::refused(Code::Forbidden, why))
+    Err(Failure::Usage(format!("beadle did not start {names}: say --yes to close what it did not start")))
 }
 
 async fn say_what_stays(client: &Client) -> Result<(), Failure> {
@@ -129,6 +129,7 @@ mod tests {
             reason: "user".into(),
             resume: None,
             spared: Vec::new(),
+            screen: None,
         }
     }
 

@@ -12,6 +12,7 @@ const COLUMNS: &[Column] = &[
     Column::new("ID", 0),
     Column::new("NAME", 0).least(16),
     Column::new("AGENT", 3),
+    Column::new("ORIGIN", 3),
     Column::new("PROJECT", 5),
     Column::new("STATE", 0),
     Column::new("HEALTH", 0),
@@ -24,7 +25,12 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub async fn run(globals: &Globals, args: &Ls) -> Ended {
-    let table = connect::client(globals).await?.sessions(args.all, true).await?;
+    let client = connect::client(globals).await?;
+    let table = if args.shells {
+        client.sessions_with_shells(args.all).await?
+    } else {
+        client.sessions(args.all, true).await?
+    };
     let sessions: Vec<&Session> = table.sessions.iter().filter(|s| is_wanted(s, args)).collect();
     if args.json {
         print::json(&sessions)?;
@@ -61,6 +67,7 @@ fn row(s: &Session) -> Vec<Cell> {
         Cell::new(&s.id),
         Cell::new(&s.name),
         Cell::new(&s.agent),
+        Cell::new(s.origin.as_str()),
         Cell::new(s.project.as_deref().unwrap_or_default()),
         Cell::new(s.state.as_str()),
         health(s),

@@ -11,6 +11,7 @@ pub fn session(id: &str, name: &str) -> Session {
         project: None,
         workspace: "/srv/app".into(),
         origin: Origin::Managed,
+        address: None,
         state: State::Running,
         health: Health::Stuck,
         attention: Attention::Unknown,
@@ -51,5 +52,6 @@ pub fn detail() -> Detail {
         keeper_pid: Some(9),
         keyless: None,
         started_by: None,
+        pane: None,
     }
 }

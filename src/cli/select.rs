@@ -20,7 +20,10 @@ fn choices(sessions: &[Session]) -> Vec<Choice<'_>> {
     let mut ordered: Vec<&Session> = sessions.iter().collect();
     // RFC 3339 in UTC sorts as text; an ended session counts from its end.
     ordered.sort_by(|a, b| is_live(b).cmp(&is_live(a)).then_with(|| moment(b).cmp(moment(a))));
-    ordered.into_iter().map(|s| Choice { id: &s.id, name: &s.name, live: is_live(s) }).collect()
+    ordered
+        .into_iter()
+        .map(|s| Choice { id: &s.id, name: &s.name, also: s.address.as_deref().unwrap_or_default(), live: is_live(s) })
+        .collect()
 }
 
 fn is_live(session: &Session) -> bool {

@@ -72,6 +72,11 @@ impl Paths {
         self.state.join("beadle.db")
     }
 
+    /// What people said of sessions beadle did not start.
+    pub fn foreign(&self) -> PathBuf {
+        self.state.join("foreign.json")
+    }
+
     pub fn sessions(&self) -> PathBuf {
         self.state.join("sessions")
     }

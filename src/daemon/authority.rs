@@ -46,12 +46,13 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         | Command::Watch
         | Command::Health { .. }
         | Command::Detail { .. }
+        | Command::Pane { .. }
         | Command::Link { .. }
         | Command::Files { .. }
         | Command::Status { .. } => (Verb::Read, &[]),
         Command::Start { .. } => (Verb::Start, &[]),
         Command::Heartbeat { word, .. } => (Verb::Heartbeat, from_ref(word)),
-        Command::Type { word, .. } => (Verb::Act("type into"), from_ref(word)),
+        Command::Type { word, .. } | Command::TypePane { word, .. } => (Verb::Act("type into"), from_ref(word)),
         Command::Kill { request, .. } if request.dry_run => (Verb::Read, &[]),
         Command::Kill { request, .. } => (Verb::Act("kill"), &request.targets),
         Command::Act { verb, targets, .. } => (Verb::Act(named(*verb)), targets),
@@ -81,6 +82,7 @@ fn refuse(command: Command, why: Refusal) {
         Command::Sample { reply } | Command::Again { reply } => answer(reply, Err(why)),
         Command::Health { reply } => answer(reply, Err(why)),
         Command::Detail { reply, .. } => answer(reply, Err(why)),
+        Command::Pane { reply, .. } | Command::TypePane { reply, .. } => answer(reply, Err(why)),
         Command::Link { reply, .. } | Command::Type { reply, .. } => answer(reply, Err(why)),
         Command::Files { reply, .. } => answer(reply, Err(why)),
         Command::Status { reply } => answer(reply, Err(why)),
@@ -124,6 +126,10 @@ impl Supervisor {
             return self.judge(&place, verb, None);
         }
         let ids = self.find_several(words)?;
+        // Nobody below a keeper started what beadle did not start.
+        if ids.iter().any(|id| self.foreign.contains_key(id)) {
+            self.judge(&place, verb, None)?;
+        }
         ids.iter().filter_map(|id| self.entries.get(id)).try_for_each(|e| self.judge(&place, verb, Some(e)))
     }
 

@@ -18,8 +18,9 @@ use super::link::Link;
 use super::{missed, tmux};
 use crate::api::types::{Closed, Outcome, Process};
 use crate::api::wire::Request;
-use crate::model::process::{Boundary, Claim, Table, members};
-use crate::model::session::{Cause, ProcId};
+use crate::model::process::{Boundary, Claim, Proc, Table, members};
+use crate::model::scene::Pane;
+use crate::model::session::{Cause, ExitBy, ProcId};
 use crate::model::stop::{Ending, Manner, Next, Order, Plan, Seen, Signal};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::failpoint;
@@ -48,6 +49,12 @@ pub struct Target {
     pub hurry: Arc<AtomicBool>,
     /// tmux servers born inside to which somebody from outside was seen attached.
     pub visited: BTreeSet<ProcId>,
+    /// Left alone with everything below: members of other sessions, and what those share with this one.
+    pub spared: Vec<ProcId>,
+    /// The pane it is in.
+    pub pane: Option<Pane>,
+    /// That pane is closed as well.
+    pub close_pane: bool,
 }
 
 /// What all closes of this daemon share.
@@ -73,6 +80,8 @@ pub struct Report {
     pub survivors: Vec<ProcId>,
     /// Everything of it before the first signal, parents before children.
     pub tree: Vec<Process>,
+    /// On whose account it was closed.
+    pub by: ExitBy,
 }
 
 /// Closes all targets side by side; `done` is called for each as soon as it is over.
@@ -139,6 +148,8 @@ struct Closing {
     signals: Vec<&'static str>,
     denied: HashMap<ProcId, String>,
     spared: Vec<String>,
+    /// Left alone with everything below, by this close.
+    walls: HashSet<i32>,
     due: Due,
     tree: Vec<Process>,
     /// The plan knows that it is to hurry.
@@ -167,6 +178,7 @@ impl Closing {
             signals: Vec::new(),
             denied: HashMap::new(),
             spared: Vec::new(),
+            walls: HashSet::new(),
             due: Due::Now,
             tree: Vec::new(),
             hurried: false,
@@ -287,6 +299,7 @@ impl<'a> Work<'a> {
             self.spare_tmux(&table, open);
             asking = asked.elapsed();
         }
+        self.spare_others(&table, open);
         for closing in open.iter_mut() {
             self.count(&table, closing);
         }
@@ -343,7 +356,9 @@ impl<'a> Work<'a> {
             let asked: Vec<_> = open
                 .iter()
                 .map(|closing| {
-                    let found = members(table, &closing.target.claim, boundary);
+                    // A foreign session's are left without asking.
+                    let managed = Some(&closing.target.claim).filter(|claim| !claim.foreign);
+                    let found = managed.map_or_else(Vec::new, |claim| members(table, claim, boundary));
                     let is_server =
                         |id: &ProcId| table.get(*id).is_some_and(|p| p.comm_is(b"tmux: server") && !p.is_stopped());
                     let visited = &closing.target.visited;
@@ -364,8 +379,29 @@ impl<'a> Work<'a> {
         self.boundary.spared.clone_from(&self.boundary_spared);
     }
 
+    /// A session beadle did not start takes no tmux server and nothing of another session; asked in every pass, for who
+    /// is born during the close.
+    fn spare_others(&mut self, table: &Table, open: &mut [Closing]) {
+        for closing in open.iter_mut().filter(|c| c.target.claim.foreign) {
+            let leader = closing.target.claim.leader;
+            let above = leader.filter(|l| table.is_alive(*l)).map(|l| table.lineage(l.pid)).unwrap_or_default();
+            let others = closing.target.spared.iter().filter(|id| table.is_alive(**id) && !above.contains(&id.pid));
+            closing.walls = others.map(|id| id.pid).collect();
+            for id in members(table, &closing.target.claim, &self.boundary) {
+                if table.get(id).is_some_and(Proc::is_tmux_server) && self.boundary_spared.insert(id.pid) {
+                    closing.spared.push(format!("tmux server {} with its panes", id.pid));
+                }
+            }
+        }
+        self.boundary.spared.clone_from(&self.boundary_spared);
+    }
+
     fn count(&self, table: &Table, closing: &mut Closing) {
-        let found = members(table, &closing.target.claim, &self.boundary);
+        let walled = (!closing.walls.is_empty()).then(|| {
+            let spared = self.boundary.spared.union(&closing.walls).copied().collect();
+            Boundary { spared, ..self.boundary.clone() }
+        });
+        let found = members(table, &closing.target.claim, walled.as_ref().unwrap_or(&self.boundary));
         let claim = &closing.target.claim;
         closing.doubtful.clear();
         for id in &found {
@@ -373,7 +409,8 @@ impl<'a> Work<'a> {
                 || claim.cgroup.contains(&id.pid)
                 || claim.leader == Some(*id)
                 || claim.keeper.is_some_and(|k| table.is_alive(k) && table.lineage(id.pid).contains(&k.pid));
-            if !own {
+            // What beadle did not start is never its own beyond doubt.
+            if !own || claim.foreign {
                 closing.doubtful.insert(*id);
             }
         }
@@ -516,8 +553,9 @@ impl<'a> Work<'a> {
             reason: closing.target.cause.reason,
             resume: None,
             spared: closing.spared,
+            screen: None,
         };
-        Report { closed, survivors, tree: closing.tree }
+        Report { closed, survivors, tree: closing.tree, by: closing.target.cause.by }
     }
 }
 

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::close;
 use super::close::{Report, Surroundings};
 use super::entry::{CloseUnderWay, Entry};
+use super::foreign::pane::Before;
 use super::handle::{Ended, Input, Reply};
 use super::store::Fact;
 use super::supervisor::{Supervisor, answer};
@@ -23,6 +24,16 @@ use crate::sys::poll::Waker;
 
 /// How long after a close a keeper may take to say that it is over.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// How sessions are to be closed.
+#[derive(Debug, Clone, Copy)]
+struct How {
+    /// Without the grace.
+    now: bool,
+    /// With their tmux panes, where beadle did not start them.
+    pane: bool,
+}
+
 impl Supervisor {
     pub(super) fn kill(
         &mut self,
@@ -42,13 +53,21 @@ impl Supervisor {
         if request.dry_run {
             return self.preview(&ids, reply);
         }
-        self.close_and_answer(&ids, request.now, &Cause::new(by, reason).asked(asked), reply);
+        let allowed = self.is_named_by_id(&request.targets, &ids).and_then(|()| self.may_be_closed(&ids, request.pane));
+        if let Err(refusal) = allowed {
+            info!("refused kill {:?}: {refusal}", request.targets);
+            return answer(reply, Err(refusal));
+        }
+        let how = How { now: request.now, pane: request.pane };
+        self.close_and_answer_how(&ids, how, &Cause::new(by, reason).asked(asked), reply);
     }
 
     pub(super) fn preview(&self, ids: &[String], reply: Reply<KillReport>) {
         let cause = Cause::new(ExitBy::User, "dry run");
         let targets = ids.iter().filter_map(|id| self.entries.get(id)).filter(|e| e.is_live());
-        let targets = targets.map(|e| e.target(Duration::ZERO, cause.clone(), Arc::default())).collect();
+        let managed = targets.map(|e| e.target(Duration::ZERO, cause.clone(), Arc::default()));
+        let foreign = ids.iter().filter_map(|id| self.foreign_target(id, &cause));
+        let targets = managed.chain(foreign).collect();
         let around = self.surroundings();
         tokio::task::spawn_blocking(move || {
             let would = close::preview(targets, &around).into_iter().map(|(target, members)| Closed {
@@ -62,6 +81,7 @@ impl Supervisor {
                 reason: target.cause.reason,
                 resume: None,
                 spared: Vec::new(),
+                screen: None,
             });
             answer(reply, Ok(KillReport { closed: 0, failed: 0, sessions: would.collect() }));
         });
@@ -69,7 +89,11 @@ impl Supervisor {
 
     /// Closes and answers when all is over. Closing what has ended is no error: it was already gone.
     pub(super) fn close_and_answer(&mut self, ids: &[String], now: bool, cause: &Cause, reply: Reply<KillReport>) {
-        let (waiting, mut closed): (Vec<_>, Vec<_>) = (self.close(ids, now, cause), Vec::new());
+        self.close_and_answer_how(ids, How { now, pane: false }, cause, reply);
+    }
+
+    fn close_and_answer_how(&mut self, ids: &[String], how: How, cause: &Cause, reply: Reply<KillReport>) {
+        let (waiting, mut closed): (Vec<_>, Vec<_>) = (self.close_how(ids, how, cause), Vec::new());
         tokio::spawn(async move {
             let asked = waiting.len();
             for receiver in waiting {
@@ -82,12 +106,23 @@ impl Supervisor {
     }
 
     pub(super) fn close(&mut self, ids: &[String], now: bool, cause: &Cause) -> Vec<oneshot::Receiver<Closed>> {
+        self.close_how(ids, How { now, pane: false }, cause)
+    }
+
+    fn close_how(&mut self, ids: &[String], how: How, cause: &Cause) -> Vec<oneshot::Receiver<Closed>> {
+        let now = how.now;
         let (mut targets, mut unheard) = (Vec::new(), Vec::new());
         let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
         let mut waiting = Vec::new();
         // Of this close alone: a wake must not be taken by the thread of another.
         let waker = Waker::new().map_or_else(|_| Arc::clone(&self.waker), Arc::new);
         for id in ids {
+            if self.foreign.contains_key(id) {
+                let (receive, target) = self.close_foreign(id, now, cause, &waker);
+                waiting.push(receive);
+                targets.extend(target.map(|t| close::Target { close_pane: how.pane, ..t }));
+                continue;
+            }
             let Some(entry) = self.entries.get_mut(id) else { continue };
             let (send, receive) = oneshot::channel();
             waiting.push(receive);
@@ -109,7 +144,7 @@ impl Supervisor {
                 hurry: Arc::clone(&hurry),
                 waker: Arc::clone(&waker),
                 waiters: vec![send],
-                began,
+                began: Some(began),
                 report: None,
                 then: None,
                 called_off: entry.to_come.is_some(),
@@ -138,7 +173,9 @@ impl Supervisor {
         }
         let (around, inputs) = (Surroundings { waker, ..self.surroundings() }, self.inputs.clone());
         tokio::task::spawn_blocking(move || {
-            close::close(targets, &around, |report| {
+            let before = Before::read(&targets);
+            close::close(targets, &around, |mut report| {
+                before.finish(&mut report.closed);
                 // A supervisor that has ended wants no report.
                 let _ = inputs.send(Input::Closed(Box::new(report)));
             });
@@ -158,7 +195,7 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { mut closed, survivors, tree } = report;
+        let Report { mut closed, survivors, tree, by } = report;
         let id = closed.id.clone();
         let called_off = self.entries.get(&id).and_then(|e| e.close.as_ref()).is_some_and(|c| c.called_off);
         if called_off && closed.outcome == Outcome::AlreadyGone {
@@ -177,6 +214,9 @@ impl Supervisor {
             closed.reason,
             closed.seconds
         );
+        if self.foreign.contains_key(&id) {
+            return self.on_foreign_closed(closed, by);
+        }
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if let Some(close) = &mut entry.close {
             close.report = Some(closed);
@@ -291,5 +331,6 @@ fn already_gone(entry: &Entry, cause: &Cause) -> Closed {
         reason: cause.reason.clone(),
         resume: None,
         spared: Vec::new(),
+        screen: None,
     }
 }

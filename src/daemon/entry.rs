@@ -31,7 +31,8 @@ pub struct CloseUnderWay {
     pub waker: Arc<Waker>,
     pub waiters: Vec<oneshot::Sender<Closed>>,
     /// What is remembered of its beginning.
-    pub began: CloseBegan,
+    /// `None` for a session beadle did not start.
+    pub began: Option<CloseBegan>,
     /// The report, while the keeper has still to say that it is over.
     pub report: Option<Closed>,
     /// Start it again afterwards, and tell who asked.
@@ -181,6 +182,9 @@ impl Entry {
             cause,
             hurry,
             visited: self.visited.clone(),
+            spared: Vec::new(),
+            pane: None,
+            close_pane: false,
         }
     }
 
@@ -231,6 +235,7 @@ impl Entry {
             project: self.session.project.clone(),
             workspace: self.session.workspace.clone(),
             origin: Origin::Managed,
+            address: None,
             state: self.life.state(),
             health: verdict.health,
             attention: verdict.attention,

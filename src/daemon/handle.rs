@@ -6,6 +6,7 @@ use super::adopt::Adopted;
 use super::authority::Caller;
 use super::birth::{Born, Unborn};
 use super::close::Report;
+use super::discovery::Scene;
 use super::link::{Delivered, Link};
 use super::sampler::{Ask, Ground, Sample};
 use super::store::Store;
@@ -15,6 +16,7 @@ use crate::api::types::{
     StartRequest, Started, Table,
 };
 use crate::model::profile::Look;
+use crate::model::scene::Pane;
 use crate::model::session::{Asked, ExitBy, ProcId};
 
 /// An answer on its way.
@@ -24,6 +26,8 @@ pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 pub enum Command {
     Table {
         all: bool,
+        /// With plain shells in tmux panes.
+        shells: bool,
         reply: Reply<Table>,
     },
     /// Measure first.
@@ -38,6 +42,16 @@ pub enum Command {
     Detail {
         word: String,
         reply: Reply<(Detail, Ask, Ground)>,
+    },
+    /// The tmux pane of a session beadle did not start; `None` for a managed one.
+    Pane {
+        word: String,
+        reply: Reply<Option<(Session, Pane)>>,
+    },
+    /// The same, to type.
+    TypePane {
+        word: String,
+        reply: Reply<Option<(Session, Pane)>>,
     },
     Link {
         word: String,
@@ -149,7 +163,8 @@ pub enum Input {
     Measured(Vec<(String, u64)>),
     /// What was to be removed was, or could not be.
     Removed,
-    Sampled(Vec<Sample>),
+    /// One pass: what every session uses, and all that was seen.
+    Sampled(Vec<Sample>, Box<Scene>),
     /// What a screen says; `None` when its keeper did not tell.
     Looked {
         id: String,

@@ -2,6 +2,7 @@
 
 use super::authority::Caller;
 use super::entry::Entry;
+use super::foreign::Foreign;
 use super::handle::Files;
 use super::link::Link;
 use super::sampler::Ground;
@@ -26,33 +27,42 @@ impl Supervisor {
         self.generation.send_modify(|g| *g += 1);
     }
 
-    pub(super) fn table(&self, all: bool) -> Table {
+    /// Every session; with the ended ones, and with plain shells in tmux panes, where they are asked for.
+    pub(super) fn table(&self, all: bool, shells: bool) -> Table {
         let now = clock::monotonic();
-        let mut sessions: Vec<Session> =
-            self.entries.values().filter(|e| all || e.is_live()).map(|e| e.row(now)).collect();
+        let foreign = self.foreign.values().filter(|f| (all || f.is_live()) && (shells || !f.is_shell()));
+        let managed = self.entries.values().filter(|e| all || e.is_live());
+        let mut sessions: Vec<Session> = managed.map(|e| e.row(now)).chain(foreign.map(|f| f.row(now))).collect();
         sessions.sort_by(|a, b| a.started_at.cmp(&b.started_at).then_with(|| a.id.cmp(&b.id)));
         Table { generation: *self.generation.borrow(), sessions }
     }
 
     pub(super) fn health(&self) -> HealthReport {
         let now = clock::monotonic();
-        let sessions = self.table(false).sessions;
+        let sessions = self.table(false, false).sessions;
         let count = |h: Health| sessions.iter().filter(|s| s.health == h).count();
         let advice =
             |e: &Entry| Some(Recommendation { id: e.id().into(), name: e.name().into(), text: e.recommendation(now)? });
+        let foreign = |f: &Foreign| {
+            Some(Recommendation { id: f.id.clone(), name: f.name().into(), text: f.recommendation(now)? })
+        };
+        let agents = self.foreign_live().filter(|f| !f.is_shell());
         HealthReport {
             total: sessions.len(),
             healthy: count(Health::Healthy),
             stuck: count(Health::Stuck),
             orphaned: count(Health::Orphaned),
-            recommendations: self.live().filter_map(advice).collect(),
+            recommendations: self.live().filter_map(advice).chain(agents.filter_map(foreign)).collect(),
             sessions,
         }
     }
 
     pub(super) fn detail(&self, from: &Caller, word: &str) -> Result<(Detail, super::sampler::Ask, Ground), Refusal> {
-        let entry = self.find(word)?;
         let now = clock::monotonic();
+        if let Some(foreign) = self.find_foreign(word) {
+            return Ok((foreign.detail(now), foreign.ask(), self.ground()));
+        }
+        let entry = self.find(word)?;
         let has_keeper = entry.is_live() && entry.life.keeper() != Keeper::Gone;
         let detail = Detail {
             session: entry.row(now),
@@ -62,11 +72,13 @@ impl Supervisor {
             keeper_pid: entry.keeper.filter(|_| has_keeper).map(|k| k.pid),
             keyless: self.keyless(from, entry.id()),
             started_by: entry.session.started_by.first().cloned(),
+            pane: None,
         };
         Ok((detail, entry.ask(), self.ground()))
     }
 
     pub(super) fn link(&self, word: &str) -> Result<(Session, Link), Refusal> {
+        self.needs_keeper(word, "no keeper of beadle holds its terminal")?;
         let entry = self.find(word)?;
         let link = entry.link.clone().ok_or_else(|| match entry.life.state() {
             State::Ended => Refusal::new(
@@ -82,6 +94,7 @@ impl Supervisor {
     }
 
     pub(super) fn files(&self, word: &str) -> Result<Files, Refusal> {
+        self.needs_keeper(word, "nothing of it is recorded (`beadle peek` shows the screen of one in tmux)")?;
         let entry = self.find(word)?;
         Ok(Files {
             dir: entry.dir.clone(),
@@ -91,6 +104,11 @@ impl Supervisor {
     }
 
     pub(super) fn heartbeat(&mut self, word: &str) -> Result<Session, Refusal> {
+        let id = select::one(word, &self.choices())?.to_string();
+        if let Some(foreign) = self.foreign.get_mut(&id).filter(|f| f.is_live()) {
+            foreign.heartbeat();
+            return Ok(foreign.row(clock::monotonic()));
+        }
         let (row, link) = match self.find(word)?.life.state() {
             State::Ended => return Err(Refusal::new(Code::NotFound, format!("{word:?} has been closed"))),
             _ => self.link(word)?,
@@ -120,14 +138,23 @@ impl Supervisor {
     }
 
     pub(super) fn choices(&self) -> Vec<Choice<'_>> {
-        let mut entries: Vec<&Entry> = self.entries.values().collect();
-        entries.sort_by(|a, b| b.started_at.cmp(&a.started_at));
-        entries.sort_by_key(|e| !e.is_live());
-        entries.into_iter().map(|e| Choice { id: e.id(), name: e.name(), live: e.is_live() }).collect()
+        let managed = self
+            .entries
+            .values()
+            .map(|e| (&e.started_at, Choice { id: e.id(), name: e.name(), also: "", live: e.is_live() }));
+        let foreign = self.foreign.values().map(|f| {
+            let also = f.address().unwrap_or_default();
+            (f.started_at(), Choice { id: &f.id, name: f.name(), also, live: f.is_live() })
+        });
+        let mut choices: Vec<_> = managed.chain(foreign).collect();
+        choices.sort_by(|a, b| b.0.cmp(a.0));
+        choices.sort_by_key(|(_, choice)| !choice.live);
+        choices.into_iter().map(|(_, choice)| choice).collect()
     }
 
     pub(super) fn find(&self, word: &str) -> Result<&Entry, Refusal> {
         let id = select::one(word, &self.choices())?.to_string();
+        self.needs_keeper(&id, "only sessions it started can do that")?;
         self.entries.get(&id).ok_or_else(|| Refusal::new(Code::NotFound, format!("no session {word:?}")))
     }
 

@@ -53,7 +53,7 @@ pub(super) async fn audit(State(handle): State<Handle>, uri: Uri) -> Answer {
 pub(super) async fn stats(State(handle): State<Handle>, uri: Uri) -> Answer {
     let filter = filter(&uri)?;
     let mut stats = handle.store.ask(move |recall| recall.stats(&filter)).await?;
-    let table = handle.ask(|reply| Command::Table { all: false, reply }).await?;
+    let table = handle.ask(|reply| Command::Table { all: false, shells: false, reply }).await?;
     stats.active = table.sessions.len() as u64;
     stats.memory = handle.store.state();
     ok(&stats)

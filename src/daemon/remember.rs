@@ -65,8 +65,9 @@ impl Supervisor {
     }
 
     pub(super) fn remember_close(&self, report: &Closed, tree: Vec<Process>) {
-        let Some(close) = self.entries.get(&report.id).and_then(|e| e.close.as_ref()) else { return };
-        let ended = CloseEnded { began: close.began.clone(), report: report.clone(), tree };
+        let close = self.entries.get(&report.id).and_then(|e| e.close.as_ref());
+        let Some(began) = close.and_then(|c| c.began.clone()) else { return };
+        let ended = CloseEnded { began, report: report.clone(), tree };
         self.set.store.tell(Fact::Closed(Box::new(ended)));
     }
 }

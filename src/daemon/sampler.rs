@@ -8,12 +8,13 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::discovery::Scene;
 use super::effort::{Efforts, Passes};
 use super::missed;
 use crate::api::types::Process;
 use crate::model::effort::Found;
 use crate::model::process::{Boundary, Claim, Proc, Table, members};
-use crate::model::profile::Profiles;
+use crate::model::scene::Sighting;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Cgroup;
 use crate::sys::table::{self, Tags};
@@ -34,6 +35,14 @@ pub struct Ask {
     pub agent: String,
     /// Bytes it has written to its terminal.
     pub written: u64,
+}
+
+impl Ask {
+    /// For a session beadle did not start.
+    pub fn foreign(id: String, seen: &Sighting) -> Self {
+        // What it writes to its terminal is not known, and judged with the rest.
+        Self { id, claim: seen.claim(), cgroup: None, agent: seen.agent.clone(), written: 0 }
+    }
 }
 
 /// What was found of one.
@@ -60,7 +69,6 @@ pub struct Sample {
 pub struct Ground {
     pub instance: String,
     pub keepers: HashSet<i32>,
-    pub profiles: Profiles,
     /// Over how long use is added up.
     pub window: Duration,
 }
@@ -92,24 +100,26 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    pub fn sample(&mut self, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Sample>> {
-        let table = table::read()?;
-        let (claims, all_asked) = claimed(&table, asks, ground, tags);
+    /// Measures all that is asked for, over a pass that others share.
+    pub fn sample(&mut self, scene: &Scene, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> Vec<Sample> {
+        let table = &scene.table;
+        let (claims, all_asked) = claimed(table, asks, ground, tags);
         let mut late = Vec::new();
         // Of its own, a living keeper knows when the last has gone.
         let is_kept = |claim: &Claim| claim.keeper.is_some_and(|k| table.is_alive(k));
         let sure: Vec<bool> =
-            claims.iter().map(|claim| is_kept(claim) || missed::by(&table, claim, &mut late)).collect();
-        let table = missed::with(table, late);
-        let boundary = boundary(&table, ground);
+            claims.iter().map(|claim| is_kept(claim) || missed::by(table, claim, &mut late)).collect();
+        let completed = (!late.is_empty()).then(|| table.with(late));
+        let table = completed.as_ref().unwrap_or(table);
+        let boundary = boundary(table, ground);
         let now = Instant::now();
         let since = self.last.replace(now).map(|last| now.duration_since(last));
-        let found: Vec<Vec<ProcId>> = claims.iter().map(|claim| members(&table, claim, &boundary)).collect();
+        let found: Vec<Vec<ProcId>> = claims.iter().map(|claim| found(table, claim, &boundary)).collect();
         let all = || found.iter().flatten().filter_map(|id| table.get(*id));
         let used = all().map(|p| (p.id, Used::by(p))).collect();
         let before = std::mem::replace(&mut self.used, used);
-        self.efforts.learn(&table, all().filter(|p| before.contains_key(&p.id)), &ground.profiles);
-        let passes = Passes { table: &table, before: &before, now: &self.used, window: ground.window };
+        self.efforts.forget(table);
+        let passes = Passes { table, known: &scene.known, before: &before, now: &self.used, window: ground.window };
         let mut samples = Vec::with_capacity(asks.len());
         for (((ask, claim), found), sure) in asks.iter().zip(&claims).zip(&found).zip(sure) {
             let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();
@@ -126,8 +136,16 @@ impl Sampler {
                 members: found.clone(),
             });
         }
-        Ok(samples)
+        samples
     }
+}
+
+/// Who belongs to a session. Of a foreign one that was found out by [`super::discovery`], in this very pass.
+fn found(table: &Table, claim: &Claim, boundary: &Boundary) -> Vec<ProcId> {
+    if claim.foreign {
+        return claim.remembered.iter().copied().filter(|id| table.is_alive(*id)).collect();
+    }
+    members(table, claim, boundary)
 }
 
 /// Bytes a second; of what was not there before, everything.
@@ -155,7 +173,7 @@ fn boundary(table: &Table, ground: &Ground) -> Boundary {
 /// Claims with what only this table knows. Tags are asked for only when a keeper has gone: below a living one nothing
 /// needs them.
 fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> (Vec<Claim>, bool) {
-    let is_gone = |a: &&Ask| a.claim.keeper.is_none_or(|k| !table.is_alive(k));
+    let is_gone = |a: &&Ask| !a.claim.foreign && a.claim.keeper.is_none_or(|k| !table.is_alive(k));
     let gone: HashSet<&str> = asks.iter().filter(is_gone).map(|a| a.id.as_str()).collect();
     let (carriers, all_asked) = if gone.is_empty() {
         (Vec::new(), true)
@@ -191,7 +209,7 @@ pub fn tree(ask: &Ask, ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Pr
     let table = table::read()?;
     let (claims, _) = claimed(&table, std::slice::from_ref(ask), ground, tags);
     let Some(claim) = claims.first() else { return Ok(Vec::new()) };
-    let found = members(&table, claim, &boundary(&table, ground));
+    let found = found(&table, claim, &boundary(&table, ground));
     Ok(described(&table, &found, |p| process::command(p.id.pid)))
 }
 

@@ -14,6 +14,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::foreign::pane;
 use super::handle::{Command, Handle};
 use super::{recall, sampler};
 use crate::api::client::VERSION_HEADER;
@@ -189,6 +190,9 @@ struct Look {
     all: bool,
     #[serde(default)]
     sample: bool,
+    /// With plain shells in tmux panes.
+    #[serde(default)]
+    shells: bool,
     newer_than: Option<u64>,
 }
 
@@ -204,7 +208,7 @@ async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
     } else if look.sample {
         handle.ask(|reply| Command::Sample { reply }).await?;
     }
-    ok(&handle.ask(|reply| Command::Table { all: look.all, reply }).await?)
+    ok(&handle.ask(|reply| Command::Table { all: look.all, shells: look.shells, reply }).await?)
 }
 
 async fn health(State(handle): State<Handle>) -> Answer {
@@ -238,6 +242,9 @@ async fn found_again(socket: &std::path::Path, keeper: ProcId) {
 }
 
 async fn screen(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
+    if let Some((_, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), reply }).await? {
+        return ok(&beside(move || pane::screen(&pane)).await?);
+    }
     let (row, link) = handle.ask(|reply| Command::Link { word, reply }).await?;
     let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
     let asked = link.ask(|seq| Request::Screen { seq }).map_err(|_| gone())?;
@@ -375,6 +382,10 @@ async fn act_one(handle: &Handle, verb: Act, word: String) -> Answer {
 async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
     let request: SendRequest = need(body)?;
     let bytes = typed(&request)?;
+    if let Some((row, pane)) = handle.ask(|reply| Command::TypePane { word: word.clone(), reply }).await? {
+        beside(move || pane::send(&pane, &request)).await?;
+        return ok(&row);
+    }
     let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
     let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
     // In pieces that fit into the keeper's socket, each taken before the next.
@@ -383,6 +394,12 @@ async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
         tokio::time::timeout(KEEPER, asked).await.map_err(|_| gone())?.map_err(|_| gone())?;
     }
     ok(&row)
+}
+
+/// What asks tmux may take its time, on a thread of its own.
+async fn beside<T: Send + 'static>(ask: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    let lost = |e: tokio::task::JoinError| Refusal::new(Code::Internal, e.to_string());
+    tokio::task::spawn_blocking(ask).await.map_err(lost)?
 }
 
 fn typed(request: &SendRequest) -> Result<Vec<u8>, Refused> {

@@ -19,7 +19,7 @@ use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started}
 use crate::api::wire::Request;
 use crate::model::lifecycle::{Event, Life};
 use crate::model::session::{Asked, Cause, ExitBy, State};
-use crate::model::text;
+use crate::model::{select, text};
 use crate::sys::{clock, dirs, failpoint, process, spawn};
 
 /// Who waits for a birth.
@@ -193,8 +193,9 @@ impl Supervisor {
     fn free_name(&self, name: &str, except: Option<&str>) -> Result<(), Refusal> {
         let is_other = |id: &str| Some(id) != except;
         let live = self.live().any(|e| e.name() == name && is_other(e.id()));
+        let foreign = self.foreign_live().any(|f| f.name() == name && is_other(&f.id));
         let unborn = self.births.iter().any(|(id, w)| w.name == name && is_other(id));
-        if live || unborn {
+        if live || foreign || unborn {
             return Err(Refusal::new(
                 Code::NameTaken,
                 format!("a live session is already called {name:?}: choose another name"),
@@ -373,8 +374,16 @@ impl Supervisor {
         if let Some(why) = text::name_refusal(name) {
             return Err(Refusal::new(Code::BadRequest, why));
         }
-        let id = self.find(word)?.id().to_string();
+        let id = select::one(word, &self.choices())?.to_string();
         self.free_name(name, Some(&id))?;
+        if let Some(foreign) = self.foreign.get_mut(&id) {
+            foreign.said.name = Some(name.into());
+            foreign.relabel();
+            let row = foreign.row(clock::monotonic());
+            self.keep_said(&id);
+            self.bump();
+            return Ok(row);
+        }
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.meta.name = Some(name.into());
         }

@@ -22,8 +22,10 @@ use tracing::{info, warn};
 use super::authority::Caller;
 use super::birth::Cradle;
 use super::connections::Peers;
+use super::discovery::{Discovery, Scene};
 use super::entry::Entry;
 use super::evidence::Standard;
+use super::foreign::{Foreign, Memory};
 use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
 use super::sampler::{Ground, Sample, Sampler};
@@ -36,7 +38,7 @@ use crate::model::session::{Asked, Cause, ProcId};
 use crate::model::verdict::Policy;
 use crate::sys::cgroup::Home;
 use crate::sys::poll::Waker;
-use crate::sys::table::Tags;
+use crate::sys::table::{self, Tags};
 use crate::sys::{clock, failpoint, spawn};
 
 /// How long after somebody looked samples are taken often.
@@ -65,6 +67,13 @@ pub struct Setting {
 pub struct Supervisor {
     pub(super) set: Setting,
     pub(super) entries: BTreeMap<String, Entry>,
+    /// Sessions beadle did not start, and what people said of them.
+    pub(super) foreign: BTreeMap<String, Foreign>,
+    pub(super) memory: Memory,
+    pub(super) boot: String,
+    pub(super) discovery: Arc<Mutex<Discovery>>,
+    /// What the last pass saw.
+    pub(super) scene: Option<Arc<Scene>>,
     pub(super) standard: Arc<Standard>,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     /// Names and replies of births under way.
@@ -103,7 +112,13 @@ impl Supervisor {
         generation: watch::Sender<u64>,
     ) -> std::io::Result<Self> {
         let now = Instant::now();
+        let boot = clock::boot_id();
         Ok(Self {
+            foreign: BTreeMap::new(),
+            memory: Memory::open(&set.paths.foreign(), &boot),
+            boot,
+            discovery: Arc::default(),
+            scene: None,
             standard: Arc::new(standard(&set.config)),
             set,
             entries: BTreeMap::new(),
@@ -147,7 +162,7 @@ impl Supervisor {
         self.busy_at = Instant::now();
         let Some(command) = self.authorised(from, command) else { return };
         match command {
-            Command::Table { all, reply } => answer(reply, Ok(self.table(all))),
+            Command::Table { all, shells, reply } => answer(reply, Ok(self.table(all, shells))),
             Command::Sample { reply } => {
                 self.sample_waiters.push(reply);
                 self.sample();
@@ -155,6 +170,7 @@ impl Supervisor {
             Command::Watch => self.watch(),
             Command::Health { reply } => answer(reply, Ok(self.health())),
             Command::Detail { word, reply } => answer(reply, self.detail(from, &word)),
+            Command::Pane { word, reply } | Command::TypePane { word, reply } => answer(reply, self.pane(&word)),
             Command::Link { word, reply } | Command::Type { word, reply } => answer(reply, self.link(&word)),
             Command::Files { word, reply } => answer(reply, self.files(&word)),
             Command::Start { request, reply } => self.start(*request, self.descent(from), reply),
@@ -204,7 +220,7 @@ impl Supervisor {
             Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
             Input::Measured(measured) => self.on_measured(&measured),
             Input::Removed => self.house.busy = false,
-            Input::Sampled(samples) => self.on_sampled(&samples),
+            Input::Sampled(samples, scene) => self.on_sampled(&samples, *scene),
             Input::SampleFailed(why) => {
                 warn!(error = %why, "failed to read the process table");
                 self.sampling = false;
@@ -223,14 +239,13 @@ impl Supervisor {
     /// When [`tick`](Self::tick) wants to be called.
     pub fn next_tick(&self) -> Option<Instant> {
         let idle_end = (self.set.auto && self.live().next().is_none()).then_some(self.busy_at + NOTHING_TO_DO);
-        let sample = self.live().next().is_some().then_some(self.next_tick);
-        [idle_end, sample, self.house.due()].into_iter().flatten().min()
+        [idle_end, Some(self.next_tick), self.house.due()].into_iter().flatten().min()
     }
 
     pub fn tick(&mut self, now: Instant) {
         self.wake();
         let anybody = self.live().next().is_some();
-        if anybody && now >= self.next_tick {
+        if now >= self.next_tick {
             self.sample();
         }
         if self.set.auto && !anybody && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
@@ -279,12 +294,14 @@ impl Supervisor {
     fn listen(&mut self, now: Duration) {
         let pace = self.longest_pace();
         self.entries.values_mut().filter(|e| e.is_live()).for_each(|e| e.listen(now, pace));
+        self.foreign.values_mut().filter(|f| f.is_live()).for_each(|f| f.listen(now, pace));
     }
 
     /// The settings have changed.
     pub(super) fn measure_anew(&mut self) {
         self.standard = Arc::new(standard(&self.set.config));
         self.entries.values_mut().for_each(|e| e.standard = Arc::clone(&self.standard));
+        self.foreign.values_mut().for_each(|f| f.measure_by(&self.standard));
     }
 
     /// Keepers that ended are our children only until we look at them.
@@ -293,12 +310,7 @@ impl Supervisor {
     }
 
     pub(super) fn ground(&self) -> Ground {
-        Ground {
-            instance: self.set.instance.clone(),
-            keepers: self.keepers(),
-            profiles: self.standard.profiles.clone(),
-            window: self.longest_pace(),
-        }
+        Ground { instance: self.set.instance.clone(), keepers: self.keepers(), window: self.longest_pace() }
     }
 
     /// Keepers that may be alive, of every session not ended.
@@ -313,14 +325,20 @@ impl Supervisor {
             self.sample_again |= !self.sample_waiters.is_empty();
             return;
         }
-        let asks: Vec<_> = self.live().map(Entry::ask).collect();
+        let mut asks: Vec<_> = self.live().map(Entry::ask).collect();
         let (ground, tags, sampler, inputs) =
             (self.ground(), Arc::clone(&self.tags), Arc::clone(&self.sampler), self.inputs.clone());
+        let (view, discovery) = (self.view(), Arc::clone(&self.discovery));
         tokio::task::spawn_blocking(move || {
-            let sampled = sampler.lock().unwrap_or_else(PoisonError::into_inner).sample(&asks, &ground, &tags);
+            let seen = table::read().map(|table| {
+                let scene = discovery.lock().unwrap_or_else(PoisonError::into_inner).look(table, &view);
+                asks.extend(scene.asks());
+                let mut sampler = sampler.lock().unwrap_or_else(PoisonError::into_inner);
+                (sampler.sample(&scene, &asks, &ground, &tags), Box::new(scene))
+            });
             // A supervisor that has ended needs no sample.
-            let _ = inputs.send(match sampled {
-                Ok(samples) => Input::Sampled(samples),
+            let _ = inputs.send(match seen {
+                Ok((samples, scene)) => Input::Sampled(samples, scene),
                 Err(error) => Input::SampleFailed(error.to_string()),
             });
         });
@@ -352,10 +370,10 @@ impl Supervisor {
         });
     }
 
-    fn on_sampled(&mut self, samples: &[Sample]) {
+    fn on_sampled(&mut self, samples: &[Sample], scene: Scene) {
         self.sampling = false;
         let now = clock::monotonic();
-        let mut changed = false;
+        let mut changed = self.on_scene(scene, samples);
         let mut emptied = Vec::new();
         for sample in samples {
             let Some(entry) = self.entries.get_mut(&sample.id).filter(|e| e.is_live()) else { continue };

@@ -20,6 +20,12 @@ impl Supervisor {
         let ids = self.find_several(targets)?;
         let mut done = Done::default();
         for id in ids {
+            if let Some(foreign) = self.foreign.get(&id) {
+                let name = foreign.name().to_string();
+                let message = self.act_on_foreign(verb, &id)?;
+                done.sessions.push(Touched { id, name, message });
+                continue;
+            }
             let message = match verb {
                 Act::Pause => self.pause(&id, true)?,
                 Act::Unpause => self.pause(&id, false)?,

@@ -26,6 +26,8 @@ pub struct Evidence<'a> {
     pub seen: Option<Attention>,
     /// Its screen stands at a gate, and nobody typed.
     pub gate: Option<(Gate, Duration)>,
+    /// Other live sessions in which the agent's conversation is open.
+    pub twins: &'a [String],
 }
 
 /// How long ago each kind of activity last happened.

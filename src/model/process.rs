@@ -34,6 +34,9 @@ pub struct Proc {
     pub threads: u32,
     /// A kernel thread (`PF_KTHREAD`).
     pub kernel: bool,
+    /// Where its arguments lie in its memory (field 48): another place after each execve(2), so that another program
+    /// under the same identity is noticed. 0 where the kernel does not tell.
+    pub args_at: u64,
     comm: [u8; 16],
 }
 
@@ -52,6 +55,7 @@ impl Proc {
             rss_pages: 0,
             threads: 1,
             kernel: false,
+            args_at: 0,
             comm: [0; 16],
         }
     }
@@ -59,6 +63,24 @@ impl Proc {
     #[must_use]
     pub fn with_state(self, state: u8) -> Self {
         Self { state, ..self }
+    }
+
+    /// With another command name, cut as the kernel cuts it.
+    #[must_use]
+    pub fn with_comm(self, name: &[u8]) -> Self {
+        let mut comm = [0; 16];
+        let kept = name.len().min(15);
+        comm[..kept].copy_from_slice(&name[..kept]);
+        Self { comm, ..self }
+    }
+
+    /// What tells one program from the next of the same process: (where its arguments lie, its command name).
+    pub fn program(&self) -> (u64, [u8; 16]) {
+        (self.args_at, self.comm)
+    }
+
+    pub fn is_tmux_server(&self) -> bool {
+        self.comm_is(b"tmux: server")
     }
 
     /// A zombie is dead, but not one whose other threads go on after the first one ended (`pthread_exit` in `main`).
@@ -93,9 +115,6 @@ impl Proc {
         let close = stat.iter().rposition(|b| *b == b')')?;
         let pid = number(stat.get(..open)?.trim_ascii())?;
         let name = stat.get(open + 1..close)?;
-        let mut comm = [0; 16];
-        let kept = name.len().min(15);
-        comm[..kept].copy_from_slice(&name[..kept]);
         let mut fields = stat.get(close + 1..)?.split(|b| *b == b' ').filter(|f| !f.is_empty());
         let state = *fields.next()?.first()?;
         let ppid = number(fields.next()?)?;
@@ -115,7 +134,9 @@ impl Proc {
         let start = number(fields.nth(1)?)?;
         // vsize, then rss (24)
         let rss: i64 = number(fields.nth(1)?.trim_ascii_end())?;
-        Some(Self {
+        // rsslim and 22 more, then arg_start (48)
+        let args_at = fields.nth(23).and_then(number).unwrap_or(0);
+        let process = Self {
             id: ProcId { pid, start },
             ppid,
             pgrp,
@@ -127,8 +148,10 @@ impl Proc {
             rss_pages: u64::try_from(rss).unwrap_or(0),
             threads,
             kernel: flags & 0x0020_0000 != 0,
-            comm,
-        })
+            args_at,
+            comm: [0; 16],
+        };
+        Some(process.with_comm(name))
     }
 }
 
@@ -228,6 +251,9 @@ pub struct Claim {
     pub tagged: Vec<i32>,
     pub cgroup: Vec<i32>,
     pub remembered: Vec<ProcId>,
+    /// beadle did not start it: of groups and sessions only those its leader itself leads count. An agent typed into a
+    /// shell shares the shell's session.
+    pub foreign: bool,
 }
 
 /// What no session may reach over.
@@ -243,7 +269,11 @@ pub struct Boundary {
 
 /// The live members of a session, parents before children where they are related.
 pub fn members(table: &Table, claim: &Claim, boundary: &Boundary) -> Vec<ProcId> {
-    let mut walk = Walk { table, boundary, own: claim.keeper.map(|k| k.pid), seen: HashSet::new(), order: Vec::new() };
+    // What an agent was typed into is above it, and never its own.
+    let above = claim.leader.filter(|l| claim.foreign && table.is_alive(*l)).map(|l| table.lineage(l.pid));
+    let above = above.into_iter().flatten().skip(1).collect();
+    let own = claim.keeper.map(|k| k.pid);
+    let mut walk = Walk { table, boundary, own, above, seen: HashSet::new(), order: Vec::new() };
     if let Some(keeper) = claim.keeper.filter(|k| table.is_alive(*k)) {
         walk.below(keeper.pid);
     }
@@ -254,7 +284,7 @@ pub fn members(table: &Table, claim: &Claim, boundary: &Boundary) -> Vec<ProcId>
     for pid in claim.tagged.iter().chain(&claim.cgroup).filter(younger) {
         walk.take(*pid);
     }
-    walk.followers();
+    walk.followers(claim.leader.filter(|_| claim.foreign));
     walk.order.iter().filter_map(|pid| table.pid(*pid)).filter(|p| !p.is_dead()).map(|p| p.id).collect()
 }
 
@@ -263,6 +293,8 @@ struct Walk<'a> {
     boundary: &'a Boundary,
     /// The session's own keeper.
     own: Option<i32>,
+    /// Ancestors of a foreign session's leader.
+    above: HashSet<i32>,
     seen: HashSet<i32>,
     order: Vec<i32>,
 }
@@ -280,7 +312,8 @@ impl Walk<'_> {
 
     /// The pid, unless it may not be a member, and everything below it.
     fn visit(&mut self, pid: i32) {
-        let barred = self.boundary.keepers.contains(&pid) || self.boundary.spared.contains(&pid);
+        let walls = [&self.boundary.keepers, &self.boundary.spared, &self.above];
+        let barred = walls.iter().any(|wall| wall.contains(&pid));
         let kernel = self.table.pid(pid).is_none_or(|p| p.kernel);
         if pid <= 1 || barred || kernel || !self.seen.insert(pid) {
             return;
@@ -297,11 +330,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Groups and sessions led by members, until nothing is added.
-    fn followers(&mut self) {
+    /// Groups and sessions led by members, or by this one member alone, until nothing is added.
+    fn followers(&mut self, only: Option<ProcId>) {
         let mut at = 0;
         while let Some(leader) = self.order.get(at).copied() {
             at += 1;
+            if only.is_some_and(|only| only.pid != leader || self.table.get(only).is_none()) {
+                continue;
+            }
             for pid in self.table.led_by(leader) {
                 if !self.seen.contains(pid) {
                     self.take(*pid);

@@ -5,6 +5,8 @@
 pub struct Choice<'a> {
     pub id: &'a str,
     pub name: &'a str,
+    /// Another word for it: where a session in tmux is to be found. "": none.
+    pub also: &'a str,
     pub live: bool,
 }
 
@@ -28,7 +30,8 @@ pub fn one<'a>(word: &str, choices: &[Choice<'a>]) -> Result<&'a str, NotChosen>
     if let Some(exact) = choices.iter().find(|c| c.id == word) {
         return Ok(exact.id);
     }
-    let named = choices.iter().find(|c| c.live && c.name == word).or_else(|| choices.iter().find(|c| c.name == word));
+    let means = |c: &&Choice<'_>| c.name == word || (!c.also.is_empty() && c.also == word);
+    let named = choices.iter().find(|c| c.live && means(c)).or_else(|| choices.iter().find(means));
     if let Some(named) = named {
         return Ok(named.id);
     }
@@ -58,7 +61,7 @@ pub fn several<'a>(words: &[String], choices: &[Choice<'a>]) -> Result<Vec<&'a s
 fn globbed<'a>(pattern: &str, choices: &[Choice<'a>]) -> Result<Vec<&'a str>, NotChosen> {
     let hits: Vec<&'a str> = choices
         .iter()
-        .filter(|c| c.live && (matches(pattern, c.name) || matches(pattern, c.id)))
+        .filter(|c| c.live && [c.name, c.id, c.also].iter().any(|word| !word.is_empty() && matches(pattern, word)))
         .map(|c| c.id)
         .collect();
     if hits.is_empty() { Err(NotChosen::None(pattern.into())) } else { Ok(hits) }
@@ -92,11 +95,11 @@ mod tests {
     use super::*;
 
     const CHOICES: &[Choice<'static>] = &[
-        Choice { id: "k3f9q2", name: "front-a", live: true },
-        Choice { id: "k3zzzz", name: "front-b", live: true },
-        Choice { id: "aaaaaa", name: "front-a", live: false },
-        Choice { id: "bbbbbb", name: "old", live: false },
-        Choice { id: "cccccc", name: "old", live: false },
+        Choice { id: "k3f9q2", name: "front-a", also: "", live: true },
+        Choice { id: "k3zzzz", name: "front-b", also: "", live: true },
+        Choice { id: "aaaaaa", name: "front-a", also: "", live: false },
+        Choice { id: "bbbbbb", name: "old", also: "", live: false },
+        Choice { id: "cccccc", name: "old", also: "", live: false },
     ];
 
     #[test]
@@ -107,6 +110,16 @@ mod tests {
         assert_eq!(one("aa", CHOICES), Ok("aaaaaa"));
         assert!(matches!(one("k3", CHOICES), Err(NotChosen::Ambiguous(..))));
         assert!(matches!(one("", CHOICES), Err(NotChosen::None(_))));
+    }
+
+    #[test]
+    fn a_session_in_tmux_is_also_its_place() {
+        let named = Choice { id: "f1", name: "api", also: "tmux:main:0.1", live: true };
+        let plain = Choice { id: "f2", name: "tmux:main:0.2", also: "tmux:main:0.2", live: true };
+        let choices = [named, plain];
+        assert_eq!(one("tmux:main:0.1", &choices), Ok("f1"));
+        assert_eq!(one("api", &choices), Ok("f1"));
+        assert_eq!(several(&["tmux:main:*".into()], &choices), Ok(vec!["f1", "f2"]));
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub enum Rule {
     Stopped,
     Spinning,
     Gate,
+    /// One conversation, resumed twice.
+    Twin,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -97,6 +99,9 @@ fn stuck(evidence: &Evidence<'_>, policy: &Policy, attention: Attention) -> Foun
     }
     if let Some((gate, stood)) = evidence.gate.filter(|(_, stood)| *stood >= policy.stuck_after) {
         return Some((Rule::Gate, at_gate(gate, stood)));
+    }
+    if !evidence.twins.is_empty() {
+        return Some((Rule::Twin, format!("its conversation is open in {} too", evidence.twins.join(", "))));
     }
     evidence.idle.filter(|idle| *idle >= policy.stuck_after).map(|idle| silent(evidence, attention, idle))
 }
@@ -219,6 +224,7 @@ pub fn advice(verdict: &Verdict, name: &str, resume: Option<&str>) -> Option<Str
         (Rule::Stopped, _) => {
             format!("{reason}: `beadle unpause {name}` continues it, `beadle kill {name}` closes it{later}")
         }
+        (Rule::Twin, _) => format!("{reason}: close one of them (`beadle kill {name}`)"),
         (Rule::Spinning, _) => {
             format!("{reason}: `beadle peek {name}` shows its screen, `beadle restart {name}` starts it again{later}")
         }

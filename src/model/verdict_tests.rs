@@ -266,6 +266,14 @@ fn an_attention() -> impl Strategy<Value = Option<Attention>> {
     prop::sample::select(vec![None, Some(Working), Some(Waiting), Some(Idle), Some(Unknown)])
 }
 
+#[test]
+fn one_conversation_in_two_sessions_is_stuck() {
+    let twins = ["api".to_string()];
+    let verdict = judge(&Evidence { twins: &twins, ..wrote(s(0)) }, &POLICY);
+    assert_eq!((verdict.health, verdict.reason.as_str()), (Health::Stuck, "its conversation is open in api too"));
+    assert!(advice(&verdict, "web", None).unwrap().contains("`beadle kill web`"));
+}
+
 fn a_gate() -> impl Strategy<Value = Option<(Gate, Duration)>> {
     let gate = prop::sample::select(vec![Gate::Trust, Gate::Login, Gate::Limit]);
     prop::option::of((gate, (0u64..10_000).prop_map(Duration::from_secs)))
@@ -299,7 +307,7 @@ prop_compose! {
     ) -> Evidence<'static> {
         let (terminal_gone, project_finished, stopped) = (flags.0, flags.1, flags.2);
         let life = after(&[&[Started][..], &events].concat()).life;
-        Evidence { life, exit: None, processes: None, terminal_gone, project_finished, stopped, since, idle, spinning, seen, gate }
+        Evidence { life, exit: None, processes: None, terminal_gone, project_finished, stopped, since, idle, spinning, seen, gate, twins: &[] }
     }
 }
 

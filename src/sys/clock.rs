@@ -22,6 +22,26 @@ pub fn wall_at(moment: Duration) -> String {
     format_wall(jiff::Timestamp::now().checked_sub(back).unwrap_or_else(|_| jiff::Timestamp::now()))
 }
 
+/// Wall time now, in Unix seconds.
+pub fn unix_now() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap_or(0)
+}
+
+/// The moment of the monotonic clock at which the wall showed this many Unix milliseconds; now for one in the future.
+pub fn moment_of_unix(milliseconds: i64) -> Duration {
+    let ago = jiff::Timestamp::now().as_millisecond().saturating_sub(milliseconds);
+    monotonic().saturating_sub(Duration::from_millis(u64::try_from(ago).unwrap_or(0)))
+}
+
+/// The moment of the monotonic clock at which a process started: `ticks` run since boot, through sleep too
+/// (`proc_pid_stat(5)`, field 22).
+pub fn moment_of_start(ticks: u64) -> Duration {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    #[expect(clippy::cast_precision_loss, reason = "ticks of a machine's life")]
+    let started = Duration::from_secs_f64(ticks as f64 / ticks_per_second().max(1) as f64);
+    monotonic().saturating_sub(now.saturating_sub(started))
+}
+
 /// Seconds from one wall time to another, both as [`wall`] writes them; never negative.
 pub fn seconds_between(from: &str, to: &str) -> Option<f64> {
     let (from, to) = (from.parse::<jiff::Timestamp>().ok()?, to.parse::<jiff::Timestamp>().ok()?);

@@ -1,13 +1,13 @@
 //! The machine. The only room that says nix, rustix, sysinfo, `/proc`, cgroup or `unsafe`.
 //!
-//! - [`process`], [`table`], [`arguments`], [`kin`]: who lives, and where a caller comes from; [`signal`]: the one function that
-//!   sends signals.
+//! - [`process`], [`table`], [`card`], [`kin`]: who lives, who that is, and where a caller comes from; [`signal`]: the one
+//!   function that sends signals.
 //! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
 //! - [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
-pub mod arguments;
+pub mod card;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
@@ -19,6 +19,7 @@ pub mod host_facts;
 pub mod inherit;
 pub mod kin;
 pub mod lock;
+pub mod patience;
 pub mod peers;
 pub mod poll;
 pub mod process;

@@ -39,6 +39,18 @@ pub fn is_alive(id: ProcId) -> bool {
     stat(id.pid).is_some_and(|p| p.id == id && !p.is_dead())
 }
 
+/// The pid itself and all above it, nearest first, as they are now.
+pub fn ancestors(pid: i32) -> Vec<i32> {
+    let mut out = Vec::new();
+    let mut at = pid;
+    while at > 0 && !out.contains(&at) {
+        out.push(at);
+        let Some(p) = stat(at) else { break };
+        at = p.ppid;
+    }
+    out
+}
+
 /// One process held by a pidfd: whatever happens to the pid, a signal through this reaches it or nobody.
 #[derive(Debug)]
 pub struct Pin {

@@ -74,6 +74,21 @@ pub fn peer(stream: &impl std::os::fd::AsFd) -> io::Result<(i32, u32)> {
     Ok((cred.pid(), cred.uid()))
 }
 
+/// Who listens on a socket, without waiting: `None` when nobody does. One whose queue is full is an error: somebody is
+/// there, and cannot be asked.
+pub fn listener(path: &Path) -> io::Result<Option<i32>> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let ours = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    let connected =
+        with_short(path, |short| connect(ours.as_raw_fd(), &UnixAddr::new(short)?).map_err(io::Error::from));
+    match connected {
+        Ok(()) => peer(&ours).map(|(pid, _)| Some(pid)),
+        Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +100,34 @@ mod tests {
         let _own = connect(&dir.path().join("s")).unwrap();
         let (stream, _) = listener.accept().unwrap();
         assert_eq!(peer_identity(&stream), Some(process::own_identity().unwrap()));
+    }
+
+    #[test]
+    fn a_socket_nobody_listens_on_is_an_absence_and_a_full_one_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        assert_eq!(listener(&path).unwrap(), None);
+        let bound = UnixListener::bind(&path).unwrap();
+        assert_eq!(listener(&path).unwrap(), Some(i32::try_from(std::process::id()).unwrap()));
+        let mut callers = Vec::new();
+        let full = loop {
+            let ours = nix::sys::socket::socket(
+                nix::sys::socket::AddressFamily::Unix,
+                nix::sys::socket::SockType::Stream,
+                nix::sys::socket::SockFlag::SOCK_NONBLOCK,
+                None,
+            )
+            .unwrap();
+            let address = nix::sys::socket::UnixAddr::new(&path).unwrap();
+            if nix::sys::socket::connect(ours.as_raw_fd(), &address).is_err() {
+                break listener(&path);
+            }
+            callers.push(ours);
+        };
+        assert!(full.is_err());
+        drop(bound);
+        assert_eq!(listener(&path).unwrap(), None);
+        std::fs::write(dir.path().join("file"), "").unwrap();
+        assert_eq!(listener(&dir.path().join("file")).unwrap(), None);
     }
 }

@@ -113,7 +113,7 @@ async fn look(client: &Client, id: String) -> Msg {
 async fn close(client: &Client, ticket: u64, what: Close, now: bool) -> Msg {
     let reason = Some("user".to_string());
     let report = match what {
-        Close::These(targets) => client.kill(&KillRequest { targets, now, reason, dry_run: false }).await,
+        Close::These(targets) => client.kill(&KillRequest { targets, now, reason, ..KillRequest::default() }).await,
         Close::All => client.close_all(&CloseAllRequest { reason, project: None, now }).await,
     };
     Msg::Closed { ticket, report: answer(report) }

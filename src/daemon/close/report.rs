@@ -44,6 +44,7 @@ pub fn not_done(target: &Target, error: &std::io::Error) -> Report {
         reason: target.cause.reason.clone(),
         resume: None,
         spared: Vec::new(),
+        screen: None,
     };
-    Report { closed, survivors: Vec::new(), tree: Vec::new() }
+    Report { closed, survivors: Vec::new(), tree: Vec::new(), by: target.cause.by }
 }

@@ -119,6 +119,7 @@ pub fn session(id: &str, name: &str, agent: &str) -> Session {
         project: Some("web".into()),
         workspace: "/srv/app".into(),
         origin: Origin::Managed,
+        address: None,
         state: State::Running,
         health: Health::Healthy,
         attention: Attention::Working,
@@ -213,6 +214,7 @@ pub fn closed(name: &str, outcome: Outcome, seconds: f64) -> Closed {
         reason: "user".into(),
         resume: (outcome == Outcome::Forced).then(|| "claude --resume 4f1c2a".into()),
         spared: Vec::new(),
+        screen: None,
     }
 }
 
