@@ -71,6 +71,7 @@ fn closed(began: &CloseBegan, outcome: Outcome) -> Fact {
         reason: began.cause.reason.clone(),
         resume: None,
         spared: Vec::new(),
+        screen: None,
     };
     let process = Process {
         pid: 9,
