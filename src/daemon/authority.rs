@@ -58,6 +58,10 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Act { verb, targets, .. } => (Verb::Act(named(*verb)), targets),
         Command::Rename { word, .. } => (Verb::Act("rename"), from_ref(word)),
         Command::Restart { word, .. } => (Verb::Act("restart"), from_ref(word)),
+        Command::Sweep { request, .. } if request.dry_run => (Verb::Read, &[]),
+        Command::Sweep { .. } => (Verb::Rule("sweep"), &[]),
+        Command::Emergency { .. } => (Verb::Rule("order an emergency"), &[]),
+        Command::Release { .. } => (Verb::Rule("release the latch"), &[]),
         Command::CloseAll { .. } => (Verb::Rule("close all sessions"), &[]),
         Command::Reload { .. } => (Verb::Rule("have the config read again"), &[]),
         Command::Shutdown { .. } | Command::End => (Verb::Rule("stop the daemon"), &[]),
@@ -93,6 +97,8 @@ fn refuse(command: Command, why: Refusal) {
         Command::Kill { reply, .. } | Command::CloseAll { reply, .. } | Command::Shutdown { reply, .. } => {
             answer(reply, Err(why));
         }
+        Command::Sweep { reply, .. } | Command::Emergency { reply, .. } => answer(reply, Err(why)),
+        Command::Release { reply } => answer(reply, Err(why)),
         Command::Act { reply, .. } => answer(reply, Err(why)),
         Command::Reload { reply } => answer(reply, Err(why)),
         // Nobody waits for these.

@@ -111,6 +111,7 @@ impl Supervisor {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
         }
+        self.is_latched()?;
         if request.timeout_seconds.is_some() || request.max_idle_seconds.is_some() {
             let message = "--timeout and --max-idle are not in this version yet: nothing would keep to them";
             return Err(Refusal::new(Code::Forbidden, message));
@@ -225,6 +226,9 @@ impl Supervisor {
                 if self.closing_down {
                     drop(self.close(&[id.to_string()], false, &shutdown_cause(self.stopped_by.clone())));
                 }
+                if self.latch.why().is_some() {
+                    drop(self.close(&[id.to_string()], false, &Cause::new(ExitBy::Sweep, "an emergency")));
+                }
                 match reply {
                     Asker::Start(reply) => {
                         answer(
@@ -295,7 +299,7 @@ impl Supervisor {
     // ---- again
 
     pub(super) fn restart(&mut self, word: &str, request: RestartRequest, asked: Option<Asked>, reply: Reply<Session>) {
-        let entry = match self.find(word) {
+        let entry = match self.is_latched().and_then(|()| self.find(word)) {
             Ok(entry) => entry,
             Err(refusal) => return answer(reply, Err(refusal)),
         };
@@ -332,6 +336,11 @@ impl Supervisor {
         else {
             return answer(reply, Err(Refusal::new(Code::KeeperSilent, "its keeper went away during the restart")));
         };
+        if let Err(refusal) = self.is_latched() {
+            // As below.
+            let _ = link.order(&Request::Stay { on: false });
+            return answer(reply, Err(refusal));
+        }
         if outcome == Outcome::Survivors {
             // The keeper that does not hear this is gone.
             let _ = link.order(&Request::Stay { on: false });
