@@ -5,7 +5,7 @@
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck, waiting),
-//! `start`, `keeper`, `daemon`, `discover` (who was not started here), `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
+//! `start`, `keeper`, `daemon`, `discover` (who was not started here), `sweep` (who may be taken), `users`, `hostile`, `http`, `authority`, `restart`, `doctor`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -57,6 +57,8 @@ mod start;
 mod support;
 #[path = "e2e/survivor.rs"]
 mod survivor;
+#[path = "e2e/sweep.rs"]
+mod sweep;
 #[path = "e2e/users.rs"]
 mod users;
 #[path = "e2e/zoo.rs"]
