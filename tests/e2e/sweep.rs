@@ -110,7 +110,7 @@ fn nobody_who_lives_in_an_odd_way_is_taken() {
         format!("echo x | {bin}/codex after-an-echo >/dev/null 2>&1 &"),
         format!("cat /dev/null | {bin}/claude -p as-from-cron >cron.out 2>&1 &"),
         detached(&format!("exec {bin}/claude --input-format stream-json")),
-        format!("nohup sh -c \"while :; do sleep 602; done\" nohuped-build >/dev/null 2>&1 &"),
+        "nohup sh -c \"while :; do sleep 602; done\" nohuped-build >/dev/null 2>&1 &".to_string(),
         format!("{bin}/goose --env production up >/dev/null 2>&1 &"),
         format!(
             "python3 -c \"import ctypes,os,time;ctypes.CDLL(None).prctl(36,1);os.fork() or (os.fork() or \
