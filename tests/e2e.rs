@@ -5,8 +5,8 @@
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
-//! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `start`, `keeper`, `daemon`,
-//! `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
+//! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `sweep` (who may be taken),
+//! `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -62,6 +62,8 @@ mod start;
 mod support;
 #[path = "e2e/survivor.rs"]
 mod survivor;
+#[path = "e2e/sweep.rs"]
+mod sweep;
 #[path = "e2e/users.rs"]
 mod users;
 #[path = "e2e/zoo.rs"]

@@ -15,6 +15,7 @@ use tokio::net::UnixStream;
 
 use super::memory::{Audit, Filter, History, Stats};
 use super::refusal::{Code, Refusal};
+use super::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
 use super::types::{
     Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
     LogChunk, RestartRequest, Screen, SendRequest, Session, SignalRequest, StartRequest, Started, StopRequest, Table,
@@ -137,6 +138,18 @@ impl Client {
 
     pub async fn close_all(&self, request: &CloseAllRequest) -> Result<KillReport, ClientError> {
         self.post("/api/close-all-sessions", request).await
+    }
+
+    pub async fn sweep(&self, request: &SweepRequest) -> Result<SweepReport, ClientError> {
+        self.post("/api/sweep", request).await
+    }
+
+    pub async fn emergency(&self, request: &EmergencyRequest) -> Result<SweepReport, ClientError> {
+        self.post("/api/emergency-cleanup", request).await
+    }
+
+    pub async fn release(&self) -> Result<Released, ClientError> {
+        self.post("/api/release", &serde_json::json!({})).await
     }
 
     pub async fn act(&self, verb: Act, targets: &[String]) -> Result<Done, ClientError> {

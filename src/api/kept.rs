@@ -189,6 +189,13 @@ impl Dir {
         self.append(&Line::Reported(true))
     }
 
+    /// An emergency forbids every start until it is released: a file beside all sessions. What cannot be looked at
+    /// counts as forbidden.
+    pub fn is_latched(&self) -> bool {
+        let latch = self.0.parent().and_then(Path::parent).map(|state| state.join("latch"));
+        latch.is_some_and(|file| file.try_exists().unwrap_or(true))
+    }
+
     fn journal(&self) -> PathBuf {
         self.0.join("session.jsonl")
     }

@@ -17,6 +17,7 @@ pub mod launch;
 pub mod memory;
 pub mod record;
 pub mod refusal;
+pub mod sweep;
 pub mod tar;
 pub mod text;
 pub mod types;

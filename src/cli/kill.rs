@@ -73,10 +73,15 @@ pub fn reported(report: &KillReport, json: bool) -> Ended {
     if json {
         print::json(report)?;
     } else {
-        print::raw(&report.sessions.iter().map(closed_text).collect::<String>())?;
+        print::raw(&text(report))?;
     }
     let survived = report.failed > 0 || report.sessions.iter().any(|s| !s.survivors.is_empty());
     Ok(if survived { SURVIVORS } else { DONE })
+}
+
+/// A report as people read it.
+pub fn text(report: &KillReport) -> String {
+    report.sessions.iter().map(closed_text).collect()
 }
 
 fn closed_text(closed: &Closed) -> String {

@@ -33,6 +33,7 @@ mod select;
 mod send;
 mod show;
 mod stats;
+mod sweep;
 mod table;
 mod wait;
 
@@ -100,6 +101,8 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Wait(args) => wait::run(g, &args).await,
         Verb::Kill(args) => kill::kill(g, &args).await,
         Verb::CloseAll(args) => kill::close_all(g, &args).await,
+        Verb::Sweep(args) => sweep::sweep(g, &args).await,
+        Verb::Release(args) => sweep::release(g, &args).await,
         Verb::Pause(args) => act::act(g, Act::Pause, &args).await,
         Verb::Unpause(args) => act::act(g, Act::Unpause, &args).await,
         Verb::Signal(args) => act::signal(g, &args).await,

@@ -77,6 +77,11 @@ impl Paths {
         self.state.join("foreign.json")
     }
 
+    /// While it is there, no session starts.
+    pub fn latch(&self) -> PathBuf {
+        self.state.join("latch")
+    }
+
     pub fn sessions(&self) -> PathBuf {
         self.state.join("sessions")
     }

@@ -68,6 +68,10 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Clean { .. } => (Verb::Rule("have the cleaner look now"), &[]),
         Command::SwitchCleaner { .. } => (Verb::Rule("start or stop the cleaner"), &[]),
         Command::Configure { .. } | Command::Set { .. } => (Verb::Rule("change settings"), &[]),
+        Command::Sweep { request, .. } if request.dry_run => (Verb::Read, &[]),
+        Command::Sweep { .. } => (Verb::Rule("sweep"), &[]),
+        Command::Emergency { .. } => (Verb::Rule("order an emergency"), &[]),
+        Command::Release { .. } => (Verb::Rule("release the latch"), &[]),
         Command::CloseAll { .. } => (Verb::Rule("close all sessions"), &[]),
         Command::Reload { .. } => (Verb::Rule("have the config read again"), &[]),
         Command::Shutdown { .. } | Command::End => (Verb::Rule("stop the daemon"), &[]),
@@ -103,6 +107,8 @@ fn refuse(command: Command, why: Refusal) {
         Command::Kill { reply, .. } | Command::CloseAll { reply, .. } | Command::Shutdown { reply, .. } => {
             answer(reply, Err(why));
         }
+        Command::Sweep { reply, .. } | Command::Emergency { reply, .. } => answer(reply, Err(why)),
+        Command::Release { reply } => answer(reply, Err(why)),
         Command::Act { reply, .. } | Command::Signal { reply, .. } => answer(reply, Err(why)),
         Command::Reload { reply } | Command::Holder { reply, .. } => answer(reply, Err(why)),
         Command::Clean { reply } => answer(reply, Err(why)),

@@ -11,8 +11,10 @@ use super::discovery::Scene;
 use super::link::{Delivered, Link};
 use super::sampler::{Ask, Ground, Sample};
 use super::store::Store;
+use super::sweep::Ordered;
 use crate::api::cleanup::{Cleaned, Configured, SetDone, Stats, Switched};
 use crate::api::refusal::{Code, Refusal};
+use crate::api::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
 use crate::api::types::{
     Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
     SignalRequest, StartRequest, Started, Table, Touched,
@@ -80,6 +82,20 @@ pub enum Command {
         by: ExitBy,
         asked: Option<Asked>,
         reply: Reply<KillReport>,
+    },
+    Sweep {
+        request: SweepRequest,
+        asked: Option<Asked>,
+        reply: Reply<SweepReport>,
+    },
+    Emergency {
+        request: EmergencyRequest,
+        asked: Option<Asked>,
+        reply: Reply<SweepReport>,
+    },
+    /// Sessions may start again.
+    Release {
+        reply: Reply<Released>,
     },
     Act {
         verb: Act,
@@ -202,6 +218,13 @@ pub enum Input {
     },
     /// Bytes that are kept of each session.
     Measured(Vec<(String, u64)>),
+    /// The sessions of an emergency are closed: strays are next.
+    ToSweep {
+        ordered: Box<Ordered>,
+        reply: Reply<SweepReport>,
+    },
+    /// A sweep is over.
+    Swept,
     /// What was to be removed was, or could not be.
     Removed,
     /// One pass: what every session uses, and all that was seen.

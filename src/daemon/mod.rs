@@ -41,6 +41,7 @@ pub mod server;
 pub mod start;
 pub mod store;
 pub mod supervisor;
+pub mod sweep;
 pub mod tmux;
 mod verbs;
 

@@ -124,6 +124,9 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/act", post(act))
         .route("/api/signal", post(signal_group))
         .route("/api/close-all-sessions", post(close_all))
+        .route("/api/sweep", post(sweep))
+        .route("/api/emergency-cleanup", post(emergency))
+        .route("/api/release", post(release))
         .route("/api/heartbeat", post(heartbeat))
         .route("/api/sessions/{id}/export", get(recall::export))
         .route("/api/history", get(recall::history))
@@ -322,6 +325,20 @@ async fn close_all(State(handle): State<Handle>, Extension(peer): Extension<Peer
     let request: CloseAllRequest = read(&body)?;
     let asked = peer.asks("close-all").await;
     ok(&handle.ask(|reply| Command::CloseAll { request, by: ExitBy::User, asked, reply }).await?)
+}
+
+async fn sweep(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+    let (request, asked) = (read(&body)?, peer.asks("sweep").await);
+    ok(&handle.ask(|reply| Command::Sweep { request, asked, reply }).await?)
+}
+
+async fn emergency(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+    let (request, asked) = (read(&body)?, peer.asks("emergency").await);
+    ok(&handle.ask(|reply| Command::Emergency { request, asked, reply }).await?)
+}
+
+async fn release(State(handle): State<Handle>) -> Answer {
+    ok(&handle.ask(|reply| Command::Release { reply }).await?)
 }
 
 #[derive(Deserialize)]

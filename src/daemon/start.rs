@@ -125,6 +125,7 @@ impl Supervisor {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
         }
+        self.is_latched()?;
         limit_of("timeout_seconds", request.timeout_seconds)?;
         limit_of("max_idle_seconds", request.max_idle_seconds)?;
         let command = self.command_of(request)?;
@@ -232,6 +233,9 @@ impl Supervisor {
                 if self.closing_down {
                     drop(self.close(&[id.to_string()], false, &shutdown_cause(self.stopped_by.clone())));
                 }
+                if self.latch.why().is_some() {
+                    drop(self.close(&[id.to_string()], false, &Cause::new(ExitBy::Sweep, "an emergency")));
+                }
                 match reply {
                     Asker::Start(reply, notes) => {
                         self.cleaner.counts.sessions_created += 1;
@@ -303,7 +307,7 @@ impl Supervisor {
     // ---- again
 
     pub(super) fn restart(&mut self, word: &str, request: RestartRequest, asked: Option<Asked>, reply: Reply<Session>) {
-        let entry = match self.find(word) {
+        let entry = match self.is_latched().and_then(|()| self.find(word)) {
             Ok(entry) => entry,
             Err(refusal) => return answer(reply, Err(refusal)),
         };
@@ -340,6 +344,11 @@ impl Supervisor {
         else {
             return answer(reply, Err(Refusal::new(Code::KeeperSilent, "its keeper went away during the restart")));
         };
+        if let Err(refusal) = self.is_latched() {
+            // As below.
+            let _ = link.order(&wire::Request::Stay { on: false });
+            return answer(reply, Err(refusal));
+        }
         if outcome == Outcome::Survivors {
             // The keeper that does not hear this is gone.
             let _ = link.order(&wire::Request::Stay { on: false });

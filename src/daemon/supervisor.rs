@@ -31,6 +31,7 @@ use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
 use super::sampler::{Ground, Sample, Sampler};
 use super::store::Store;
+use super::sweep::{Births, Latch};
 use crate::api::refusal::{Code, Refusal};
 use crate::config::Config;
 use crate::config::paths::Paths;
@@ -79,6 +80,10 @@ pub struct Supervisor {
     pub(super) inputs: mpsc::UnboundedSender<Input>,
     /// Names and replies of births under way.
     pub(super) births: HashMap<String, super::start::Waiting>,
+    /// Where shared daemons were born.
+    pub(super) birthplaces: Arc<Mutex<Births>>,
+    /// Whether anything may start.
+    pub(super) latch: Latch,
     pub(super) generation: watch::Sender<u64>,
     pub(super) sampler: Arc<Mutex<Sampler>>,
     pub(super) tags: Arc<Mutex<Tags>>,
@@ -121,6 +126,7 @@ impl Supervisor {
             foreign: BTreeMap::new(),
             memory: Memory::open(&set.paths.foreign(), &boot),
             boot,
+            latch: Latch::open(set.paths.latch()),
             discovery: Arc::default(),
             scene: None,
             standard: Arc::new(standard(&set.config)),
@@ -128,6 +134,7 @@ impl Supervisor {
             entries: BTreeMap::new(),
             inputs,
             births: HashMap::new(),
+            birthplaces: Arc::default(),
             generation,
             sampler: Arc::default(),
             tags: Arc::default(),
@@ -186,6 +193,12 @@ impl Supervisor {
                 let reason = request.reason.unwrap_or_else(|| "close-all".into());
                 self.close_and_answer(&ids, request.now, &Cause::new(by, reason).asked(asked), reply);
             }
+            Command::Sweep { request, asked, reply } => self.sweep(request, asked, reply),
+            Command::Emergency { request, asked, reply } => self.emergency(request, asked, reply),
+            Command::Release { reply } => {
+                let released = self.release();
+                answer(reply, released);
+            }
             Command::Act { verb, targets, reply } => {
                 let done = self.act(verb, &targets);
                 answer(reply, done);
@@ -233,6 +246,8 @@ impl Supervisor {
             Input::AskedTmux => self.asking_tmux = false,
             Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
             Input::Measured(measured) => self.on_measured(&measured),
+            Input::Swept => self.sample_soon(),
+            Input::ToSweep { ordered, reply } => self.make_sweep(*ordered, reply),
             Input::Removed => self.house.busy = false,
             Input::Sampled(samples, scene) => self.on_sampled(&samples, *scene),
             Input::SampleFailed(why) => {
@@ -396,6 +411,7 @@ impl Supervisor {
     fn on_sampled(&mut self, samples: &[Sample], scene: Scene) {
         let now = clock::monotonic();
         let mut changed = self.on_scene(scene, samples);
+        self.note_births();
         let mut emptied = Vec::new();
         for sample in samples {
             let Some(entry) = self.entries.get_mut(&sample.id).filter(|e| e.is_live()) else { continue };

@@ -21,5 +21,6 @@ pub mod scene;
 pub mod select;
 pub mod session;
 pub mod stop;
+pub mod stray;
 pub mod text;
 pub mod verdict;

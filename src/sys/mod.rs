@@ -1,8 +1,9 @@
 //! The machine. The only room that says nix, rustix, sysinfo, `/proc`, cgroup or `unsafe`.
 //!
-//! - [`process`], [`table`], [`card`], [`kin`]: who lives, and where a caller comes from; [`signal`]: the one function that
-//!   sends signals.
+//! - [`process`], [`table`], [`card`], [`kin`]: who lives, who that is, and where a caller comes from; [`signal`]: the one
+//!   function that sends signals.
 //! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
+//! - [`peers`], [`traces`]: what says whether somebody still uses a process, and whose it is.
 //! - [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
@@ -30,3 +31,4 @@ pub mod socket;
 pub mod spawn;
 pub mod table;
 pub mod term;
+pub mod traces;

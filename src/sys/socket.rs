@@ -94,6 +94,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_connected_is_known_by_identity() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = bind(&dir.path().join("s")).unwrap();
+        let _own = connect(&dir.path().join("s")).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        assert_eq!(peer_identity(&stream), Some(process::own_identity().unwrap()));
+    }
+
+    #[test]
     fn a_socket_nobody_listens_on_is_an_absence_and_a_full_one_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
@@ -120,14 +129,5 @@ mod tests {
         assert_eq!(listener(&path).unwrap(), None);
         std::fs::write(dir.path().join("file"), "").unwrap();
         assert_eq!(listener(&dir.path().join("file")).unwrap(), None);
-    }
-
-    #[test]
-    fn who_connected_is_known_by_identity() {
-        let dir = tempfile::tempdir().unwrap();
-        let listener = bind(&dir.path().join("s")).unwrap();
-        let _own = connect(&dir.path().join("s")).unwrap();
-        let (stream, _) = listener.accept().unwrap();
-        assert_eq!(peer_identity(&stream), Some(process::own_identity().unwrap()));
     }
 }

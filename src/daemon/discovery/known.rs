@@ -101,6 +101,11 @@ impl Recogniser {
         }
     }
 
+    /// How many of a table are not known.
+    pub fn unread(&self, table: &Table) -> usize {
+        table.iter().filter(|p| !p.kernel && !p.is_dead() && !self.known.contains_key(&p.id)).count()
+    }
+
     pub fn get(&self, id: ProcId) -> Option<&Known> {
         self.known.get(&id)
     }

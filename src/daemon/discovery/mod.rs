@@ -78,11 +78,13 @@ pub struct Scene {
     pub terminals: HashMap<ProcId, Terminal>,
     /// Work handed to somebody outside, by the process that did it.
     pub handed_over: HashMap<i32, String>,
+    /// How many processes could not be looked at: whoever they are, they are not in `known`.
+    pub unread: usize,
     /// What could not be asked. Whoever concludes from an absence asks here first.
     pub errors: Vec<String>,
     /// Wall time of the pass, Unix seconds.
     pub at: u64,
-    boot: String,
+    pub(in crate::daemon) boot: String,
 }
 
 impl Scene {
@@ -130,6 +132,7 @@ impl Discovery {
             keepers: self.keepers(view),
             managed: self.managed(&table, view),
             agents: self.agents(),
+            unread: self.known.unread(&table),
             handed_over: self.handed_over(),
             servers,
             shown,

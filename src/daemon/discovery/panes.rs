@@ -220,7 +220,8 @@ pub fn told(socket: &Path, args: &[&str]) -> Result<String, NoAnswer> {
     child::answer_within(&mut command(socket, args), PATIENCE)
 }
 
-fn list(server: ProcId, socket: &Path) -> Result<Vec<Pane>, String> {
+/// Asks a server for its panes now.
+pub fn list(server: ProcId, socket: &Path) -> Result<Vec<Pane>, String> {
     let text = told(socket, &["list-panes", "-a", "-F", FORMAT]).map_err(|e| e.to_string())?;
     let pane = |line: &str| parse(line).map(|p| Pane { socket: card::text_of(socket), server: server.pid, ..p });
     let panes: Option<Vec<Pane>> = text.lines().map(pane).collect();

@@ -81,6 +81,10 @@ impl Keeper {
         if let Some(cause) = self.dir.kept().meta.cause {
             return self.call_off(&cause);
         }
+        if self.dir.is_latched() {
+            self.call_off(&Cause::new(ExitBy::Sweep, "an emergency"));
+            return self.reap();
+        }
         let Some(Coming { exit, attempt, .. }) = self.coming.take() else { return };
         match self.begin_again() {
             Ok(()) => self.attempt = attempt,

@@ -1,0 +1,122 @@
+//! The sweep for strays: what is asked, what was found, what became of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::types::{KillReport, Survivor};
+use crate::model::session::ProcId;
+use crate::model::stray::{Proof, Veto};
+
+/// `POST /api/sweep`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SweepRequest {
+    pub reason: Option<String>,
+    /// Only say what would be taken.
+    pub dry_run: bool,
+    /// Of all that may be taken only these: those a person was asked about.
+    pub only: Option<Vec<Marked>>,
+}
+
+/// A process, as the report names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Marked {
+    pub pid: i32,
+    pub start_time: u64,
+}
+
+impl Marked {
+    pub fn is(&self, id: ProcId) -> bool {
+        self.pid == id.pid && self.start_time == id.start
+    }
+}
+
+/// `POST /api/emergency-cleanup`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EmergencyRequest {
+    pub reason: Option<String>,
+    pub dry_run: bool,
+    /// Nothing starts afterwards until `release`.
+    pub latch: bool,
+    /// As of a sweep.
+    pub only: Option<Vec<Marked>>,
+}
+
+impl Default for EmergencyRequest {
+    fn default() -> Self {
+        Self { reason: None, dry_run: false, latch: true, only: None }
+    }
+}
+
+/// What a sweep saw and did.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SweepReport {
+    pub dry_run: bool,
+    /// Of an emergency: the managed sessions.
+    pub sessions: Option<KillReport>,
+    pub candidates: Vec<Candidate>,
+    pub killed: usize,
+    /// Candidates that something speaks for, and against.
+    pub spared: usize,
+    pub failed: usize,
+    /// Resident memory of those killed, as it was before.
+    pub freed_bytes: u64,
+    /// Why nothing may be taken at all: a question about all candidates was not answered.
+    #[serde(default)]
+    pub failure: Option<String>,
+    /// Nothing starts until `release`.
+    #[serde(default)]
+    pub latched: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    pub pid: i32,
+    pub start_time: u64,
+    pub agent: String,
+    /// Untrusted.
+    pub command: String,
+    /// Of it and all below it.
+    pub memory_bytes: u64,
+    pub proofs: Vec<Proof>,
+    /// In words.
+    pub vetoes: Vec<String>,
+    pub action: Action,
+    pub why: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub survivors: Vec<Survivor>,
+}
+
+impl Candidate {
+    pub fn marked(&self) -> Marked {
+        Marked { pid: self.pid, start_time: self.start_time }
+    }
+}
+
+/// What was, or would be, done with a candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    Killed,
+    WouldKill,
+    Spared,
+    /// Looks left behind, and nothing proves it.
+    Suspect,
+    Failed,
+}
+
+/// Vetoes as people read them.
+pub fn in_words(vetoes: &[Veto]) -> Vec<String> {
+    vetoes.iter().map(ToString::to_string).collect()
+}
+
+/// `POST /api/release`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Released {
+    /// There was something to release.
+    pub released: bool,
+    pub message: String,
+}

@@ -1,0 +1,395 @@
+//! The sweep: everybody who lives in an odd way is left alone; what is proved to be left behind is taken, and nothing else.
+//!
+//! Agents are scripts of their names, below a fence: a sweep here sees and touches nobody outside its arena.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use beadle::model::session::ProcId;
+use beadle::sys::process;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::ask::ask;
+use super::support::{Arena, Running, has, is_root, pid_of, until, until_some};
+
+/// Waits, whatever it is given to read.
+const IDLE: &str = "#!/bin/sh\ntrap '' HUP\nwhile :; do sleep 600; done\n";
+
+/// A fenced arena of a plain user where there is root, whose processes may be young.
+fn arena() -> Arena {
+    let arena = if is_root() { Arena::of_user(4711) } else { Arena::new() };
+    std::fs::create_dir_all(arena.path("work/bin")).unwrap();
+    arena.configure_sweep();
+    for name in ["claude", "codex", "mcp-server-x", "goose", "vscode-server"] {
+        arena.script(&format!("work/bin/{name}"), IDLE);
+    }
+    arena
+}
+
+impl Arena {
+    fn configure_sweep(&self) {
+        // The fence is of the same section: written into it.
+        let path = self.path("config/beadle/config.toml");
+        let fenced = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, fenced.replace("[sweep]\n", "[sweep]\nmin_age = \"1ms\"\n")).unwrap();
+    }
+
+    fn bin(&self, name: &str) -> PathBuf {
+        self.path("work/bin").join(name)
+    }
+
+    /// A command line run by a shell; what it starts with `&` outlives it.
+    #[track_caller]
+    fn line(&self, script: &str) -> Running {
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", self.path("work/bin").display());
+        let mut command = self.program("sh");
+        command.args(["-c", script]).env("PATH", path);
+        Running::of(command)
+    }
+
+    /// Live processes whose last argument is this.
+    fn named(&self, what: &str) -> Vec<ProcId> {
+        let is_it = |arguments: &[String]| arguments.last().is_some_and(|last| last == what);
+        // Whoever is about to become it: setpriv, setsid, env.
+        let is_before =
+            |arguments: &[String]| arguments.first().is_some_and(|a| matches!(a.as_str(), "setpriv" | "setsid"));
+        let all = self.processes().into_iter();
+        all.filter(|p| is_it(&p.arguments) && !is_before(&p.arguments)).map(|p| p.id).collect()
+    }
+
+    #[track_caller]
+    fn until_named(&self, what: &str) -> ProcId {
+        until_some(what, || self.named(what).first().copied())
+    }
+
+    #[track_caller]
+    fn sweep(&self) -> Value {
+        self.json(&["sweep", "--yes", "--json"])
+    }
+
+    #[track_caller]
+    fn dry(&self) -> Value {
+        self.json(&["sweep", "--dry-run", "--json"])
+    }
+}
+
+fn candidate(report: &Value, id: ProcId) -> &Value {
+    let all = report["candidates"].as_array().unwrap();
+    all.iter().find(|c| c["pid"] == id.pid).unwrap_or_else(|| panic!("{id} is not in {report}"))
+}
+
+/// Detaches what follows: a session of its own, nobody waits for it.
+fn detached(line: &str) -> String {
+    format!("setsid sh -c '{line}' </dev/null >/dev/null 2>&1 &")
+}
+
+#[test]
+fn nobody_who_lives_in_an_odd_way_is_taken() {
+    if !has("tmux") || !has("script") || !has("setsid") || !has("python3") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let bin = arena.path("work/bin").display().to_string();
+    let mut shells = Vec::new();
+    // In a plain terminal of its own.
+    let mut terminal = arena.program("script");
+    terminal.args(["-qec", &format!("{bin}/claude in-a-terminal"), "/dev/null"]).stdin(Stdio::piped());
+    shells.push(Running::of(terminal));
+    // In a tmux server on a socket of its own, that carries the tag of a session somewhere else.
+    let mut tmux = arena.program("tmux");
+    tmux.arg("-S").arg(arena.path("work/odd")).args(["-f", "/dev/null", "new-session", "-d"]);
+    tmux.args(["-x", "80", "-y", "24", &format!("{bin}/codex in-tmux")]).env("BEADLE_SESSION", "zzzzzz@elsewhere");
+    Running::of(tmux).wait().ok();
+    let lines = [
+        format!("{bin}/vscode-server 601 & {bin}/claude beside-an-editor </dev/null >/dev/null 2>&1 &"),
+        detached(&format!("exec {bin}/claude with-init-above")),
+        detached(&format!("(exec {bin}/codex twice-detached >>out 2>&1) &")),
+        format!("echo x | {bin}/codex after-an-echo >/dev/null 2>&1 &"),
+        format!("cat /dev/null | {bin}/claude -p as-from-cron >cron.out 2>&1 &"),
+        detached(&format!("exec {bin}/claude --input-format stream-json")),
+        "nohup sh -c \"while :; do sleep 602; done\" nohuped-build >/dev/null 2>&1 &".to_string(),
+        format!("{bin}/goose --env production up >/dev/null 2>&1 &"),
+        format!(
+            "python3 -c \"import ctypes,os,time;ctypes.CDLL(None).prctl(36,1);os.fork() or (os.fork() or \
+             os.execv('{bin}/claude',['claude','below-a-subreaper'])) and os._exit(0);time.sleep(608)\" >/dev/null 2>&1 &"
+        ),
+        format!("BEADLE_SESSION=abcdef@another setsid {bin}/claude of-another-beadle </dev/null >/dev/null 2>&1 &"),
+        // By hand: somebody still reads, or still writes.
+        format!("sleep 603 | {bin}/mcp-server-x by-hand | sleep 604 &"),
+        detached(&format!(
+            "exec python3 -c \"import ctypes,time;ctypes.CDLL(None).prctl(4,0);time.sleep(605)\" {bin}/mcp-server-x"
+        )),
+    ];
+    shells.extend(lines.iter().map(|line| arena.line(&format!("{line}\nsleep 606"))));
+    for last in [
+        "in-a-terminal",
+        "in-tmux",
+        "beside-an-editor",
+        "with-init-above",
+        "twice-detached",
+        "after-an-echo",
+        "below-a-subreaper",
+        "as-from-cron",
+        "stream-json",
+        "nohuped-build",
+        "up",
+        "of-another-beadle",
+        "by-hand",
+    ] {
+        arena.until_named(last);
+    }
+    // Of a session that lives, with its helper.
+    let own = arena.sh("own", "mcp-server-x & exec sleep 607");
+    let all = arena.json(&["ls", "--json"]);
+    let known = all.as_array().unwrap().iter().filter(|s| s["agent"] == "claude" || s["agent"] == "codex");
+    assert!(known.count() >= 9, "they are known for agents: {all}");
+    let before: Vec<ProcId> = arena.agents().iter().map(|p| p.id).collect();
+    for report in [arena.dry(), arena.sweep()] {
+        assert_eq!((&report["killed"], &report["failed"], &report["failure"]), (&json!(0), &json!(0), &Value::Null));
+        let actions = report["candidates"].as_array().unwrap().iter().map(|c| c["action"].as_str().unwrap());
+        assert!(actions.clone().all(|a| a == "spared" || a == "suspect"), "{report}");
+    }
+    let gone: Vec<&ProcId> = before.iter().filter(|id| !process::is_alive(**id)).collect();
+    // A sleep of a loop may have ended; nothing here sleeps less than ten minutes.
+    assert!(gone.is_empty(), "{gone:?}");
+    assert_eq!(arena.show(&own)["state"], "running");
+}
+
+#[test]
+fn an_agent_whose_terminal_is_gone_is_taken_with_what_is_below_it() {
+    if !has("script") {
+        return;
+    }
+    let arena = arena();
+    arena.script("work/bin/claude", "#!/bin/sh\ntrap '' HUP\nsleep 611 &\nwhile :; do sleep 612; done\n");
+    let mut terminal = arena.program("script");
+    terminal.args(["-qec", &format!("setsid -w {} stray", arena.bin("claude").display()), "/dev/null"]);
+    terminal.stdin(Stdio::piped());
+    let mut terminal = Running::of(terminal);
+    let stray = arena.until_named("stray");
+    until("its helpers", || !arena.named("611").is_empty() && !arena.named("612").is_empty());
+    let lives = arena.dry();
+    assert_eq!(lives["killed"], 0);
+    assert!(lives["candidates"].as_array().unwrap().iter().all(|c| c["action"] != "would-kill"), "{lives}");
+    // The window is closed: the terminal goes, the agent does not hear of it.
+    terminal.end();
+    for p in arena.processes().into_iter().filter(|p| p.arguments.first().is_some_and(|a| a.ends_with("script"))) {
+        arena.kill(p.id);
+    }
+    let dry = until_some("a stray", || Some(arena.dry()).filter(|r| r.to_string().contains("would-kill")));
+    let seen = dry["candidates"].as_array().unwrap().iter().find(|c| c["action"] == "would-kill").unwrap();
+    assert_eq!(seen["proofs"], json!(["terminal-deleted"]), "{dry}");
+    assert!(process::is_alive(stray), "a rehearsal takes nobody");
+    arena.run(&["sweep"]).fails(2, "--yes");
+    let done = arena.sweep();
+    assert_eq!((&done["killed"], &done["failed"]), (&json!(1), &json!(0)), "{done}");
+    assert!(done["freed_bytes"].as_u64().unwrap() > 0);
+    assert!(!process::is_alive(stray) && arena.named("611").is_empty() && arena.named("612").is_empty());
+    let audit = until_some("its record", || {
+        let audit = arena.json(&["audit", "--json"]);
+        audit.to_string().contains("its terminal is gone").then_some(audit)
+    });
+    assert!(audit.to_string().contains("\"sweep\""), "{audit}");
+}
+
+#[test]
+fn a_helper_with_nobody_at_either_end_is_taken_and_one_that_cannot_be_read_is_spared() {
+    if !has("python3") || !has("setsid") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let start = |program: &str| {
+        let pipe = "import os,sys,subprocess\nr,_w=os.pipe();_r,w=os.pipe()\n\
+            subprocess.Popen(sys.argv[1:],stdin=r,stdout=w,stderr=subprocess.DEVNULL,start_new_session=True)\n";
+        let mut command = arena.program("python3");
+        let words: Vec<&str> = program.split('|').collect();
+        command.args(["-c", pipe]).args(words);
+        Running::of(command).wait().ok();
+    };
+    let server = arena.bin("mcp-server-x").display().to_string();
+    start(&format!("{server}|left-behind"));
+    let hidden = format!(
+        "import ctypes,time,sys\nctypes.CDLL(None).prctl(4,0)\nopen({:?},'w').write('ready\\n')\ntime.sleep(621)",
+        arena.path("work/hidden")
+    );
+    std::fs::write(arena.path("work/bin/mcp-server-hidden.py"), hidden).unwrap();
+    start(&format!("python3|{}|unreadable", arena.bin("mcp-server-hidden.py").display()));
+    arena.line_of("work/hidden");
+    let stray = arena.until_named("left-behind");
+    let dry = arena.dry();
+    assert_eq!(candidate(&dry, stray)["proofs"], json!(["stdio-peers-gone"]), "{dry}");
+    let done = arena.sweep();
+    assert_eq!(done["killed"], 1, "{done}");
+    assert_eq!(candidate(&done, stray)["action"], "killed");
+    assert!(!process::is_alive(stray));
+    until("the other one lives", || {
+        std::fs::read_dir("/proc").unwrap().flatten().any(|e| {
+            let pid = e.file_name().to_string_lossy().parse().unwrap_or(0);
+            process::arguments(pid).last().is_some_and(|a| a == "unreadable")
+        })
+    });
+}
+
+/// An agent that leaves a daemon behind, and that daemon.
+const SHARING: &str = "#!/usr/bin/env python3
+import socket, subprocess, sys, time
+if sys.argv[1:2] == ['app-server']:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind('shared.sock')
+    listener.listen()
+    while True:
+        client = listener.accept()[0]
+        client.recv(1)
+        client.close()
+words = [sys.executable, sys.argv[0], 'app-server', '--listen', 'unix://shared.sock', 'shared']
+subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+time.sleep(661)
+";
+
+#[test]
+fn a_shared_daemon_is_taken_when_its_session_was_seen_to_end_and_its_last_client_is_gone() {
+    if !has("python3") {
+        return;
+    }
+    let arena = arena();
+    arena.script("work/bin/codex", SHARING);
+    let mut agent = Running::of(arena.program(arena.bin("codex")));
+    let shared = arena.until_named("shared");
+    let seen = until_some("the agent with its daemon", || {
+        let all = arena.json(&["ls", "--json"]);
+        all.as_array().unwrap().iter().find(|s| s["agent"] == "codex" && s["processes"] == 2).cloned()
+    });
+    let client = until_some("somebody who listens", || UnixStream::connect(arena.path("work/shared.sock")).ok());
+    assert_eq!(arena.sweep()["killed"], 0, "its agent lives");
+    agent.end();
+    arena.until_state(seen["id"].as_str().unwrap(), "ended");
+    let report = arena.sweep();
+    assert_eq!(report["killed"], 0, "{report}");
+    assert!(process::is_alive(shared), "somebody is connected");
+    drop(client);
+    let done = until_some("a sweep that takes it", || Some(arena.sweep()).filter(|r| r["killed"] != 0));
+    assert_eq!(candidate(&done, shared)["proofs"], json!(["last-client-gone"]), "{done}");
+    assert!(!process::is_alive(shared));
+}
+
+#[test]
+fn what_a_session_left_is_known_by_its_tag_once_the_session_has_ended() {
+    let arena = arena();
+    let id = arena.session(&["--name", "gone", "--", "sh", "-c", "echo $BEADLE_SESSION >tag; exec sleep 631"]);
+    let tag = arena.line_of("work/tag");
+    let carrier = |with: &str| {
+        let line = format!("BEADLE_SESSION={with} setsid sleep 632 </dev/null >/dev/null 2>&1 & echo $! >carrier");
+        let _ = std::fs::remove_file(arena.path("work/carrier"));
+        arena.line(&line).wait().ok();
+        pid_of(&json!(arena.line_of("work/carrier").parse::<i32>().unwrap()))
+    };
+    arena.run(&["kill", &id, "--now"]).ok();
+    let stray = carrier(&tag);
+    let of_another = carrier("abcdef@another");
+    let kept = {
+        let line =
+            format!("BEADLE_KEEP=1 BEADLE_SESSION={tag} setsid sleep 633 </dev/null >/dev/null 2>&1 & echo $! >kept");
+        arena.line(&line).wait().ok();
+        pid_of(&json!(arena.line_of("work/kept").parse::<i32>().unwrap()))
+    };
+    let done = until_some("a sweep that sees it", || Some(arena.sweep()).filter(|r| r["killed"] != 0));
+    assert_eq!(done["killed"], 1, "{done}");
+    assert_eq!(candidate(&done, stray)["proofs"], json!(["record-says-dead"]), "{done}");
+    assert!(!process::is_alive(stray) && process::is_alive(of_another) && process::is_alive(kept));
+}
+
+#[test]
+fn a_tmux_server_that_does_not_answer_means_that_nothing_is_taken() {
+    if !has("tmux") || !has("python3") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let tmux = |args: &[&str]| {
+        let mut command = arena.program("tmux");
+        command.arg("-S").arg(arena.path("work/stopped")).args(["-f", "/dev/null"]).args(args);
+        Running::of(command).wait().ok()
+    };
+    tmux(&["new-session", "-d", "sleep 641"]);
+    let server: i32 = tmux(&["display-message", "-p", "#{pid}"]).trim().parse().unwrap();
+    let server = process::identity(server).unwrap();
+    let pipe = "import os,sys,subprocess\nr,_w=os.pipe();_r,w=os.pipe()\n\
+        subprocess.Popen(sys.argv[1:],stdin=r,stdout=w,stderr=subprocess.DEVNULL,start_new_session=True)\n";
+    let mut command = arena.program("python3");
+    command.args(["-c", pipe]).arg(arena.bin("mcp-server-x")).arg("left-behind");
+    Running::of(command).wait().ok();
+    let stray = arena.until_named("left-behind");
+    until("it would be taken", || arena.dry().to_string().contains("would-kill"));
+    arena.signal(server, Signal::STOP);
+    let said = arena.run(&["sweep", "--yes", "--json"]);
+    assert_eq!(said.status, 1, "{said:?}");
+    assert!(said.err.contains("nothing may be taken") && said.err.contains(&server.pid.to_string()), "{said:?}");
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&report["killed"], &report["candidates"]), (&json!(0), &json!([])));
+    assert!(process::is_alive(stray));
+    arena.signal(server, Signal::CONT);
+    let done = until_some("the server answers again", || {
+        Some(arena.run(&["sweep", "--yes", "--json"])).filter(|s| s.status == 0)
+    });
+    assert_eq!(done.json()["killed"], 1);
+    assert!(!process::is_alive(stray) && process::is_alive(server));
+}
+
+#[test]
+fn an_emergency_closes_everything_and_nothing_starts_until_it_is_released() {
+    let arena = arena();
+    let ids = [arena.sh("one", "exec sleep 651"), arena.sh("two", "exec sleep 652")];
+    let dry = arena.json(&["sweep", "--emergency", "--dry-run", "--json"]);
+    assert_eq!(dry["sessions"]["sessions"].as_array().unwrap().len(), 2, "{dry}");
+    assert!(ids.iter().all(|id| arena.show(id)["state"] == "running"));
+    let done = arena.json(&["sweep", "--emergency", "--yes", "--reason", "too hot", "--json"]);
+    assert_eq!((&done["sessions"]["closed"], &done["latched"]), (&json!(2), &json!(true)), "{done}");
+    assert_eq!(arena.show(&ids[0])["exit"]["by"], "sweep");
+    let refused = || {
+        arena.run(&["run", "--", "true"]).fails(5, "beadle release");
+        arena.run(&["restart", &ids[0]]).fails(5, "too hot");
+    };
+    refused();
+    let answer = ask(&arena.socket(), "POST", "/api/session/start", r#"{"command":["true"]}"#);
+    assert_eq!(answer.status, 409, "{answer:?}");
+    assert!(String::from_utf8_lossy(&answer.body).contains("latched"), "{answer:?}");
+    // It is written down: the next daemon holds to it.
+    arena.kill_daemon();
+    refused();
+    assert_eq!(ask(&arena.socket(), "POST", "/api/release", "").status, 200);
+    arena.session(&["--", "sleep", "653"]);
+}
+
+#[test]
+fn an_emergency_calls_off_a_restart_that_was_to_come() {
+    let arena = arena();
+    let id = arena.session(&["--restart", "on-failure", "--", "sh", "-c", "echo run >>runs; exit 1"]);
+    arena.until_state(&id, "starting");
+    arena.json(&["sweep", "--emergency", "--yes", "--json"]);
+    let ended = arena.until_state(&id, "ended");
+    assert_eq!(ended["exit"]["by"], "sweep", "{ended}");
+    let runs = std::fs::read_to_string(arena.path("work/runs")).unwrap();
+    until("no keeper is left", || arena.keepers().is_empty());
+    assert_eq!(std::fs::read_to_string(arena.path("work/runs")).unwrap(), runs);
+}
+
+#[test]
+fn a_keeper_without_a_daemon_starts_nothing_again_while_it_is_latched() {
+    let arena = arena();
+    let script = "echo run >>runs; read line <go; exit 1";
+    Command::new("mkfifo").arg(arena.path("work/go")).status().unwrap();
+    std::fs::set_permissions(arena.path("work/go"), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+    let id = arena.session(&["--restart", "on-failure", "--", "sh", "-c", script]);
+    arena.line_of("work/runs");
+    arena.kill_daemon();
+    std::fs::write(arena.path("state/latch"), "an emergency: by hand").unwrap();
+    std::fs::set_permissions(arena.path("state/latch"), std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::write(arena.path("work/go"), "now\n").unwrap();
+    until("its keeper gives up", || arena.keepers().is_empty());
+    assert_eq!(std::fs::read_to_string(arena.path("work/runs")).unwrap(), "run\n");
+    assert_eq!(arena.show(&id)["exit"]["by"], "sweep");
+}
