@@ -4,9 +4,9 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::patience::{Patience, Within, within};
 use super::{child, process, spawn, table};
 use crate::model::doctor::{Directory, FileSystem, Kernel, Logout, LogoutRules, Sight};
 use crate::model::session::ProcId;
@@ -19,7 +19,7 @@ const TAKEN: Duration = Duration::from_millis(200);
 /// A directory, and the file system it is on or would be on.
 pub fn directory(path: &Path) -> Directory {
     let (asked, path_text) = (path.to_path_buf(), path.display().to_string());
-    in_time(move || looked_at(&asked)).unwrap_or_else(|| Directory { path: path_text, ..Directory::default() })
+    within(PATIENCE, move || looked_at(&asked)).unwrap_or_else(|| Directory { path: path_text, ..Directory::default() })
 }
 
 fn looked_at(path: &Path) -> Directory {
@@ -44,15 +44,6 @@ fn file_system(place: &Path) -> Option<FileSystem> {
         inodes: room.f_files,
         free_inodes: room.f_favail,
     })
-}
-
-fn in_time<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        // Nobody waits any more: fine.
-        let _ = send.send(read());
-    });
-    receive.recv_timeout(PATIENCE).ok()
 }
 
 /// What a logout does here (`logind.conf(5)`).
@@ -143,23 +134,14 @@ pub fn running() -> std::io::Result<(Vec<Running>, bool)> {
     let mut procs: Vec<_> = table.iter().filter(|p| !p.kernel && !p.is_dead()).map(|p| p.id).collect();
     procs.sort_by_key(|id| (id.start, id.pid));
     let asked = procs.len();
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || {
-        for ProcId { pid, .. } in procs {
-            let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok().map(|p| p.display().to_string());
-            let is_own = process::owner_uid(pid) == Some(own);
-            let one = is_own.then(|| Running { pid, arguments: process::arguments(pid), executable });
-            if send.send(one).is_err() {
-                return;
-            }
-        }
-    });
-    let (end, mut answers) = (Instant::now() + PATIENCE, Vec::new());
-    while let Ok(one) = receive.recv_timeout(end.saturating_duration_since(Instant::now())) {
-        answers.push(one);
-    }
+    let read = move |&ProcId { pid, .. }: &ProcId| {
+        let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok().map(|p| p.display().to_string());
+        let is_own = process::owner_uid(pid) == Some(own);
+        is_own.then(|| Running { pid, arguments: process::arguments(pid), executable })
+    };
+    let answers = Patience::default().read(procs, Within::All(PATIENCE), read);
     let all = answers.len() == asked;
-    Ok((answers.into_iter().flatten().collect(), all))
+    Ok((answers.into_iter().filter_map(|(_, one)| one).collect(), all))
 }
 
 /// True when a socket is there and nobody listens on it.

@@ -1,8 +1,8 @@
 //! Where a calling process comes from: its lineage, and what on it names a session.
 
-use std::sync::mpsc;
 use std::time::Duration;
 
+use super::patience::within;
 use super::process::{self, stat};
 use crate::model::authority::Kin;
 use crate::model::process::Proc;
@@ -33,12 +33,7 @@ pub fn keepers_above(id: ProcId, patience: Duration) -> Option<Vec<String>> {
     if doubtful.is_empty() {
         return Some(Vec::new());
     }
-    let (send, receive) = mpsc::channel();
-    let asked = std::thread::Builder::new().name("kin".into()).stack_size(64 << 10).spawn(move || {
-        // Nobody waits any more: fine.
-        let _ = send.send(doubtful.iter().filter_map(kept).collect());
-    });
-    asked.ok().and_then(|_| receive.recv_timeout(patience).ok())
+    within(patience, move || doubtful.iter().filter_map(kept).collect())
 }
 
 /// A process and all above it; `None` when it has gone, or somebody on the way went while this was read.

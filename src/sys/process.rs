@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags};
 
+use super::patience::{Patience, Within};
 use crate::model::process::Proc;
 use crate::model::session::ProcId;
 
@@ -118,17 +118,7 @@ pub fn command(pid: i32) -> String {
 
 /// Command lines of several processes, as far as they are told in time: reading one can block on a process that hangs.
 pub fn commands(pids: Vec<i32>, deadline: Duration) -> HashMap<i32, String> {
-    let end = Instant::now() + deadline;
-    let (send, receive) = mpsc::channel();
-    let read = move || pids.into_iter().try_for_each(|pid| send.send((pid, command(pid))));
-    let mut told = HashMap::new();
-    // Without a thread nothing is told.
-    if std::thread::Builder::new().name("commands".into()).stack_size(64 << 10).spawn(read).is_ok() {
-        while let Ok((pid, command)) = receive.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            told.insert(pid, command);
-        }
-    }
-    told
+    Patience::default().read(pids, Within::All(deadline), |pid| command(*pid)).into_iter().collect()
 }
 
 /// The arguments of a process.

@@ -1,15 +1,15 @@
 //! One pass over `/proc`: `stat` only. What can block on a process (its environment) is read once per
 //! identity, with a deadline.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
-use std::sync::mpsc;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, RawDir};
 
+use super::patience::{Patience, Within};
 use super::process;
 use crate::model::process::{Proc, Table};
 use crate::model::session::ProcId;
@@ -60,14 +60,13 @@ struct Marks {
 #[derive(Debug, Default)]
 pub struct Tags {
     known: HashMap<ProcId, Marks>,
-    /// Did not answer in time; not asked again, so that one hung process costs one thread.
-    hung: HashSet<ProcId>,
+    patience: Patience<ProcId>,
 }
 
 impl Tags {
     /// (pid, tag) of every process among `wanted` that carries one, and whether everybody was asked. Processes of other
     /// users and other PID namespaces never count. Each may take as long as `patience`, so that a busy machine makes
-    /// this slow and nobody deaf: who takes longer is not asked again, those behind it are the next time.
+    /// this slow and nobody deaf: who takes longer is asked again once it has answered, those behind it the next time.
     pub fn of(
         &mut self,
         table: &Table,
@@ -88,46 +87,27 @@ impl Tags {
     /// Asks whom nobody asked before; who is wanted and alive, and whether all of them were asked.
     fn learn(&mut self, table: &Table, wanted: impl Iterator<Item = Proc>, patience: Duration) -> (Vec<ProcId>, bool) {
         self.known.retain(|id, _| table.get(*id).is_some());
-        self.hung.retain(|id| table.get(*id).is_some());
+        self.patience.retain(|id| table.get(*id).is_some());
         let wanted: Vec<ProcId> = wanted.filter(|p| !p.kernel && !p.is_dead()).map(|p| p.id).collect();
-        let is_unknown = |id: &&ProcId| !self.known.contains_key(id) && !self.hung.contains(id);
+        let is_unknown = |id: &&ProcId| !self.known.contains_key(id) && !self.patience.hangs(id);
         let unknown: Vec<ProcId> = wanted.iter().filter(is_unknown).copied().collect();
         let own = namespace("self");
         let all_asked = self.ask(unknown, patience, move |id| read_marks(id, own.as_deref()));
         (wanted, all_asked)
     }
 
+    /// True when everybody who could answer did.
     fn ask(
         &mut self,
         unknown: Vec<ProcId>,
         patience: Duration,
         read: impl Fn(ProcId) -> Option<Marks> + Send + 'static,
     ) -> bool {
-        if unknown.is_empty() {
-            return true;
-        }
-        let (send, receive) = mpsc::channel();
-        let order = unknown.clone();
-        let asked = std::thread::Builder::new().name("tags".into()).stack_size(64 << 10).spawn(move || {
-            for id in unknown {
-                if send.send((id, read(id))).is_err() {
-                    return;
-                }
-            }
-        });
-        if asked.is_err() {
-            return false;
-        }
-        for next in order {
-            let Ok((id, answer)) = receive.recv_timeout(patience) else {
-                self.hung.insert(next);
-                return false;
-            };
-            if let Some(marks) = answer {
-                self.known.insert(id, marks);
-            }
-        }
-        true
+        let asked = unknown.len();
+        let answers = self.patience.read(unknown, Within::Each(patience), move |id| read(*id));
+        let all_asked = answers.len() == asked;
+        self.known.extend(answers.into_iter().filter_map(|(id, marks)| Some((id, marks?))));
+        all_asked
     }
 }
 
@@ -197,13 +177,14 @@ mod tests {
         };
         // All together take longer than one may.
         assert!(tags.ask(strangers(40), Duration::from_secs(1), slowly));
-        assert_eq!((tags.known.len(), tags.hung.len()), (40, 0));
+        assert_eq!(tags.known.len(), 40);
+        assert!(!strangers(40).iter().any(|id| tags.patience.hangs(id)));
     }
 
     #[test]
     fn who_does_not_answer_is_left_out_and_those_behind_it_are_asked_the_next_time() {
         let mut tags = Tags::default();
-        let (end, held) = mpsc::channel::<()>();
+        let (end, held) = std::sync::mpsc::channel::<()>();
         let held = std::sync::Mutex::new(held);
         let one_hangs = move |id: ProcId| {
             if id.pid == 2 {
@@ -213,7 +194,8 @@ mod tests {
             Some(Marks::default())
         };
         assert!(!tags.ask(strangers(4), Duration::from_millis(300), one_hangs));
-        assert_eq!(tags.hung, HashSet::from([ProcId { pid: 2, start: 1 }]));
+        let hung: Vec<i32> = strangers(4).iter().filter(|id| tags.patience.hangs(id)).map(|id| id.pid).collect();
+        assert_eq!(hung, [2]);
         assert!(tags.ask(strangers(4).split_off(2), Duration::from_secs(5), |_| Some(Marks::default())));
         assert_eq!(tags.known.len(), 3);
         drop(end);

@@ -9,7 +9,7 @@ use crate::model::profile::{Match, Profiles};
 use crate::model::scene;
 use crate::model::session::ProcId;
 use crate::sys::card::{self, Card, Papers};
-use crate::sys::patience::Patience;
+use crate::sys::patience::{Patience, Within};
 use crate::sys::process;
 
 /// How long the cards of new processes are read for in one pass.
@@ -55,7 +55,7 @@ impl Recogniser {
         };
         let wanted: Vec<ProcId> = table.iter().filter(is_new).map(|p| p.id).collect();
         let fenced = fence.cloned();
-        let cards = self.patience.read(wanted, CARDS, move |id| {
+        let cards = self.patience.read(wanted, Within::All(CARDS), move |id| {
             let card = card::read(id.pid)?;
             let inside = card.own && fenced.as_ref().is_none_or(|(name, value)| carries(id.pid, name, value));
             Some((card, inside))
@@ -93,7 +93,7 @@ impl Recogniser {
         let homes = profiles.all().iter().filter_map(|p| Some(p.status_file.as_ref()?.home_variable.clone()));
         let names: Vec<String> =
             homes.chain(["HOME".to_string(), "BEADLE_SESSION".to_string()]).filter(|n| !n.is_empty()).collect();
-        let read = self.patience.read(wanted, CARDS, move |id| card::papers(id.pid, &names));
+        let read = self.patience.read(wanted, Within::All(CARDS), move |id| card::papers(id.pid, &names));
         for (id, papers) in read {
             if let Some(known) = self.known.get_mut(&id) {
                 known.papers = Some(papers);

@@ -12,7 +12,7 @@ use crate::model::process::Table;
 use crate::model::profile::{Match, Profiles, Status, StatusFile};
 use crate::model::session::ProcId;
 use crate::sys::card;
-use crate::sys::patience::Patience;
+use crate::sys::patience::{Patience, Within};
 
 /// How long all of them together may take.
 const DEADLINE: Duration = Duration::from_millis(200);
@@ -65,7 +65,7 @@ impl Registry {
             kinds.insert(*id, file);
         }
         self.files.retain(|(id, _)| table.get(*id).is_some());
-        let read = self.files.read(wanted, DEADLINE, |(_, path)| card::small_file(path, LARGEST));
+        let read = self.files.read(wanted, Within::All(DEADLINE), |(_, path)| card::small_file(path, LARGEST));
         let one = |((id, path), text): ((ProcId, PathBuf), io::Result<String>)| match text {
             Ok(text) => {
                 let status = kinds.get(&id)?.read(&text)?;
@@ -83,7 +83,7 @@ impl Registry {
         self.deleted.retain(|id| alive.contains(id));
         self.terminals.retain(|(id, _)| alive.contains(id));
         let seen = self.deleted.clone();
-        let read = self.terminals.read(leaders, DEADLINE, move |(id, tty)| Terminal {
+        let read = self.terminals.read(leaders, Within::All(DEADLINE), move |(id, tty)| Terminal {
             times: card::terminal_times(*tty),
             // Only who has no terminal can have lost it.
             deleted: *tty == 0 && (seen.contains(id) || card::is_terminal_deleted(id.pid)),

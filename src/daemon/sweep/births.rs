@@ -8,7 +8,7 @@ use crate::daemon::discovery::Scene;
 use crate::model::profile::{HelperKind, Match};
 use crate::model::session::ProcId;
 use crate::model::stray::{Asked, Clients};
-use crate::sys::patience::Patience;
+use crate::sys::patience::{Patience, Within};
 use crate::sys::peers;
 
 /// How long all of them together may take to be asked who is connected.
@@ -60,8 +60,11 @@ impl Births {
     /// Asks all that were born in sessions that have ended. May take as long as the deadline.
     pub fn ask(&mut self, now: Duration) {
         let wanted: Vec<ProcId> = self.known.iter().filter(|(_, b)| b.ended).map(|(id, _)| *id).collect();
-        let answers: HashMap<ProcId, Asked<bool>> =
-            self.patience.read(wanted.clone(), DEADLINE, |id| peers::has_clients(id.pid)).into_iter().collect();
+        let answers: HashMap<ProcId, Asked<bool>> = self
+            .patience
+            .read(wanted.clone(), Within::All(DEADLINE), |id| peers::has_clients(id.pid))
+            .into_iter()
+            .collect();
         for id in wanted {
             match answers.get(&id) {
                 Some(Asked::Is(false)) => drop(self.unused_since.entry(id).or_insert(now)),

@@ -20,7 +20,7 @@ use crate::model::profile::{HelperKind, Match, StatusFile};
 use crate::model::scene::{Pane, SHELL};
 use crate::model::session::ProcId;
 use crate::model::stray::{self, Asked, Clients, Fate, Ground, Judged, Kind, Observation, Peers, Stdio, Tag};
-use crate::sys::patience::Patience;
+use crate::sys::patience::{Patience, Within};
 use crate::sys::table::{self, Tags};
 use crate::sys::{card, clock, peers, process, traces};
 
@@ -355,5 +355,5 @@ fn read(candidates: &[Candidate]) -> HashMap<ProcId, Traces> {
         Some((kind, lineage, status)) => Traces::of(*id, *kind, lineage, status.as_ref()),
         None => Traces::unreadable(),
     };
-    Patience::default().read(ids, DEADLINE, read).into_iter().collect()
+    Patience::default().read(ids, Within::All(DEADLINE), read).into_iter().collect()
 }
