@@ -53,6 +53,9 @@ pub struct Session {
     pub attached: u32,
     #[serde(default)]
     pub command: Vec<String>,
+    /// Of one that has ended: the command that takes up its conversation, where beadle knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
 }
 
 /// `GET /api/sessions`: every session (ended ones with `all=true`) and the generation of the table.
@@ -60,6 +63,9 @@ pub struct Session {
 pub struct Table {
     pub generation: u64,
     pub sessions: Vec<Session>,
+    /// Since when and why nothing starts: an emergency that nobody has released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latched: Option<String>,
 }
 
 /// `show --json`: a session with what its verdict rests on.
@@ -310,7 +316,7 @@ pub struct SignalRequest {
     pub signal: String,
 }
 
-/// `POST /api/sessions/{id}/restart`.
+/// `POST /api/sessions/{id}/restart`, `…/resume`.
 ///
 /// A live session restarts in its keeper with the environment it has; an ended one needs an
 /// environment: the caller's, or the daemon's base.

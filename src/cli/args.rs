@@ -99,6 +99,8 @@ pub enum Verb {
     KeepChild(KeepChild),
     /// Start the same command again.
     Restart(Several),
+    /// Go on with the conversation of an agent that has ended.
+    Resume(Several),
     /// Give a session another name.
     Rename(Rename),
     /// Forget ended sessions, recordings too.

@@ -112,6 +112,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Cleanup(args) => cleanup::run(g, &args).await,
         Verb::KeepChild(args) => cleanup::keep_child(g, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
+        Verb::Resume(args) => act::resume(g, &args).await,
         Verb::Rename(args) => act::rename(g, &args).await,
         Verb::History(args) => history::run(g, &args).await,
         Verb::Audit(args) => audit::run(g, &args).await,

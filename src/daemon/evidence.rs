@@ -179,7 +179,9 @@ impl Entry {
 
     /// How its conversation is taken up again.
     pub fn resume(&self) -> Option<String> {
-        self.standard.profiles.by_name(&self.session.agent)?.resume.command(None)
+        let resume = &self.standard.profiles.by_name(&self.session.agent)?.resume;
+        let own = resume.conversation(&self.session.command);
+        resume.command(self.meta.conversation.as_deref().or(own))
     }
 
     /// One sentence of advice, where there is something to do.

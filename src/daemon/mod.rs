@@ -35,6 +35,7 @@ mod missed;
 mod queries;
 mod recall;
 mod remember;
+mod resume;
 pub mod run;
 pub mod sampler;
 pub mod server;

@@ -372,6 +372,10 @@ async fn verb(
             let asked = peer.asks("restart").await;
             ok(&handle.ask(|reply| Command::Restart { word, request, asked, reply }).await?)
         }
+        "resume" => {
+            let request = Box::new(read::<RestartRequest>(&body)?);
+            ok(&handle.ask(|reply| Command::Resume { word, request, reply }).await?)
+        }
         other => Err(Refusal::new(Code::NotFound, format!("there is no verb {other:?}")).into()),
     }
 }

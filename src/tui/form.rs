@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::line::Line;
 use super::msg::Effect;
-use super::words;
+use crate::model::words;
 use crate::model::text::name_refusal;
 
 /// Where the cursor is.

@@ -53,7 +53,6 @@ pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
-pub mod words;
 
 #[cfg(test)]
 mod tests;

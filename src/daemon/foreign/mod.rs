@@ -224,6 +224,11 @@ impl Foreign {
         self.seen.members.clear();
     }
 
+    /// Where it works; empty where that cannot be read.
+    pub fn workspace(&self) -> String {
+        self.person.workspace.as_deref().map(card::text_of).unwrap_or_default()
+    }
+
     pub fn row(&self, now: Duration) -> Session {
         let verdict = self.verdict(now);
         let live = self.is_live();
@@ -235,7 +240,7 @@ impl Foreign {
             name: self.name.clone(),
             agent: self.agent.clone(),
             project: self.said.project.clone(),
-            workspace: self.person.workspace.as_deref().map(card::text_of).unwrap_or_default(),
+            workspace: self.workspace(),
             origin: self.seen.origin,
             address: self.address.clone().filter(|_| live),
             state: self.life.state(),
@@ -258,6 +263,7 @@ impl Foreign {
             closes_because: None,
             attached: self.pane().map_or(0, |p| p.attached),
             command: self.person.argv.clone(),
+            resume: self.resume().filter(|_| !live),
         }
     }
 }

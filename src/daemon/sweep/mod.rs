@@ -101,6 +101,7 @@ impl Supervisor {
                 notes.push(why);
             }
             self.close_and_answer(&live, false, &cause, send);
+            self.bump();
         }
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
@@ -118,6 +119,7 @@ impl Supervisor {
         })?;
         if released {
             info!("released");
+            self.bump();
         }
         let message = if released { "released: sessions may start again" } else { "nothing was latched" };
         Ok(Released { released, message: message.into() })

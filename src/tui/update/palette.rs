@@ -10,9 +10,9 @@ use super::super::msg::Effect;
 use super::super::palette::{Asked, Palette, SIGNALS, Verb, read};
 use super::super::panes::Pane;
 use super::super::theme::Theme;
-use super::super::words;
 use super::{keys, layers, marks, panes};
 use crate::model::text::name_refusal;
+use crate::model::words;
 
 /// Commands that are remembered.
 const MOST: usize = 100;
