@@ -121,6 +121,8 @@ pub enum Verb {
     Config(Config),
     /// What on this host will bite, and what to do about it.
     Doctor(Doctor),
+    /// Plays with agents that are scripts, in a beadle of their own; leaves nothing.
+    Demo(Demo),
     /// Completions for a shell.
     Completions(Completions),
     /// The manual page.
@@ -174,6 +176,17 @@ const HOST: &str = "Where the daemon listens, if not here: unix:///path/to/beadl
 const ID: &str = "Its id, the beginning of it, or its name";
 const IDS: &str = "Ids, the beginnings of them, names, or globs";
 const JSON: &str = "Print JSON";
+
+#[derive(Debug, Args)]
+#[command(after_help = "Minutes pass as seconds. Everything lives in a directory below TMPDIR, and goes when you leave.")]
+pub struct Demo {
+    /// Takes away the directory of a demo that has ended.
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub mind: Option<PathBuf>,
+    /// Run this in the demo, in place of the interface.
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
 
 #[derive(Debug, Args)]
 pub struct Ls {

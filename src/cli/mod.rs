@@ -13,6 +13,7 @@ mod cleanup;
 mod config;
 mod connect;
 mod daemon;
+mod demo;
 mod doctor;
 mod exit;
 mod export;
@@ -83,6 +84,7 @@ fn done(globals: &Globals, verb: Verb) -> Ended {
     match verb {
         Verb::Completions(args) => paper::completions(&args),
         Verb::Man(args) => paper::man(&args),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => journal::run(&args),
         verb => connect::block_on(spoken(globals, verb)),
     }
@@ -123,7 +125,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
         Verb::Doctor(args) => doctor::run(g, &args).await,
         // Done before there was a runtime.
-        Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
+        Verb::Completions(_) | Verb::Man(_) | Verb::Demo(_) => Ok(exit::DONE),
     }
 }
 

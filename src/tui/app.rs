@@ -25,6 +25,7 @@ use super::preview::Preview;
 use super::recall::Recall;
 use super::rows::{Kind, Row, Totals};
 use super::seen::Seen;
+use super::sweeping::{Strays, Sweeping};
 use super::theme::Theme;
 use super::view::columns::Wishes;
 use crate::api::types::KillReport;
@@ -46,7 +47,7 @@ pub enum Link {
 }
 
 /// What takes the keys, and what belongs to it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Mode {
     #[default]
     Table,
@@ -68,6 +69,7 @@ pub enum Mode {
     Confirm(Confirm),
     Form(Form),
     Help(Help),
+    Sweep(Box<Sweeping>),
     /// What was done from here.
     Log {
         scroll: u16,
@@ -186,6 +188,10 @@ pub struct App {
     pub panes: Panes,
     pub host: Host,
     pub advice: Advice,
+    /// What strays hold.
+    pub strays: Strays,
+    /// Since when and why nothing starts.
+    pub latched: Option<String>,
     pub keymap: Keymap,
     pub deeds: Deeds,
     /// Commands of the palette, the latest last.
@@ -264,6 +270,8 @@ impl App {
             panes: Panes::default(),
             host: Host::default(),
             advice: Advice::default(),
+            strays: Strays::default(),
+            latched: None,
             keymap: Keymap::default(),
             deeds: Deeds::default(),
             history: Vec::new(),

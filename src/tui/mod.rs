@@ -48,6 +48,7 @@ pub mod recall;
 pub mod rows;
 pub mod seen;
 pub mod stage;
+pub mod sweeping;
 pub mod tell;
 pub mod terminal;
 pub mod theme;

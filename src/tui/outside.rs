@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::panes::Memory;
+use crate::api::tar;
+use crate::sys::dirs;
 
 /// Says where this daemon is; a window of tmux has the environment of its server.
 const PLACES: &[&str] = &[
@@ -63,6 +65,21 @@ pub fn remember(path: &Path, memory: &Memory) -> std::io::Result<()> {
     let mut file = std::fs::File::create(&part)?;
     file.write_all(&serde_json::to_vec(memory)?)?;
     std::fs::rename(part, path)
+}
+
+/// Writes what was exported into a new directory; nothing that is there is replaced.
+pub fn unpack(bytes: &[u8], directory: &Path) -> Result<String, String> {
+    let shown = directory.display();
+    if directory.symlink_metadata().is_ok() {
+        return Err(format!("{shown} is there already: `beadle export` takes another name"));
+    }
+    let parts = tar::unpack(bytes).ok_or("the daemon sent half of it: try again")?;
+    dirs::ensure_private(directory).map_err(|error| error.to_string())?;
+    for (name, content) in parts {
+        let written = dirs::new_private_file(&directory.join(&name)).and_then(|mut file| file.write_all(&content));
+        written.map_err(|error| format!("failed to write {shown}/{name}: {error}"))?;
+    }
+    Ok(format!("exported to {shown}"))
 }
 
 #[cfg(test)]

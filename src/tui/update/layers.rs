@@ -31,6 +31,7 @@ pub fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Mode::Confirm(confirm) => on_question(app, confirm, key),
         Mode::Form(form) => on_form(app, form, key),
         Mode::Help(help) => on_help(app, help, key),
+        Mode::Sweep(sweep) => super::sweeping::on_key(app, sweep, key),
         Mode::Log { scroll } => on_log(app, scroll, key),
         Mode::Report { scroll } => on_report(app, scroll, key),
     }
@@ -42,6 +43,7 @@ fn left(app: &mut App, mode: Mode) {
         Mode::Filter(_) => filter(app, ""),
         Mode::Report { .. } => app.report = None,
         Mode::Form(form) => app.last_form = Some(form),
+        Mode::Sweep(sweep) => super::sweeping::left(app, &sweep),
         // A search that found nothing it was asked for goes first.
         Mode::Help(help) if help.is_typing => app.mode = Mode::Help(Help::default()),
         Mode::Table
@@ -73,6 +75,7 @@ pub fn pasted(app: &mut App, text: &str) {
         | Mode::Menu(_)
         | Mode::Confirm(_)
         | Mode::Help(_)
+        | Mode::Sweep(_)
         | Mode::Log { .. }
         | Mode::Report { .. } => {}
     }

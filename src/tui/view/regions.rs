@@ -64,7 +64,7 @@ impl Regions {
         let line = |y: u16, lines: u16| Rect::new(0, y, width, lines);
         let header = line(0, 1.min(height));
         let foot_lines = u16::from(height >= 4);
-        let banner_lines = u16::from(app.stale_for().is_some() && height >= 3);
+        let banner_lines = u16::from((app.stale_for().is_some() || app.latched.is_some()) && height >= 3);
         let fixed = header.height + foot_lines + banner_lines;
         let strip_lines = report::strip_height(app, width).min(height.saturating_sub(fixed) / 2);
         let top = header.height + banner_lines;

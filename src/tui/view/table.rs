@@ -197,7 +197,7 @@ fn put_sign(buffer: &mut Buffer, area: Rect, x: u16, sign: &str, style: Style) {
 }
 
 /// Lays the cursor's bar under a row: plain and dim text is brightened, coloured text stays.
-fn lay(buffer: &mut Buffer, area: Rect, bar: Style, dim: Style) {
+pub fn lay(buffer: &mut Buffer, area: Rect, bar: Style, dim: Style) {
     for x in area.left()..area.right() {
         let Some(cell) = buffer.cell_mut((x, area.y)) else { continue };
         let is_plain = cell.fg == ratatui::style::Color::Reset || Some(cell.fg) == dim.fg;
