@@ -35,7 +35,7 @@ footer() {
   case $kind-$state in
     claude-working) foot=7; printf "\n${red}$s Working…${off} ${dim}($t · ↓ $((began * 37)) tokens)${off}\n\n${dim}$rule${off}\n❯ \n${dim}$rule${off}\n  ? for shortcuts\n" ;;
     claude-asking) foot=10; printf "${dim}$rule${off}\n ${bold}Bash command${off}\n\n   $ask\n\n Do you want to proceed?\n ${blue}❯ 1. Yes${off}\n   2. No (esc)\n\n ${dim}Esc to cancel · Tab to amend · ctrl+e to explain${off}\n" ;;
-    claude-limit) foot=6; printf "  ⎿  ${red}You've hit your limit · resets 3pm (UTC)${off}\n\n${dim}$rule${off}\n❯ \n${dim}$rule${off}\n  ? for shortcuts\n" ;;
+    claude-limit) foot=6; printf "  └  ${red}You've hit your limit · resets 3pm (UTC)${off}\n\n${dim}$rule${off}\n❯ \n${dim}$rule${off}\n  ? for shortcuts\n" ;;
     claude-*) foot=6; printf "\n${dim}✻ Worked for $t\n\n$rule${off}\n❯ \n${dim}$rule${off}\n" ;;
     codex-working) foot=6; printf "\n• ${bold}Working${off} ${dim}($t • esc to interrupt)${off}\n\n› Ask Codex to do anything\n\n  ${dim}gpt-5 high · 98%% context left${off}\n" ;;
     codex-asking) foot=8; printf "  Would you like to run the following command?\n\n  \$ $ask\n\n${blue}› 1. Yes, proceed (y)${off}\n  2. No, and tell Codex what to do differently (esc)\n\n  Press enter to confirm or esc to cancel\n" ;;
@@ -70,17 +70,17 @@ work() {
   pick 5 src lib api web tests core jobs; d=$word
   pick 3 'retries are counted' 'the error names its cause' 'a guard was missing' 'two queries became one' 'time is an argument now'; w=$word
   case $((k % 3)) in
-    0) say "${green}●${off} ${bold}Read${off}($d/$a.rs)"; turns 2; say "  ${dim}⎿  read, $w${off}" ;;
-    1) say "${green}●${off} ${bold}Update${off}($d/$a.rs)"; turns 2; say "  ${dim}⎿${off}  ${green}+ $w in $a${off}" ;;
+    0) say "${green}●${off} ${bold}Read${off}($d/$a.rs)"; turns 2; say "  ${dim}└  read, $w${off}" ;;
+    1) say "${green}●${off} ${bold}Update${off}($d/$a.rs)"; turns 2; say "  ${dim}└${off}  ${green}+ $w in $a${off}" ;;
     *) say "${green}●${off} ${bold}Bash${off}(cargo test $d::$a)"; sh -c 'i=0; while [ $i -lt 60000 ]; do i=$((i + 1)); done'
-       say "  ${dim}⎿  $a: all pass${off}" ;;
+       say "  ${dim}└  $a: all pass${off}" ;;
   esac
   turns 3
 }
 
 # Waits for an answer.
 ask() {
-  state=asking ask=$1 typed=; footer; pace 30
+  state=asking ask=$1 typed=; footer; pace 100
   until case $typed in *1*|*y*|*2*|*n*|*"$nl"*) : ;; *) false ;; esac; do turn; done
   case $typed in *2*|*n*) say "${dim}  not that, then${off}" ;; esac
   pace 4; state=working typed= began=0
@@ -88,7 +88,7 @@ ask() {
 
 # At its prompt, until somebody types a line.
 rest() {
-  state=idle typed=; footer; pace 30
+  state=idle typed=; footer; pace 100
   while [ -z "$typed" ]; do turn; done
   pace 4; say "\n❯ ${typed%"$nl"}\n"; state=working typed= began=0
 }
@@ -101,8 +101,8 @@ case $DEMO_PART in
   asks) job 2; while :; do ask "rm -r target/debug"; job 6; done ;;
   asks-late) job 8; ask "git push --force origin main"; job 100000 ;;
   rests) job 2; while :; do rest; job 3; done ;;
-  hangs) job 2; pace 30; while :; do turn; done ;;
-  limited) job 1; state=limit; pace 30; while :; do turn; done ;;
+  hangs) job 2; pace 100; while :; do turn; done ;;
+  limited) job 1; state=limit; pace 100; while :; do turn; done ;;
   leaves) job 3; say "${green}●${off} Done. The development server listens on port 5173."; exit 0 ;;
   fails) job 2; say "${red}error${off}: the registry did not answer"; exit 1 ;;
   *) job 100000 ;;

@@ -394,6 +394,28 @@ pub struct Host {
     pub available_memory_bytes: u64,
     /// Runnable and uninterruptible tasks over the last minute (`proc_loadavg(5)`).
     pub load: f64,
+    #[serde(default)]
+    pub cores: usize,
+    /// `null` where the kernel does not count it.
+    #[serde(default)]
+    pub pressure: Option<Pressure>,
+    /// Of the file system the state directory is on; `null` where it does not answer in time.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+}
+
+/// In how many percent of the last ten seconds somebody waited for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Pressure {
+    pub cpu_percent: f64,
+    pub memory_percent: f64,
+    pub io_percent: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    pub free_bytes: u64,
+    pub bytes: u64,
 }
 
 /// `POST /api/daemon/stop`.

@@ -8,7 +8,7 @@ use super::link::Link;
 use super::sampler::Ground;
 use super::supervisor::{Supervisor, silent};
 use crate::api::refusal::{Code, Refusal};
-use crate::api::types::{DaemonStatus, Detail, HealthReport, Host, Recommendation, Session, Table};
+use crate::api::types::{DaemonStatus, Detail, HealthReport, Host, Pressure, Recommendation, Session, Table};
 use crate::api::wire::Request;
 use crate::model::lifecycle::Keeper;
 use crate::model::select;
@@ -129,11 +129,7 @@ impl Supervisor {
             instance: self.set.instance.clone(),
             embedded: self.set.embedded,
             memory: self.set.store.state(),
-            host: host.map(|(memory_bytes, available_memory_bytes, load)| Host {
-                memory_bytes,
-                available_memory_bytes,
-                load,
-            }),
+            host: host.map(told),
         }
     }
 
@@ -160,5 +156,17 @@ impl Supervisor {
 
     pub(super) fn find_several(&self, words: &[String]) -> Result<Vec<String>, Refusal> {
         Ok(select::several(words, &self.choices())?.into_iter().map(String::from).collect())
+    }
+}
+
+fn told(host: host::Figures) -> Host {
+    let pressure = |[cpu_percent, memory_percent, io_percent]: [f64; 3]| Pressure { cpu_percent, memory_percent, io_percent };
+    Host {
+        memory_bytes: host.memory,
+        available_memory_bytes: host.available_memory,
+        load: host.load,
+        cores: host.cores,
+        pressure: host.pressure.map(pressure),
+        disk: None,
     }
 }

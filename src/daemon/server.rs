@@ -21,7 +21,7 @@ use crate::api::client::VERSION_HEADER;
 use crate::api::record;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
-    Act, ActRequest, CloseAllRequest, ErrorBody, ErrorText, KillRequest, LogChunk, RestartRequest, Screen, SendRequest,
+    Act, ActRequest, CloseAllRequest, Disk, ErrorBody, ErrorText, KillRequest, LogChunk, RestartRequest, Screen, SendRequest,
     SignalRequest, StartRequest, StopRequest,
 };
 use crate::api::wire::Request;
@@ -29,7 +29,7 @@ use crate::model::keys;
 use crate::model::session::{Asked, ExitBy, ProcId};
 use crate::model::text::printable_within;
 use crate::sys::table::Tags;
-use crate::sys::{process, signal};
+use crate::sys::{host, process, signal};
 
 /// Longest body, in bytes: an environment and a command line fit many times.
 const MAX_BODY: usize = 8 << 20;
@@ -465,8 +465,18 @@ async fn version() -> Answer {
     ok(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))
 }
 
+/// How long a file system may take to say how full it is.
+const DISK: Duration = Duration::from_millis(300);
+
 async fn status(State(handle): State<Handle>) -> Answer {
-    ok(&handle.ask(|reply| Command::Status { reply }).await?)
+    let mut status = handle.ask(|reply| Command::Status { reply }).await?;
+    if let Some(host) = &mut status.host {
+        let dir = std::path::PathBuf::from(&status.state_dir);
+        let asked = tokio::task::spawn_blocking(move || host::disk(&dir));
+        let room = tokio::time::timeout(DISK, asked).await.ok().and_then(Result::ok).flatten();
+        host.disk = room.map(|(free_bytes, bytes)| Disk { free_bytes, bytes });
+    }
+    ok(&status)
 }
 
 async fn stop(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {

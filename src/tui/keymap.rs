@@ -210,7 +210,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Key::Char('p')], "p", Action::Pause, ACTS, "pause, or go on"),
     bind(&[Key::Char('P')], "P", Action::Pin, ACTS, "pin: policy never closes it"),
     bind(&[Key::Char('r')], "r", Action::Restart, ACTS, "restart from the beginning"),
-    bind(&[Key::Char('e')], "e", Action::Export, LOOKS, "export: all that is kept of it"),
+    bind(&[Key::Char('e')], "e", Action::Export, LOOKS, "export what is kept of it"),
     bind(&[Key::Char('y')], "y", Action::Copy, LOOKS, "copy its id, or the report"),
     bind(&[Key::Char('t')], "t", Action::Tree, LOOKS, "its processes, or not"),
     bind(&[Key::Char(' ')], "Space", Action::Mark, TABLE, "mark, then the next"),

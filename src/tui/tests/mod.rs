@@ -4,6 +4,7 @@ mod around;
 mod behaviour;
 mod chaos;
 mod screens;
+mod sweeping;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -106,9 +106,11 @@ fn stage(app: &App, sweep: &Sweeping) -> String {
         Phase::Planning => format!("looking twice, a second apart … {so_far}"),
         Phase::Plan => {
             let (count, bytes) = sweep.wanted();
-            let holds = if count > 0 { format!("   {}", format::bytes(bytes)) } else { String::new() };
-            let words = [(sweep.count(Action::WouldKill), "proved"), rest[0], rest[1]];
-            format!("{}{holds}", [format!("{count} to take"), dotted(&words)].iter().filter(|w| !w.is_empty()).cloned().collect::<Vec<_>>().join(" · "))
+            let holds = if count > 0 { format!(", {}", format::bytes(bytes)) } else { String::new() };
+            let proved = sweep.strays.iter().filter(|s| s.action == Action::WouldKill && !sweep.marked.contains(&s.id));
+            let words = dotted(&[(proved.count(), "left alone"), rest[0], rest[1]]);
+            let words = if words.is_empty() { words } else { format!(" · {words}") };
+            format!("{count} to take{holds}{words}")
         }
         Phase::Acting if sweep.emergency => {
             let left = sweep.ids.iter().filter(|id| app.row(id).is_some()).count();
@@ -228,8 +230,8 @@ fn draw_why(app: &App, sweep: &Sweeping, area: Rect, buffer: &mut Buffer) {
     paint::rule(buffer, Rect { height: 1, ..area }, &Line::styled("why", theme.dim), theme.rule);
     let none = |list: &[String]| if list.is_empty() { "nothing".to_string() } else { list.join("; ") };
     let label = |label: &str, value: String| {
-        let value = format::cut(&value, area.width.saturating_sub(11));
-        Line::from(vec![Span::styled(format!(" {label:<9}"), theme.dim), Span::raw(value)])
+        let value = format::cut(&value, area.width.saturating_sub(13));
+        Line::from(vec![Span::styled(format!(" {label:<11}"), theme.dim), Span::raw(value)])
     };
     let mut lines = vec![
         label(&format!("pid {}", stray.id.0), stray.command.clone()),

@@ -229,7 +229,7 @@ fn cell(app: &App, row: &Row, p: Placed, chatty: bool) -> (String, Style) {
         }
         Column::Activity => {
             let values: Vec<f64> = app.seen.trace(row.id()).map(|t| t.activity.values().collect()).unwrap_or_default();
-            (format::spark(&values, MINUTES, p.width), theme.healthy)
+            (format::spark_below(&values, MINUTES, p.width, app.seen.busiest), theme.healthy)
         }
         Column::Origin => (session.origin.as_str().into(), theme.dim),
         Column::Idle => number(app.idle_seconds(row), format::span),
