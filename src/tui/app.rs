@@ -407,8 +407,9 @@ impl App {
 
     /// A close of this session was asked for from here, and is not over or has just been.
     pub fn has_asked_to_close(&self, id: &str) -> bool {
+        let is_swept = matches!(&self.mode, Mode::Sweep(sweep) if sweep.ids.iter().any(|swept| swept == id));
         let is_reported = self.report.as_ref().is_some_and(|r| r.sessions.iter().any(|s| s.id == id));
-        is_reported || self.closing_since(id).is_some()
+        is_reported || is_swept || self.closing_since(id).is_some()
     }
 
     /// Says something in place of the foot.

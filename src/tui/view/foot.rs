@@ -84,7 +84,7 @@ fn draw_sweep(app: &App, sweep: &Sweeping, area: Rect, buffer: &mut Buffer) {
     let mut line = TextLine::from(" ");
     for (key, word) in super::sweeping::keys(app, sweep) {
         if paint::columns(&line) + format::width(&key) + format::width(&word) + 1 > area.width {
-            break;
+            continue;
         }
         line.push_span(Span::styled(key, app.theme.accent));
         line.push_span(Span::styled(format!(" {word}   "), app.theme.dim));

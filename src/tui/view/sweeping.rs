@@ -46,7 +46,7 @@ pub fn rows_shown(app: &App, sweep: &Sweeping) -> u16 {
 fn parted(app: &App, sweep: &Sweeping, body: Rect) -> (Rect, Rect, Rect) {
     let above = u16::try_from(head(app, sweep, body.width).len()).unwrap_or(1);
     // Air, where there is some.
-    let above = (above + u16::from(body.height > 12)).min(body.height);
+    let above = (above + u16::from(body.height > 12)).min(body.height.saturating_sub(3).max(1));
     let below = if sweep.has_why && !sweep.strays.is_empty() { WHY.min(body.height.saturating_sub(above + 1)) } else { 0 };
     let rows = body.height - above - below;
     let part = |y: u16, height: u16| Rect { y: body.y + y, height, ..body };
@@ -140,9 +140,12 @@ fn emergency(app: &App, sweep: &Sweeping) -> Vec<(String, Style)> {
     let sessions = format::counted(managed().count(), "session", "sessions");
     let processes = format::counted(processes, "process", "processes");
     let mut said = vec![(
-        format!("Closes {sessions} ({processes}, {}), takes the marked, and lets nothing start until it is released.", format::bytes(memory)),
+        format!("Closes {sessions} ({processes}, {}). Then nothing starts until it is released.", format::bytes(memory)),
         theme.text,
     )];
+    if sweep.phase == Phase::Acting {
+        return vec![("Nothing starts until it is released.".into(), theme.text)];
+    }
     let busy: Vec<&str> =
         managed().filter(|r| r.session.attention == Attention::Working).map(|r| r.name.as_str()).collect();
     let named = busy.iter().take(3).map(|name| format::cut(name, 24)).collect::<Vec<_>>().join(", ");
@@ -198,7 +201,7 @@ fn draw_row(app: &App, sweep: &Sweeping, (index, stray): (usize, &Stray), area: 
 /// What has room for its name, and for the reason.
 fn widths(width: u16) -> (u16, u16) {
     let left = width.saturating_sub(GUTTER + 7);
-    let what = (left / 2).clamp(12.min(left), 60.min(left));
+    let what = (left * 2 / 5).clamp(12.min(left), 60.min(left));
     (what, left - what)
 }
 
@@ -240,7 +243,9 @@ fn draw_why(app: &App, sweep: &Sweeping, area: Rect, buffer: &mut Buffer) {
         label("against", none(&stray.vetoes)),
     ];
     lines.extend(stray.survivors.iter().map(|s| label("left", s.clone())));
-    lines.push(label("so", stray.why.clone()));
+    if !stray.proofs.contains(&stray.why) && !stray.vetoes.contains(&stray.why) {
+        lines.push(label("so", stray.why.clone()));
+    }
     for (y, line) in (area.y + 1..area.bottom()).zip(lines) {
         paint::line(buffer, Rect { y, height: 1, ..area }, &line);
     }
@@ -261,7 +266,7 @@ pub fn keys(app: &App, sweep: &Sweeping) -> Vec<(String, String)> {
         Phase::Planning | Phase::Plan | Phase::Acting | Phase::Done => {}
     }
     let esc = match sweep.phase {
-        Phase::Plan => "leave everything",
+        Phase::Plan => "leave",
         Phase::Planning | Phase::Acting | Phase::Done => "close",
     };
     keys.push(key("Esc", esc));
@@ -272,7 +277,7 @@ pub fn keys(app: &App, sweep: &Sweeping) -> Vec<(String, String)> {
         keys.push(key("d", "why"));
     }
     if sweep.phase == Phase::Plan {
-        keys.push(key("r", "look again"));
+        keys.push(key("r", "again"));
     }
     keys
 }
