@@ -60,7 +60,9 @@ impl Arena {
                 let start = |name: &String| {
                     let (client, command) = (client.clone(), vec!["sh".into(), "-c".into(), script.into()]);
                     let name = Some(name.clone());
-                    tokio::spawn(async move { client.start(&StartRequest { command, name, ..StartRequest::default() }).await })
+                    tokio::spawn(async move {
+                        client.start(&StartRequest { command, name, ..StartRequest::default() }).await
+                    })
                 };
                 for started in some.iter().map(start).collect::<Vec<_>>() {
                     started.await.unwrap().unwrap();
@@ -191,7 +193,13 @@ fn at(sorted: &[f64], quantile: f64) -> f64 {
 }
 
 fn figures(sorted: &[f64]) -> String {
-    format!("p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms, of {}", at(sorted, 0.5), at(sorted, 0.99), at(sorted, 1.0), sorted.len())
+    format!(
+        "p50 {:.1} ms, p99 {:.1} ms, worst {:.1} ms, of {}",
+        at(sorted, 0.5),
+        at(sorted, 0.99),
+        at(sorted, 1.0),
+        sorted.len()
+    )
 }
 
 fn many(count: usize) {
@@ -217,13 +225,20 @@ fn many(count: usize) {
     shown.rest(Duration::from_secs(5));
     let took = shown.keys(&[("j", "▸"), ("j", "▸"), ("k", "▸")]);
     row(&format!("{count} sessions, {changing} change a second: key to frame"), &figures(&took));
-    row("interface after that, daemon", &format!("RSS {:.1} and {:.1} MB", rss_mb(shown.pid()), rss_mb(arena.daemon())));
+    row(
+        "interface after that, daemon",
+        &format!("RSS {:.1} and {:.1} MB", rss_mb(shown.pid()), rss_mb(arena.daemon())),
+    );
     let before = (cpu_nanos(shown.pid()), cpu_nanos(arena.daemon()));
     shown.rest(Duration::from_secs(10));
     let percent = |now: u64, before: u64| (now - before) as f64 / 1e8;
     row(
         "meanwhile, no key pressed: interface, daemon",
-        &format!("{:.1} % and {:.1} % of a core", percent(cpu_nanos(shown.pid()), before.0), percent(cpu_nanos(arena.daemon()), before.1)),
+        &format!(
+            "{:.1} % and {:.1} % of a core",
+            percent(cpu_nanos(shown.pid()), before.0),
+            percent(cpu_nanos(arena.daemon()), before.1)
+        ),
     );
 }
 
@@ -252,11 +267,14 @@ fn at_rest(arena: &Arena, count: usize) {
         }
     };
     read_all(Duration::from_secs(15));
-    let look = || -> Vec<u64> { programs.iter().map(|(_, shown)| cpu_nanos(shown.pid())).chain([cpu_nanos(arena.daemon())]).collect() };
+    let look = || -> Vec<u64> {
+        programs.iter().map(|(_, shown)| cpu_nanos(shown.pid())).chain([cpu_nanos(arena.daemon())]).collect()
+    };
     let before = look();
     read_all(window);
     let after = look();
-    let percent: Vec<f64> = after.iter().zip(&before).map(|(a, b)| (a - b) as f64 / window.as_nanos() as f64 * 100.0).collect();
+    let percent: Vec<f64> =
+        after.iter().zip(&before).map(|(a, b)| (a - b) as f64 / window.as_nanos() as f64 * 100.0).collect();
     let daemon = percent.last().copied().unwrap_or_default();
     row(
         &format!("{count} sessions at rest, {} s: interface + daemon", window.as_secs()),
@@ -294,7 +312,11 @@ fn flood() {
         let name = format!("seen-{n}");
         let end = arena.path(&name);
         let watching = std::thread::scope(|scope| {
-            let reader = scope.spawn(|| while !end.exists() { shown.rest(Duration::from_millis(20)) });
+            let reader = scope.spawn(|| {
+                while !end.exists() {
+                    shown.rest(Duration::from_millis(20))
+                }
+            });
             let took = flooded(&arena, &name, || ());
             reader.join().unwrap();
             took
@@ -316,12 +338,14 @@ fn flood() {
 /// Time on a processor of all threads.
 fn cpu_nanos(pid: i32) -> u64 {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let of = |path: PathBuf| std::fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok();
+    let of =
+        |path: PathBuf| std::fs::read_to_string(path.join("schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok();
     tasks.filter_map(|task| of(task.path())).sum()
 }
 
 fn rss_mb(pid: i32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib = text.lines().find_map(|l| l.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+    let kib =
+        text.lines().find_map(|l| l.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
     kib.unwrap_or(f64::NAN) / 1024.0
 }

@@ -14,8 +14,8 @@ const BACK: &str = "#121418";
 const FRONT: &str = "#d0d0d0";
 /// The sixteen of a terminal (the rest is reckoned).
 const NAMED: [&str; 16] = [
-    "#2e3436", "#cc3b3b", "#5fae4b", "#c4a000", "#4a7fc1", "#8f62a8", "#2aa1a1", "#d3d7cf", "#6b6f6b", "#ef5350", "#8ae234",
-    "#fce94f", "#82b1ff", "#c792c7", "#5ce1e1", "#ffffff",
+    "#2e3436", "#cc3b3b", "#5fae4b", "#c4a000", "#4a7fc1", "#8f62a8", "#2aa1a1", "#d3d7cf", "#6b6f6b", "#ef5350",
+    "#8ae234", "#fce94f", "#82b1ff", "#c792c7", "#5ce1e1", "#ffffff",
 ];
 
 /// What cells that are drawn together have in common.
@@ -74,8 +74,11 @@ fn runs(screen: &vt100::Screen, row: u16, cols: u16) -> Vec<(u16, u16, Look, Str
 
 fn look(cell: &vt100::Cell) -> Look {
     let (front, back) = (colour(cell.fgcolor()), colour(cell.bgcolor()));
-    let (front, back) =
-        if cell.inverse() { (back.unwrap_or(BACK.into()), front.or(Some(FRONT.into()))) } else { (front.unwrap_or(FRONT.into()), back) };
+    let (front, back) = if cell.inverse() {
+        (back.unwrap_or(BACK.into()), front.or(Some(FRONT.into())))
+    } else {
+        (front.unwrap_or(FRONT.into()), back)
+    };
     Look { front, back, is_bold: cell.bold(), is_dim: cell.dim() }
 }
 

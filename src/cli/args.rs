@@ -178,7 +178,9 @@ const IDS: &str = "Ids, the beginnings of them, names, or globs";
 const JSON: &str = "Print JSON";
 
 #[derive(Debug, Args)]
-#[command(after_help = "Minutes pass as seconds. Everything lives in a directory below TMPDIR, and goes when you leave.")]
+#[command(
+    after_help = "Minutes pass as seconds. Everything lives in a directory below TMPDIR, and goes when you leave."
+)]
 pub struct Demo {
     /// Takes away the directory of a demo that has ended.
     #[arg(long, hide = true, value_name = "DIR")]

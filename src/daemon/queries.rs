@@ -160,7 +160,8 @@ impl Supervisor {
 }
 
 fn told(host: host::Figures) -> Host {
-    let pressure = |[cpu_percent, memory_percent, io_percent]: [f64; 3]| Pressure { cpu_percent, memory_percent, io_percent };
+    let pressure =
+        |[cpu_percent, memory_percent, io_percent]: [f64; 3]| Pressure { cpu_percent, memory_percent, io_percent };
     Host {
         memory_bytes: host.memory,
         available_memory_bytes: host.available_memory,

@@ -63,7 +63,8 @@ impl Supervisor {
                 was: Some(entry.session.clone()),
             });
         }
-        let foreign = self.foreign.get(id).ok_or_else(|| Refusal::new(Code::NotFound, format!("no session {word:?}")))?;
+        let foreign =
+            self.foreign.get(id).ok_or_else(|| Refusal::new(Code::NotFound, format!("no session {word:?}")))?;
         refuse_live(foreign.is_live(), foreign.name())?;
         Ok(Ended {
             name: foreign.name().into(),

@@ -21,8 +21,8 @@ use crate::api::client::VERSION_HEADER;
 use crate::api::record;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
-    Act, ActRequest, CloseAllRequest, Disk, ErrorBody, ErrorText, KillRequest, LogChunk, RestartRequest, Screen, SendRequest,
-    SignalRequest, StartRequest, StopRequest,
+    Act, ActRequest, CloseAllRequest, Disk, ErrorBody, ErrorText, KillRequest, LogChunk, RestartRequest, Screen,
+    SendRequest, SignalRequest, StartRequest, StopRequest,
 };
 use crate::api::wire::Request;
 use crate::model::keys;

@@ -150,6 +150,8 @@ pub struct App {
     pub filter: Filter,
     /// What is wrong with the filter being typed; the last good one holds meanwhile.
     pub filter_error: Option<String>,
+    /// Filters by the number of the function key that brings them.
+    pub saved: BTreeMap<u8, String>,
     /// Only those that need a person.
     pub faults_only: bool,
     pub columns: Vec<Column>,
@@ -243,6 +245,7 @@ impl App {
             received: Duration::ZERO,
             filter: Filter::default(),
             filter_error: None,
+            saved: BTreeMap::new(),
             faults_only: false,
             columns: Column::ALL.to_vec(),
             order: Order::default(),
@@ -396,13 +399,14 @@ impl App {
 
     /// What is worth keeping for the next time.
     pub fn memory(&self) -> Memory {
-        Memory { split: self.panes.split, history: self.history.clone() }
+        Memory { split: self.panes.split, history: self.history.clone(), filters: self.saved.clone() }
     }
 
     /// Takes what was kept the last time.
     pub fn remember(&mut self, memory: Memory) {
         self.panes.split = memory.split;
         self.history = memory.history;
+        self.saved = memory.filters;
     }
 
     /// A close of this session was asked for from here, and is not over or has just been.

@@ -75,6 +75,7 @@ pub fn command(app: &App, effect: &Effect) -> Option<String> {
         Effect::Attach { name, .. } => vec!["attach".into(), name.clone()],
         Effect::Sweep(Purpose::Watch | Purpose::Plan { .. }, _)
         | Effect::AskEnded
+        | Effect::ListDirectories { .. }
         | Effect::Look(_)
         | Effect::Inquire(_)
         | Effect::Recall(_)

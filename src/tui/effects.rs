@@ -66,10 +66,13 @@ impl Performer {
                     Msg::Managed(opened.unwrap_or_else(|error| Err(error.to_string())))
                 })
             }
+            Effect::ListDirectories { typed, place } => spawn(send, async move { directories(typed, place).await }),
             Effect::AskEnded => spawn(send, async move { Msg::EndedCame(ended(&client).await) }),
             Effect::Resume { id, .. } => self.resume(id),
             Effect::Sweep(purpose, marks) => spawn(send, async move { sweep(&client, purpose, marks).await }),
-            Effect::Release => spawn(send, async move { Msg::Managed(answer(client.release().await).map(|r| r.message)) }),
+            Effect::Release => {
+                spawn(send, async move { Msg::Managed(answer(client.release().await).map(|r| r.message)) })
+            }
             Effect::Export { id, name } => {
                 let directory = Path::new(&self.options.directory).join(deeds::export_name(&name));
                 spawn(send, async move { export(&client, &id, directory).await })
@@ -206,6 +209,13 @@ async fn export(client: &Client, id: &str, directory: PathBuf) -> Msg {
 
 /// How long a workspace may take to say its branch.
 const WORKSPACE: Duration = Duration::from_millis(500);
+
+/// Nothing where it hangs or cannot be read.
+async fn directories(typed: String, place: String) -> Msg {
+    let reading = tokio::task::spawn_blocking(move || outside::directories(Path::new(&place)));
+    let names = tokio::time::timeout(WORKSPACE, reading).await.ok().and_then(Result::ok).unwrap_or_default();
+    Msg::DirectoriesCame { typed, names }
+}
 
 async fn inquire(client: &Client, id: String) -> Msg {
     let detail = answer(client.session(&id).await).map(Box::new);

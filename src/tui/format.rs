@@ -61,7 +61,12 @@ pub fn spark(values: &[f64], slots: usize, columns: u16) -> String {
 }
 
 /// The same, and a bar is full at `full` or at the highest value, whichever is more: so that several can be compared.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "small numbers")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "small numbers"
+)]
 pub fn spark_below(values: &[f64], slots: usize, columns: u16, full: f64) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let per = slots.div_ceil(usize::from(columns).max(1)).max(1);

@@ -61,6 +61,10 @@ pub enum Msg {
     Wheeled(u16, u16, bool),
     Restarted(Answer<Box<Session>>),
     Typed(Answer<String>),
+    DirectoriesCame {
+        typed: String,
+        names: Vec<String>,
+    },
     /// Where a session's keeper listens, if it has one.
     KeeperFound {
         name: String,
@@ -144,6 +148,11 @@ pub enum Effect {
         id: String,
         name: String,
         text: String,
+    },
+    /// Bring the directories in a place, to complete what was typed.
+    ListDirectories {
+        typed: String,
+        place: String,
     },
     /// Ask where a session's keeper listens, to attach to it.
     FindKeeper {

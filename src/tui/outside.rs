@@ -67,6 +67,18 @@ pub fn remember(path: &Path, memory: &Memory) -> std::io::Result<()> {
     std::fs::rename(part, path)
 }
 
+/// More are not offered.
+const MOST_DIRECTORIES: usize = 1000;
+
+/// The names of the directories in one, sorted.
+pub fn directories(place: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(place).into_iter().flatten().flatten().take(MOST_DIRECTORIES);
+    let named = entries.filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = named.filter(|name| !name.contains(char::is_control)).collect();
+    names.sort();
+    names
+}
+
 /// Writes what was exported into a new directory; nothing that is there is replaced.
 pub fn unpack(bytes: &[u8], directory: &Path) -> Result<String, String> {
     let shown = directory.display();
@@ -90,7 +102,7 @@ mod tests {
     fn what_is_remembered_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("interface.json");
-        let memory = Memory { split: -3, history: vec!["sort cpu".into()] };
+        let memory = Memory { split: -3, history: vec!["sort cpu".into()], filters: [(2, "idle>5m".into())].into() };
         remember(&path, &memory).unwrap();
         assert_eq!(Memory::read(&std::fs::read_to_string(&path).unwrap()), memory);
         assert!(remember(&dir.path().join("none/x"), &memory).is_err());

@@ -4,7 +4,8 @@
 use super::Pane;
 
 /// An agent that can be taken up again.
-const TALKER: &str = "[[agent]]\nname = \"talker\"\nmatch = { program = [\"talker\"] }\nresume = { last = \"talker again\" }\n";
+const TALKER: &str =
+    "[[agent]]\nname = \"talker\"\nmatch = { program = [\"talker\"] }\nresume = { last = \"talker again\" }\n";
 
 /// A pane whose daemon takes strays of any age, with one in it and a session.
 fn pane() -> Option<Pane> {

@@ -16,7 +16,9 @@ fn left(pane: &Pane) -> Vec<String> {
 fn plays(pane: &Pane) {
     pane.start("beadle demo");
     pane.sees("nightly-refactor");
-    pane.wait("one that has left something behind", |screen| screen.contains("data-backfill") && screen.contains("left"));
+    pane.wait("one that has left something behind", |screen| {
+        screen.contains("data-backfill") && screen.contains("left")
+    });
     assert_ne!(left(pane), [""; 0]);
 }
 
@@ -55,7 +57,8 @@ fn it_leaves_nothing_when_it_is_ended_or_killed() {
 fn a_command_runs_in_it_and_sees_no_other_sessions() {
     let Some(pane) = Pane::open() else { return };
     pane.session("mine");
-    let out = pane.home.beadle(&["demo", "--", "sh", "-c", "beadle ls --json; beadle sweep --dry-run --json >/dev/null"]);
+    let out =
+        pane.home.beadle(&["demo", "--", "sh", "-c", "beadle ls --json; beadle sweep --dry-run --json >/dev/null"]);
     assert!(out.contains("orchestrator-MainTask") && !out.contains("\"mine\""), "{out}");
     assert_eq!((left(&pane), pane.home.names()), (Vec::new(), vec!["mine".to_string()]));
 }

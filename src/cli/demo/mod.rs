@@ -32,7 +32,9 @@ pub fn run(args: &Demo) -> Ended {
     let is_gone = place.leave();
     let status = ended?;
     if !is_gone {
-        return Err(Failure::Local("not all of the demo is known to be gone: look for processes with BEADLE_DEMO".into()));
+        return Err(Failure::Local(
+            "not all of the demo is known to be gone: look for processes with BEADLE_DEMO".into(),
+        ));
     }
     Ok(status)
 }
@@ -102,7 +104,10 @@ async fn show(place: &Place, client: Client) -> Ended {
     // A window of tmux would look for another beadle.
     options.is_in_tmux = false;
     options.directory = place.workspace("shop").map_or_else(|_| "/".into(), |dir| dir.display().to_string());
-    options.template.env.extend(["BEADLE_DEMO", "HOME", "PATH"].into_iter().filter_map(|n| Some((n.into(), place.env(n)?))));
+    options
+        .template
+        .env
+        .extend(["BEADLE_DEMO", "HOME", "PATH"].into_iter().filter_map(|n| Some((n.into(), place.env(n)?))));
     tui::run(client, options).await.map_err(interface::shown)?;
     Ok(DONE)
 }

@@ -48,10 +48,7 @@ impl Place {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o700))?;
         }
         let fence = format!("{MARK}={}", self.dir.display());
-        std::fs::write(
-            self.dir.join("config.toml"),
-            format!("{CONFIG}[sweep]\nmin_age = \"5s\"\nfence = {fence:?}\n"),
-        )
+        std::fs::write(self.dir.join("config.toml"), format!("{CONFIG}[sweep]\nmin_age = \"5s\"\nfence = {fence:?}\n"))
     }
 
     /// This program, in the demo.
@@ -88,7 +85,10 @@ impl Place {
             // Where there is no setsid they keep this terminal, and a sweep spares them.
             let mut agent = Command::new(if has_setsid() { "setsid" } else { "sh" });
             self.within(&mut agent);
-            agent.args(if has_setsid() { &["sh"][..] } else { &[] }).args(["-c", "exec 3<&0; \"$0\" /srv/app <&3 3<&- & echo $!"]).arg(self.dir.join("bin").join(name));
+            agent
+                .args(if has_setsid() { &["sh"][..] } else { &[] })
+                .args(["-c", "exec 3<&0; \"$0\" /srv/app <&3 3<&- & echo $!"])
+                .arg(self.dir.join("bin").join(name));
             let mut agent = agent.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
             let mut said = String::new();
             if let Some(out) = agent.stdout.as_mut() {

@@ -38,9 +38,24 @@ fn found(dry_run: bool) -> SweepReport {
         freed_bytes: 167 << 20,
         candidates: vec![
             candidate(412, "claude", Action::Spared, "lives in the tmux pane ops:4.0"),
-            candidate(105, "/usr/bin/codex app-server --listen unix:///run/user/1000/codex.sock", taken, "its last client has gone"),
-            candidate(880, "node /srv/app/node_modules/.bin/chrome-devtools-mcp", Action::Suspect, "no terminal, init is its parent, but nothing proves it"),
-            candidate(62, "node /opt/mcp/bin/mcp-server-filesystem /srv/app", taken, "nobody is at either end of its pipes"),
+            candidate(
+                105,
+                "/usr/bin/codex app-server --listen unix:///run/user/1000/codex.sock",
+                taken,
+                "its last client has gone",
+            ),
+            candidate(
+                880,
+                "node /srv/app/node_modules/.bin/chrome-devtools-mcp",
+                Action::Suspect,
+                "no terminal, init is its parent, but nothing proves it",
+            ),
+            candidate(
+                62,
+                "node /opt/mcp/bin/mcp-server-filesystem /srv/app",
+                taken,
+                "nobody is at either end of its pipes",
+            ),
         ],
         ..SweepReport::default()
     }
@@ -78,7 +93,11 @@ fn every_stage_at_the_sizes_people_have() {
         play.tell(Msg::Swept(Purpose::Act { emergency: true }, Ok(Box::new(done))));
         assert_snapshot!(format!("emergency_done_{size}"), play.screen());
         let latched = Some("the emergency of 2026-11-25T21:03:11Z: user".into());
-        play.press(KeyCode::Esc).after(5.0).tell(Msg::TableCame(Box::new(Table { generation: 3, sessions: Vec::new(), latched })));
+        play.press(KeyCode::Esc).after(5.0).tell(Msg::TableCame(Box::new(Table {
+            generation: 3,
+            sessions: Vec::new(),
+            latched,
+        })));
         assert_snapshot!(format!("latched_{size}"), play.screen());
     }
 }
@@ -161,7 +180,11 @@ fn hostile_names_of_strays_stay_text() {
         for (cols, rows) in SIZES {
             let mut play = Play::busy(cols, rows);
             play.keys("s");
-            let evil = Candidate { agent: name.into(), vetoes: vec![name.into()], ..candidate(9, name, Action::Suspect, name) };
+            let evil = Candidate {
+                agent: name.into(),
+                vetoes: vec![name.into()],
+                ..candidate(9, name, Action::Suspect, name)
+            };
             let plan = SweepReport { candidates: vec![evil], notes: vec![name.into()], ..SweepReport::default() };
             play.tell(Msg::Swept(Purpose::Plan { emergency: false }, Ok(Box::new(plan)))).keys("d");
             let screen = play.screen();
@@ -183,7 +206,8 @@ fn one_that_has_ended_is_chosen_and_goes_on() {
         let mut play = Play::busy(cols, rows);
         play.keys("R");
         assert!(play.effects().contains(&Effect::AskEnded));
-        let sessions = vec![ended("e1", "docs", "2026-11-20T10:31:00Z"), ended("e2", "two\x1b[2J", "2026-11-20T09:00:00Z")];
+        let sessions =
+            vec![ended("e1", "docs", "2026-11-20T10:31:00Z"), ended("e2", "two\x1b[2J", "2026-11-20T09:00:00Z")];
         play.tell(Msg::EndedCame(Ok(sessions)));
         assert_snapshot!(format!("resume_{cols}x{rows}"), play.screen());
         play.keys("1");

@@ -34,6 +34,14 @@ pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
         Msg::Closed { ticket, report } => closed(app, ticket, report),
         Msg::Acted(answer) => acted(app, answer),
         Msg::Restarted(answer) => restarted(app, answer),
+        Msg::DirectoriesCame { typed, names } => {
+            if let Mode::Form(form) = &mut app.mode {
+                app.is_dirty = true;
+                if form.complete(&typed, &names) {
+                    form.go_next();
+                }
+            }
+        }
         Msg::Typed(answer) => typed(app, answer),
         Msg::KeeperFound { name, socket } => return keeper_found(app, name, socket),
         Msg::AttachEnded { name, left } => attach_ended(app, &name, left),

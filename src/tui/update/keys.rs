@@ -25,8 +25,23 @@ use crate::model::text::printable_within;
 
 /// Takes a key while nothing lies above the panes.
 pub fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
-    let Some(binding) = app.keymap.binding(key) else { return Vec::new() };
+    let Some(binding) = app.keymap.binding(key) else {
+        if let KeyCode::F(number) = key.code {
+            saved_filter(app, number);
+        }
+        return Vec::new();
+    };
     act_unless_refused(app, binding)
+}
+
+/// The filter kept under a function key; pressed again, all are shown.
+fn saved_filter(app: &mut App, number: u8) {
+    let Some(text) = app.saved.get(&number).cloned() else {
+        return app.say(format!("no filter is kept under F{number}: `:keep F{number}` keeps the present one"));
+    };
+    let is_on = app.filter.text() == text;
+    super::layers::filter(app, if is_on { "" } else { &text });
+    app.say(if is_on { "all are shown".to_string() } else { format!("F{number}: {text}") });
 }
 
 /// What a key of the table does; refused where it would change something and nothing may be changed.

@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::super::app::{App, Closing, Help, Mode};
 use super::super::confirm::{Confirm, Question};
 use super::super::filter::Filter;
-use super::super::form::Form;
+use super::super::form::{Field, Form};
 use super::super::line::Line;
 use super::super::menu::Menu;
 use super::super::msg::Effect;
@@ -194,7 +194,13 @@ fn confirmed(app: &mut App, confirm: &Confirm) -> Vec<Effect> {
 
 fn on_form(app: &mut App, mut form: Form, key: KeyEvent) -> Vec<Effect> {
     let mut effects = Vec::new();
+    form.offered.clear();
+    let completing = form.completing(&app.options.directory, app.options.home.as_deref());
     match key.code {
+        KeyCode::Tab if form.field == Field::Directory && completing.is_some() => {
+            let asked = completing.map(|(typed, place)| Effect::ListDirectories { typed, place });
+            effects.extend(asked);
+        }
         KeyCode::Tab | KeyCode::Down => form.go_next(),
         KeyCode::BackTab | KeyCode::Up => form.go_back(),
         KeyCode::Enter if form.is_starting => {}

@@ -38,7 +38,9 @@ pub fn on_key(app: &mut App, mut sweep: Box<Sweeping>, key: KeyEvent) -> Vec<Eff
         (KeyCode::Char(' '), Phase::Plan) => mark(app, &mut sweep),
         (KeyCode::Char('*'), Phase::Plan) => mark_all(&mut sweep),
         (KeyCode::Char('r'), Phase::Plan) => return open(app, sweep.emergency),
-        (KeyCode::Enter, Phase::Plan) if sweep.emergency => app.say("an emergency is begun with Y, and with nothing else"),
+        (KeyCode::Enter, Phase::Plan) if sweep.emergency => {
+            app.say("an emergency is begun with Y, and with nothing else")
+        }
         (KeyCode::Char('Y'), Phase::Plan) if sweep.emergency => effects = act(app, &mut sweep),
         (KeyCode::Enter, Phase::Plan) if sweep.wanted().0 == 0 => app.say("nothing is marked: Space marks"),
         (KeyCode::Enter, Phase::Plan) => effects = act(app, &mut sweep),
@@ -128,7 +130,8 @@ pub fn came(app: &mut App, purpose: Purpose, answer: Answer<Box<SweepReport>>) {
 
 /// `closed 12 sessions, took 3 strays, 222M freed`
 fn summary(report: &SweepReport) -> String {
-    let closed = report.sessions.as_ref().map(|s| format!("closed {}, ", format::counted(s.closed, "session", "sessions")));
+    let closed =
+        report.sessions.as_ref().map(|s| format!("closed {}, ", format::counted(s.closed, "session", "sessions")));
     let strays = format::counted(report.killed, "stray", "strays");
     let failed = if report.failed > 0 { format!(", {} not", report.failed) } else { String::new() };
     let (closed, freed) = (closed.unwrap_or_default(), format::bytes(report.freed_bytes));

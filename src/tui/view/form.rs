@@ -8,6 +8,7 @@ use super::super::app::App;
 use super::super::form::{Field, Form};
 use super::super::format;
 use super::paint;
+use crate::model::text::printable_within;
 
 const LABEL: u16 = 11;
 
@@ -57,6 +58,10 @@ fn said(app: &App, form: &Form, width: u16) -> Vec<Line<'static>> {
     match &form.error {
         Some(error) => {
             format::wrapped(error, width).into_iter().map(|line| Line::styled(line, theme.orphaned)).collect()
+        }
+        None if !form.offered.is_empty() => {
+            let offered = printable_within(&form.offered.join("  "), 400);
+            format::wrapped(&offered, width).into_iter().map(|line| Line::styled(line, theme.dim)).collect()
         }
         None if form.is_starting => vec![Line::styled("starting …", theme.accent)],
         None => vec![Line::styled("no shell: for pipes, sh -c '…'", theme.dim)],

@@ -56,7 +56,8 @@ fn machine(app: &App, host: &Host, width: u16) -> Vec<Line<'static>> {
     };
     let mut lines = vec![gauge("memory", host.available_memory_bytes, host.memory_bytes)];
     lines.extend(host.disk.map(|disk| gauge("disk", disk.free_bytes, disk.bytes)));
-    let cores = if host.cores > 0 { format!(" on {}", format::counted(host.cores, "core", "cores")) } else { String::new() };
+    let cores =
+        if host.cores > 0 { format!(" on {}", format::counted(host.cores, "core", "cores")) } else { String::new() };
     lines.push(fact(app, "load", &format!("{:.2}{cores}", host.load)));
     lines.extend(host.pressure.map(|pressure| waits(app, pressure)));
     lines
@@ -66,8 +67,11 @@ fn machine(app: &App, host: &Host, width: u16) -> Vec<Line<'static>> {
 fn waits(app: &App, pressure: Pressure) -> Line<'static> {
     let theme = &app.theme;
     let mut line = Line::from(Span::styled(format!("{:<LABEL$}", "waits"), theme.dim));
-    let parts =
-        [("cpu", pressure.cpu_percent, 80.0), ("memory", pressure.memory_percent, 10.0), ("io", pressure.io_percent, 50.0)];
+    let parts = [
+        ("cpu", pressure.cpu_percent, 80.0),
+        ("memory", pressure.memory_percent, 10.0),
+        ("io", pressure.io_percent, 50.0),
+    ];
     for (word, percent, high) in parts {
         let style = if percent >= high { theme.stuck } else { theme.text };
         line.push_span(Span::styled(format!("{word} "), theme.dim));

@@ -47,7 +47,8 @@ fn parted(app: &App, sweep: &Sweeping, body: Rect) -> (Rect, Rect, Rect) {
     let above = u16::try_from(head(app, sweep, body.width).len()).unwrap_or(1);
     // Air, where there is some.
     let above = (above + u16::from(body.height > 12)).min(body.height.saturating_sub(3).max(1));
-    let below = if sweep.has_why && !sweep.strays.is_empty() { WHY.min(body.height.saturating_sub(above + 1)) } else { 0 };
+    let below =
+        if sweep.has_why && !sweep.strays.is_empty() { WHY.min(body.height.saturating_sub(above + 1)) } else { 0 };
     let rows = body.height - above - below;
     let part = |y: u16, height: u16| Rect { y: body.y + y, height, ..body };
     (part(0, above), part(above, rows), part(above + rows, below))
@@ -140,7 +141,10 @@ fn emergency(app: &App, sweep: &Sweeping) -> Vec<(String, Style)> {
     let sessions = format::counted(managed().count(), "session", "sessions");
     let processes = format::counted(processes, "process", "processes");
     let mut said = vec![(
-        format!("Closes {sessions} ({processes}, {}). Then nothing starts until it is released.", format::bytes(memory)),
+        format!(
+            "Closes {sessions} ({processes}, {}). Then nothing starts until it is released.",
+            format::bytes(memory)
+        ),
         theme.text,
     )];
     if sweep.phase == Phase::Acting {
