@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::close::Target;
+use super::close::{Gently, Target};
 use super::evidence::{Sight, Standard};
 use super::handle::Reply;
 use super::link::Link;
@@ -209,6 +209,7 @@ impl Entry {
             cgroup: self.cgroup(),
             grace,
             terminal: !self.session.pipe,
+            gently: self.gently(),
             link: self.link.clone(),
             cause,
             hurry,
@@ -217,6 +218,18 @@ impl Entry {
             pane: None,
             close_pane: false,
         }
+    }
+
+    /// How its kind of agent likes to be asked. Typed only where its prompt was seen, nothing has moved since, and nobody is
+    /// there: anywhere else the word and Enter would answer something.
+    fn gently(&self) -> Option<Gently> {
+        let gentle = &self.standard.profiles.by_name(&self.session.agent)?.gentle;
+        let sight = &self.sight;
+        let unmoved = self.pulse.as_ref().is_some_and(|p| p.get(Beat::Bytes) == sight.written) && !sight.asked;
+        let at_prompt = unmoved && sight.look.attention == Some(Attention::Idle);
+        let alone = self.attached == 0 && !self.meta.paused && !self.usage.leader_stopped;
+        let typed = gentle.typed.clone().filter(|_| at_prompt && alone && !self.session.pipe && self.link.is_some());
+        typed.map(Gently::Typed).or(gentle.signal.map(Gently::Signal))
     }
 
     /// Takes in a sample; true when something a reader can see has changed.

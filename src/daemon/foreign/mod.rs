@@ -17,7 +17,7 @@ use std::time::Duration;
 
 pub use memory::{Memory, Said};
 
-use super::close::Target;
+use super::close::{Gently, Target};
 use super::discovery::{Person, Terminal};
 use super::entry::{CloseUnderWay, Usage};
 use super::evidence::{Sight, Standard};
@@ -205,6 +205,8 @@ impl Foreign {
             cgroup: None,
             grace,
             terminal: self.seen.origin == Origin::Tmux || self.terminal.times.is_some(),
+            // What stands in a terminal somebody else types into is not typed into.
+            gently: self.standard.profiles.by_name(&self.agent).and_then(|p| p.gentle.signal).map(Gently::Signal),
             link: None,
             cause,
             hurry,

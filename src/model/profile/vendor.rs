@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::model::session::Attention;
+use crate::model::stop::Signal;
 
 /// Words of an agent's own and what they mean.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -100,8 +101,8 @@ pub struct StatusHook {
 pub struct Gentle {
     /// Typed, and Enter.
     pub typed: Option<String>,
-    /// Sent first, such as `INT`.
-    pub signal: Option<String>,
+    /// Sent first, to the agent alone.
+    pub signal: Option<Signal>,
 }
 
 /// How a conversation is taken up again.
