@@ -269,13 +269,13 @@ impl Supervisor {
 
     /// When [`tick`](Self::tick) wants to be called.
     pub fn next_tick(&self) -> Option<Instant> {
-        let idle_end = (self.set.auto && self.live().next().is_none()).then_some(self.busy_at + NOTHING_TO_DO);
+        let idle_end = (self.set.auto && !self.has_subjects()).then_some(self.busy_at + NOTHING_TO_DO);
         [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due()].into_iter().flatten().min()
     }
 
     pub fn tick(&mut self, now: Instant) {
         self.wake();
-        let anybody = self.live().next().is_some();
+        let anybody = self.has_subjects();
         if now >= self.next_tick {
             self.sample();
         }

@@ -33,6 +33,7 @@ impl Foreign {
         if let Some(sample) = sample {
             self.measure(sample, now);
         }
+        self.attended = self.pane().filter(|p| p.attached > 0).map(|_| now).or(self.attended);
         self.terminal = scene.terminals.get(&self.seen.leader).copied().unwrap_or(self.terminal);
         self.hear(scene);
         self.status = self.status_in(scene);
