@@ -19,6 +19,7 @@ use crate::api::wire::ToCome;
 use crate::model::lifecycle::{Keeper, Life};
 use crate::model::policy::{Facts, Kept, Limits, Told};
 use crate::model::process::Claim;
+use crate::model::profile::Status;
 use crate::model::session::{Attention, Cause, Exit, ExitBy, Health, Origin, ProcId, State};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
@@ -92,6 +93,10 @@ pub struct Entry {
     pub standard: Arc<Standard>,
     /// What its screen says.
     pub sight: Sight,
+    /// What its own status file says, where its kind has one.
+    pub status: Option<Status>,
+    /// Names of other sessions in which its conversation is open.
+    pub twins: Vec<String>,
     /// From when its leader has kept a core busy.
     pub spinning_since: Option<Duration>,
     /// Since when processes without their leader were seen, by the monotonic clock of this daemon's life.
@@ -148,6 +153,8 @@ impl Entry {
             shown: None,
             standard,
             sight: Sight::default(),
+            status: None,
+            twins: Vec::new(),
             spinning_since: None,
             lingering_since: None,
             kept: Kept::Nobody,
