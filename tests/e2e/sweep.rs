@@ -393,3 +393,93 @@ fn a_keeper_without_a_daemon_starts_nothing_again_while_it_is_latched() {
     assert_eq!(std::fs::read_to_string(arena.path("work/runs")).unwrap(), "run\n");
     assert_eq!(arena.show(&id)["exit"]["by"], "sweep");
 }
+
+/// Somebody nobody waits for, without a terminal and with no proof against it.
+fn suspect(arena: &Arena, name: &str) -> ProcId {
+    arena.line(&detached(&format!("exec {} {name}", arena.bin("claude").display()))).wait().ok();
+    let id = arena.until_named(name);
+    until("it is a suspect", || action(&arena.dry(), id) == "suspect");
+    id
+}
+
+fn action(report: &Value, id: ProcId) -> String {
+    let all = report["candidates"].as_array().unwrap();
+    let one = all.iter().find(|c| c["pid"] == id.pid && c["start_time"] == id.start);
+    one.map_or_else(String::new, |c| c["action"].as_str().unwrap().to_string())
+}
+
+#[test]
+fn a_suspect_is_taken_only_when_a_person_marks_it() {
+    if !has("setsid") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let (marked, unmarked) = (suspect(&arena, "marked"), suspect(&arena, "unmarked"));
+    let pid = marked.pid.to_string();
+    assert_eq!(arena.sweep()["killed"], 0, "nothing proves it");
+    let dry = arena.json(&["sweep", "--dry-run", "--take", &pid, "--json"]);
+    assert_eq!((action(&dry, marked), action(&dry, unmarked)), ("would-kill".into(), "suspect".into()), "{dry}");
+    assert!(process::is_alive(marked), "a rehearsal takes nobody");
+    let done = arena.json(&["sweep", "--yes", "--take", &pid, "--reason", "by hand", "--json"]);
+    assert_eq!((&done["killed"], &candidate(&done, marked)["marked"]), (&json!(1), &json!(true)), "{done}");
+    assert!(!process::is_alive(marked) && process::is_alive(unmarked));
+    until("its record", || arena.json(&["audit", "--json"]).to_string().contains("a person marked it"));
+}
+
+#[test]
+fn a_mark_takes_nobody_that_something_speaks_against() {
+    if !has("setsid") || !has("tmux") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let claude = arena.bin("claude").display().to_string();
+    arena
+        .line(&format!("BEADLE_SESSION=abcdef@another {}", detached(&format!("exec {claude} of-another"))))
+        .wait()
+        .ok();
+    let mut tmux = arena.program("tmux");
+    tmux.arg("-S").arg(arena.path("work/held")).args([
+        "-f",
+        "/dev/null",
+        "new-session",
+        "-d",
+        &format!("{claude} held"),
+    ]);
+    Running::of(tmux).wait().ok();
+    let (of_another, held) = (arena.until_named("of-another"), arena.until_named("held"));
+    until("it is spared", || action(&arena.dry(), of_another) == "spared");
+    let said = arena.run(&["sweep", "--yes", "--take", &of_another.pid.to_string()]);
+    said.fails(5, "carries the tag of a session that is not known here");
+    arena.run(&["sweep", "--yes", "--take", "1"]).fails(4, "no candidate has pid 1");
+    // Straight to the daemon, by whoever knows their names, and with a stale name.
+    let suspect = suspect(&arena, "stale");
+    let name = |id: ProcId, later: u64| json!({"pid": id.pid, "start_time": id.start + later});
+    let keeper = arena.sh("lives", "exec sleep 671");
+    let leader = pid_of(&arena.show(&keeper)["leader_pid"]);
+    let take =
+        [name(of_another, 0), name(held, 0), name(leader, 0), name(suspect, 1), json!({"pid": 1, "start_time": 0})];
+    let body = json!({"take": take}).to_string();
+    let answer = ask(&arena.socket(), "POST", "/api/sweep", &body);
+    let report: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, &report["killed"]), (200, &json!(0)), "{report}");
+    assert!(report["notes"].as_array().unwrap().len() >= 4, "each mark that could not be followed is named: {report}");
+    assert!([of_another, held, leader, suspect].iter().all(|id| process::is_alive(*id)));
+}
+
+#[test]
+fn what_a_person_leaves_out_stays_also_below_a_stray() {
+    if !has("setsid") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    arena.script("work/bin/claude", "#!/bin/sh\nsleep 681 &\nsleep 682 &\nwhile :; do sleep 683; done\n");
+    let above = suspect(&arena, "above");
+    let (kept, gone) = (arena.until_named("681"), arena.until_named("682"));
+    let (above_pid, kept_pid) = (above.pid.to_string(), kept.pid.to_string());
+    let done = arena.json(&["sweep", "--yes", "--take", &above_pid, "--leave", &kept_pid, "--json"]);
+    assert_eq!(done["killed"], 1, "{done}");
+    assert!(!process::is_alive(above) && !process::is_alive(gone) && process::is_alive(kept));
+}
