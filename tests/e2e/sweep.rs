@@ -17,9 +17,12 @@ use super::support::{Arena, Running, has, is_root, pid_of, until, until_some};
 /// Waits, whatever it is given to read.
 const IDLE: &str = "#!/bin/sh\ntrap '' HUP\nwhile :; do sleep 600; done\n";
 
+/// In `/etc/passwd`, as `screen` wants it.
+pub const NOBODY: u32 = 65534;
+
 /// A fenced arena of a plain user where there is root, whose processes may be young.
-fn arena() -> Arena {
-    let arena = if is_root() { Arena::of_user(4711) } else { Arena::new() };
+pub fn arena() -> Arena {
+    let arena = if is_root() { Arena::of_user(NOBODY) } else { Arena::new() };
     std::fs::create_dir_all(arena.path("work/bin")).unwrap();
     arena.configure_sweep();
     for name in ["claude", "codex", "mcp-server-x", "goose", "vscode-server"] {
@@ -33,7 +36,10 @@ impl Arena {
         // The fence is of the same section: written into it.
         let path = self.path("config/beadle/config.toml");
         let fenced = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, fenced.replace("[sweep]\n", "[sweep]\nmin_age = \"1ms\"\n")).unwrap();
+        let fenced = fenced.replace("[sweep]\n", "[sweep]\nmin_age = \"1ms\"\n");
+        // Whoever is silent for a moment has been so for long.
+        let idle = "[health]\nstuck_after = \"1ms\"\norphaned_after = \"2ms\"\n";
+        std::fs::write(&path, format!("{fenced}{idle}")).unwrap();
     }
 
     fn bin(&self, name: &str) -> PathBuf {
@@ -42,7 +48,7 @@ impl Arena {
 
     /// A command line run by a shell; what it starts with `&` outlives it.
     #[track_caller]
-    fn line(&self, script: &str) -> Running {
+    pub fn line(&self, script: &str) -> Running {
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", self.path("work/bin").display());
         let mut command = self.program("sh");
         command.args(["-c", script]).env("PATH", path);
@@ -50,7 +56,7 @@ impl Arena {
     }
 
     /// Live processes whose last argument is this.
-    fn named(&self, what: &str) -> Vec<ProcId> {
+    pub fn named(&self, what: &str) -> Vec<ProcId> {
         let is_it = |arguments: &[String]| arguments.last().is_some_and(|last| last == what);
         // Whoever is about to become it: setpriv, setsid, env.
         let is_before =
@@ -60,8 +66,18 @@ impl Arena {
     }
 
     #[track_caller]
-    fn until_named(&self, what: &str) -> ProcId {
+    pub fn until_named(&self, what: &str) -> ProcId {
         until_some(what, || self.named(what).first().copied())
+    }
+
+    /// Starts a program on pipes with nobody at their other ends.
+    #[track_caller]
+    pub fn without_ends(&self, program: &[&str]) {
+        let pipe = "import os,sys,subprocess\nr,_w=os.pipe();_r,w=os.pipe()\n\
+            subprocess.Popen(sys.argv[1:],stdin=r,stdout=w,stderr=subprocess.DEVNULL,start_new_session=True)\n";
+        let mut command = self.program("python3");
+        command.args(["-c", pipe]).args(program);
+        Running::of(command).wait().ok();
     }
 
     #[track_caller]
@@ -86,87 +102,19 @@ fn detached(line: &str) -> String {
 }
 
 #[test]
-fn nobody_who_lives_in_an_odd_way_is_taken() {
-    if !has("tmux") || !has("script") || !has("setsid") || !has("python3") {
-        return;
-    }
-    let arena = arena();
-    arena.run(&["daemon", "start"]).ok();
-    let bin = arena.path("work/bin").display().to_string();
-    let mut shells = Vec::new();
-    // In a plain terminal of its own.
-    let mut terminal = arena.program("script");
-    terminal.args(["-qec", &format!("{bin}/claude in-a-terminal"), "/dev/null"]).stdin(Stdio::piped());
-    shells.push(Running::of(terminal));
-    // In a tmux server on a socket of its own, that carries the tag of a session somewhere else.
-    let mut tmux = arena.program("tmux");
-    tmux.arg("-S").arg(arena.path("work/odd")).args(["-f", "/dev/null", "new-session", "-d"]);
-    tmux.args(["-x", "80", "-y", "24", &format!("{bin}/codex in-tmux")]).env("BEADLE_SESSION", "zzzzzz@elsewhere");
-    Running::of(tmux).wait().ok();
-    let lines = [
-        format!("{bin}/vscode-server 601 & {bin}/claude beside-an-editor </dev/null >/dev/null 2>&1 &"),
-        detached(&format!("exec {bin}/claude with-init-above")),
-        detached(&format!("(exec {bin}/codex twice-detached >>out 2>&1) &")),
-        format!("echo x | {bin}/codex after-an-echo >/dev/null 2>&1 &"),
-        format!("cat /dev/null | {bin}/claude -p as-from-cron >cron.out 2>&1 &"),
-        detached(&format!("exec {bin}/claude --input-format stream-json")),
-        "nohup sh -c \"while :; do sleep 602; done\" nohuped-build >/dev/null 2>&1 &".to_string(),
-        format!("{bin}/goose --env production up >/dev/null 2>&1 &"),
-        format!(
-            "python3 -c \"import ctypes,os,time;ctypes.CDLL(None).prctl(36,1);os.fork() or (os.fork() or \
-             os.execv('{bin}/claude',['claude','below-a-subreaper'])) and os._exit(0);time.sleep(608)\" >/dev/null 2>&1 &"
-        ),
-        format!("BEADLE_SESSION=abcdef@another setsid {bin}/claude of-another-beadle </dev/null >/dev/null 2>&1 &"),
-        // By hand: somebody still reads, or still writes.
-        format!("sleep 603 | {bin}/mcp-server-x by-hand | sleep 604 &"),
-        detached(&format!(
-            "exec python3 -c \"import ctypes,time;ctypes.CDLL(None).prctl(4,0);time.sleep(605)\" {bin}/mcp-server-x"
-        )),
-    ];
-    shells.extend(lines.iter().map(|line| arena.line(&format!("{line}\nsleep 606"))));
-    for last in [
-        "in-a-terminal",
-        "in-tmux",
-        "beside-an-editor",
-        "with-init-above",
-        "twice-detached",
-        "after-an-echo",
-        "below-a-subreaper",
-        "as-from-cron",
-        "stream-json",
-        "nohuped-build",
-        "up",
-        "of-another-beadle",
-        "by-hand",
-    ] {
-        arena.until_named(last);
-    }
-    // Of a session that lives, with its helper.
-    let own = arena.sh("own", "mcp-server-x & exec sleep 607");
-    let all = arena.json(&["ls", "--json"]);
-    let known = all.as_array().unwrap().iter().filter(|s| s["agent"] == "claude" || s["agent"] == "codex");
-    assert!(known.count() >= 9, "they are known for agents: {all}");
-    let before: Vec<ProcId> = arena.agents().iter().map(|p| p.id).collect();
-    for report in [arena.dry(), arena.sweep()] {
-        assert_eq!((&report["killed"], &report["failed"], &report["failure"]), (&json!(0), &json!(0), &Value::Null));
-        let actions = report["candidates"].as_array().unwrap().iter().map(|c| c["action"].as_str().unwrap());
-        assert!(actions.clone().all(|a| a == "spared" || a == "suspect"), "{report}");
-    }
-    let gone: Vec<&ProcId> = before.iter().filter(|id| !process::is_alive(**id)).collect();
-    // A sleep of a loop may have ended; nothing here sleeps less than ten minutes.
-    assert!(gone.is_empty(), "{gone:?}");
-    assert_eq!(arena.show(&own)["state"], "running");
-}
-
-#[test]
 fn an_agent_whose_terminal_is_gone_is_taken_with_what_is_below_it() {
     if !has("script") {
         return;
     }
+    // An agent whose name looks like an editor's is an agent.
+    ["claude", "cursor-agent"].into_iter().for_each(lost_terminal);
+}
+
+fn lost_terminal(agent: &str) {
     let arena = arena();
-    arena.script("work/bin/claude", "#!/bin/sh\ntrap '' HUP\nsleep 611 &\nwhile :; do sleep 612; done\n");
+    arena.script(&format!("work/bin/{agent}"), "#!/bin/sh\ntrap '' HUP\nsleep 611 &\nwhile :; do sleep 612; done\n");
     let mut terminal = arena.program("script");
-    terminal.args(["-qec", &format!("setsid -w {} stray", arena.bin("claude").display()), "/dev/null"]);
+    terminal.args(["-qec", &format!("setsid -w {} stray", arena.bin(agent).display()), "/dev/null"]);
     terminal.stdin(Stdio::piped());
     let mut terminal = Running::of(terminal);
     let stray = arena.until_named("stray");
@@ -202,24 +150,17 @@ fn a_helper_with_nobody_at_either_end_is_taken_and_one_that_cannot_be_read_is_sp
     }
     let arena = arena();
     arena.run(&["daemon", "start"]).ok();
-    let start = |program: &str| {
-        let pipe = "import os,sys,subprocess\nr,_w=os.pipe();_r,w=os.pipe()\n\
-            subprocess.Popen(sys.argv[1:],stdin=r,stdout=w,stderr=subprocess.DEVNULL,start_new_session=True)\n";
-        let mut command = arena.program("python3");
-        let words: Vec<&str> = program.split('|').collect();
-        command.args(["-c", pipe]).args(words);
-        Running::of(command).wait().ok();
-    };
     let server = arena.bin("mcp-server-x").display().to_string();
-    start(&format!("{server}|left-behind"));
+    arena.without_ends(&[&server, "left-behind"]);
+    let stray = arena.until_named("left-behind");
     let hidden = format!(
         "import ctypes,time,sys\nctypes.CDLL(None).prctl(4,0)\nopen({:?},'w').write('ready\\n')\ntime.sleep(621)",
         arena.path("work/hidden")
     );
     std::fs::write(arena.path("work/bin/mcp-server-hidden.py"), hidden).unwrap();
-    start(&format!("python3|{}|unreadable", arena.bin("mcp-server-hidden.py").display()));
+    let server = arena.bin("mcp-server-hidden.py").display().to_string();
+    arena.without_ends(&["python3", &server, "unreadable"]);
     arena.line_of("work/hidden");
-    let stray = arena.until_named("left-behind");
     let dry = arena.dry();
     assert_eq!(candidate(&dry, stray)["proofs"], json!(["stdio-peers-gone"]), "{dry}");
     let done = arena.sweep();
@@ -317,11 +258,8 @@ fn a_tmux_server_that_does_not_answer_means_that_nothing_is_taken() {
     tmux(&["new-session", "-d", "sleep 641"]);
     let server: i32 = tmux(&["display-message", "-p", "#{pid}"]).trim().parse().unwrap();
     let server = process::identity(server).unwrap();
-    let pipe = "import os,sys,subprocess\nr,_w=os.pipe();_r,w=os.pipe()\n\
-        subprocess.Popen(sys.argv[1:],stdin=r,stdout=w,stderr=subprocess.DEVNULL,start_new_session=True)\n";
-    let mut command = arena.program("python3");
-    command.args(["-c", pipe]).arg(arena.bin("mcp-server-x")).arg("left-behind");
-    Running::of(command).wait().ok();
+    let server_x = arena.bin("mcp-server-x").display().to_string();
+    arena.without_ends(&[&server_x, "left-behind"]);
     let stray = arena.until_named("left-behind");
     until("it would be taken", || arena.dry().to_string().contains("would-kill"));
     arena.signal(server, Signal::STOP);
