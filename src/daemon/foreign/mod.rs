@@ -82,8 +82,6 @@ pub struct Foreign {
     spinning_since: Option<Duration>,
     /// Names of other sessions in which its conversation is open.
     twins: Vec<String>,
-    /// Work it handed to somebody outside its tree.
-    pub handed_over: BTreeSet<String>,
     pub close: Option<CloseUnderWay>,
     standard: Arc<Standard>,
     shown: Option<(Health, Attention)>,
@@ -119,7 +117,6 @@ impl Foreign {
             terminal: Terminal::default(),
             spinning_since: None,
             twins: Vec::new(),
-            handed_over: BTreeSet::new(),
             close: None,
             standard,
             shown: None,

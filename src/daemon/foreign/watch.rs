@@ -62,6 +62,7 @@ impl Supervisor {
         }
         changed |= self.finish_foreign(&there, now);
         self.find_twins(&scene);
+        self.note_handed_over(&scene);
         self.note_errors(&scene);
         self.scene = Some(Arc::new(scene));
         changed

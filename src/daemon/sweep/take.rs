@@ -9,6 +9,7 @@ use super::scan::{Asking, Seen};
 use crate::api::sweep::{Action, Candidate, SweepReport, in_words};
 use crate::api::types::{Evidence, Outcome};
 use crate::daemon::close::{self, Report, Surroundings, Target};
+use crate::daemon::handed;
 use crate::daemon::store::{CloseBegan, CloseEnded, Fact, Run, Store};
 use crate::model::process::Claim;
 use crate::model::session::{Cause, Origin, ProcId};
@@ -42,6 +43,7 @@ pub fn sweep(asking: &Asking, taking: &Taking, dry_run: bool, marks: &Marks) -> 
         let strays: Vec<&Judged> = wanted.collect();
         let done = taking.take(&strays, &plan, &seen);
         report.candidates.iter_mut().for_each(|c| settle(c, &done));
+        report.notes.extend(report.candidates.iter().flat_map(|c| outside(c, &done)));
     }
     let count = |actions: &[Action]| report.candidates.iter().filter(|c| actions.contains(&c.action)).count();
     report.killed = count(&[Action::Killed]);
@@ -166,6 +168,12 @@ fn settle(candidate: &mut Candidate, done: &HashMap<String, Report>) {
     if let Some(survivor) = report.closed.survivors.first().filter(|_| !gone) {
         candidate.why = format!("pid {} is still there: {}", survivor.pid, survivor.why);
     }
+}
+
+/// Containers and units of strays that were taken: they live outside of their trees.
+fn outside(candidate: &Candidate, done: &HashMap<String, Report>) -> Vec<String> {
+    let tree = done.get(&name_of(candidate.name().id())).map(|report| report.tree.as_slice());
+    handed::by(tree.unwrap_or_default()).map(|what| format!("outside the tree of {}: {what}", candidate.pid)).collect()
 }
 
 /// The name a stray has in the record: no session's.
