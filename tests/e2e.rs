@@ -47,6 +47,8 @@ mod judge;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/living.rs"]
+mod living;
 #[path = "e2e/memory.rs"]
 mod memory;
 #[path = "e2e/restart.rs"]

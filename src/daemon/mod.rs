@@ -25,6 +25,7 @@ pub mod effort;
 pub mod entry;
 pub mod evidence;
 pub mod foreign;
+pub mod handed;
 pub mod handle;
 mod house;
 mod keepers;

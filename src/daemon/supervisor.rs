@@ -27,6 +27,7 @@ use super::discovery::{Discovery, Scene};
 use super::entry::Entry;
 use super::evidence::Standard;
 use super::foreign::{Foreign, Memory};
+use super::handed::HandedOver;
 use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
 use super::sampler::{Ground, Sample, Sampler};
@@ -100,6 +101,7 @@ pub struct Supervisor {
     /// When this daemon last did anything, by the clock its sessions age by.
     awake: Duration,
     pub(super) watched_until: Option<Instant>,
+    pub(super) handed_over: HandedOver,
     pub(super) next_tick: Instant,
     pub(super) busy_at: Instant,
     /// Keepers that were our children and are about to end.
@@ -147,6 +149,7 @@ impl Supervisor {
             awake: clock::monotonic(),
             sample_latecomers: Vec::new(),
             watched_until: None,
+            handed_over: HandedOver::default(),
             next_tick: now,
             busy_at: now,
             dying: Vec::new(),

@@ -428,3 +428,28 @@ fn who_is_within_the_cleaners_reach_is_announced_and_closed_and_nobody_else_is()
     let audit = arena.json(&["audit", "--session", id, "--json"]);
     assert_eq!(audit.as_array().unwrap().len(), 1, "{audit}");
 }
+
+#[test]
+fn a_container_an_agent_started_is_named_in_the_report_of_its_close() {
+    if !has("python3") {
+        return;
+    }
+    let arena = Arena::new();
+    // A program called docker that reads `run` as its script.
+    std::fs::write(arena.path("work/run"), "import time; time.sleep(600)\n").unwrap();
+    let docker = arena.path("docker");
+    std::os::unix::fs::symlink("/usr/bin/python3", &docker).unwrap();
+    let script = format!("#!/bin/sh\n{} run --name db postgres &\nwhile :; do sleep 600; done\n", docker.display());
+    arena.install(&["claude"], &script);
+    let managed = arena.session(&["--", arena.path("agents/claude").to_str().unwrap()]);
+    let _shell = arena.terminal("claude\n");
+    let found = text(&arena.one_foreign(), "id").to_string();
+    for id in [&managed, &found] {
+        until("its container", || arena.show(id)["tree"].to_string().contains("--name db"));
+        let report = arena.json(&["kill", id, "--yes", "--now", "--json"]);
+        let spared = report["sessions"][0]["spared"].to_string();
+        assert!(spared.contains("outside its tree: container db (docker run)"), "{report}");
+    }
+    // What the client of it was is in the tree and has gone.
+    assert!(!arena.agents().iter().any(|p| p.arguments.iter().any(|a| a == "db")));
+}

@@ -28,8 +28,6 @@ impl Foreign {
             self.life.apply(Event::LeaderEnded);
             self.exit = Some(unknown_exit());
         }
-        let handed = self.seen.members.iter().filter_map(|m| scene.handed_over.get(&m.pid));
-        self.handed_over.extend(handed.cloned());
         if let Some(sample) = sample {
             self.measure(sample, now);
         }

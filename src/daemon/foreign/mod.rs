@@ -83,8 +83,6 @@ pub struct Foreign {
     spinning_since: Option<Duration>,
     /// Names of other sessions in which its conversation is open.
     twins: Vec<String>,
-    /// Work it handed to somebody outside its tree.
-    pub handed_over: BTreeSet<String>,
     pub close: Option<CloseUnderWay>,
     /// The close by policy that is announced.
     pub announced: Option<Announced>,
@@ -126,7 +124,6 @@ impl Foreign {
             terminal: Terminal::default(),
             spinning_since: None,
             twins: Vec::new(),
-            handed_over: BTreeSet::new(),
             close: None,
             announced: None,
             survived: false,

@@ -64,6 +64,7 @@ impl Supervisor {
         changed |= self.finish_foreign(&there, now);
         changed |= self.hear_status(&scene);
         self.find_twins();
+        self.note_handed_over(&scene);
         self.note_errors(&scene);
         self.scene = Some(Arc::new(scene));
         changed
