@@ -87,6 +87,8 @@ pub struct Foreign {
     pub close: Option<CloseUnderWay>,
     standard: Arc<Standard>,
     shown: Option<(Health, Attention)>,
+    /// The verdict that was told last.
+    pub told: Option<(Health, Attention)>,
 }
 
 impl Foreign {
@@ -123,6 +125,7 @@ impl Foreign {
             close: None,
             standard,
             shown: None,
+            told: None,
             seen,
         };
         new.relabel();
