@@ -1,8 +1,10 @@
 //! What may be typed: one struct per verb. Says nothing about what the verbs do.
 
 mod cleanup;
+mod events;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
+pub use events::Events;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -107,6 +109,8 @@ pub enum Verb {
     History(History),
     /// Who closed what, why, and what became of it.
     Audit(Audit),
+    /// What happens, as it happens.
+    Events(Events),
     /// How many sessions, ends and closes.
     Stats(Stats),
     /// All that is kept of a session: recording, last screen, processes, report.

@@ -23,6 +23,11 @@ impl Reader {
         Self { newest: store.stream().newest(), store, cursor: number }
     }
 
+    /// The number that was heard last.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
     /// What comes next, at least one; waits for it.
     pub async fn next(&mut self) -> Vec<Line> {
         loop {

@@ -24,6 +24,8 @@ use crate::sys::clock;
 const ALIVE: Duration = Duration::from_secs(15);
 /// How long the database may take to say where numbers begin.
 const BEGUN: Duration = Duration::from_secs(5);
+/// How long an answer may wait for an event.
+const POLL: Duration = Duration::from_secs(25);
 /// How many are told when nobody says from where.
 const LAST: u64 = 100;
 /// How many one answer has at most.
@@ -38,14 +40,16 @@ struct Wanted {
     kind: Option<String>,
     /// `false`: what is kept, as one answer.
     follow: Option<bool>,
+    /// With `follow=false`: not before there is one, for a while.
+    wait: bool,
     limit: Option<usize>,
 }
 
-/// What is kept, as one answer.
+/// What is kept, as one answer; [`crate::api::event::Events`] as it is written.
 #[derive(serde::Serialize)]
 struct Kept {
     events: Vec<Box<RawValue>>,
-    /// There are later ones.
+    next: u64,
     more: bool,
 }
 
@@ -58,11 +62,14 @@ pub(in crate::daemon) async fn events(State(handle): State<Handle>, headers: Hea
         (Some(number), _) => number,
         (None, Some(since)) => since_when(&handle, since).await?,
         (None, None) if follow => newest(&handle).await?,
-        (None, None) => handle.store.ask(|recall| recall.events_before_last(LAST)).await?,
+        (None, None) => {
+            let last = wanted.limit.map_or(LAST, |limit| limit as u64);
+            handle.store.ask(move |recall| recall.events_before_last(last)).await?
+        }
     };
     let reader = Reader::after(handle.store.clone(), start);
     if !follow {
-        return kept(reader, &kinds, wanted.limit.unwrap_or(MOST).min(MOST)).await;
+        return kept(reader, &kinds, &wanted).await;
     }
     let place = handle.store.stream().place().ok_or_else(|| {
         Refusal::new(Code::AtCap, format!("{READERS} already listen to the events: try again when one has gone"))
@@ -119,22 +126,27 @@ fn is_wanted(line: &Line, kinds: &[String]) -> bool {
     kinds.is_empty() || line.kind == "resync" || kinds.contains(&line.kind)
 }
 
-async fn kept(mut reader: Reader, kinds: &[String], limit: usize) -> Answer {
+async fn kept(mut reader: Reader, kinds: &[String], wanted: &Wanted) -> Answer {
+    let limit = wanted.limit.unwrap_or(MOST).min(MOST);
+    let end = tokio::time::Instant::now() + POLL;
     let (mut events, mut more) = (Vec::new(), false);
-    loop {
-        let lines = reader.at_hand().await;
+    while !more {
+        let waits = wanted.wait && events.is_empty();
+        let lines = match waits {
+            true => tokio::time::timeout_at(end, reader.next()).await.unwrap_or_default(),
+            false => reader.at_hand().await,
+        };
         if lines.is_empty() {
             break;
         }
-        events.extend(lines.into_iter().filter(|line| is_wanted(line, kinds)));
-        if events.len() > limit {
-            events.truncate(limit);
-            more = true;
-            break;
-        }
+        let wanted = lines.into_iter().filter(|line| is_wanted(line, kinds));
+        events.extend(wanted);
+        more = events.len() > limit;
     }
+    events.truncate(limit);
+    let next = events.last().filter(|_| more).map_or(reader.cursor(), |line| line.number);
     let raw = |line: Line| RawValue::from_string(line.body.to_string()).ok();
-    ok(&Kept { events: events.into_iter().filter_map(raw).collect(), more })
+    ok(&Kept { events: events.into_iter().filter_map(raw).collect(), next, more })
 }
 
 struct Listening {
