@@ -1,9 +1,11 @@
 //! What may be typed: one struct per verb. Says nothing about what the verbs do.
 
 mod cleanup;
+mod events;
 mod sweep;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
+pub use events::Events;
 pub use sweep::Sweep;
 
 use std::path::PathBuf;
@@ -109,6 +111,8 @@ pub enum Verb {
     History(History),
     /// Who closed what, why, and what became of it.
     Audit(Audit),
+    /// What happens, as it happens.
+    Events(Events),
     /// How many sessions, ends and closes.
     Stats(Stats),
     /// All that is kept of a session: recording, last screen, processes, report.

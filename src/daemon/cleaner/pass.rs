@@ -47,11 +47,13 @@ impl Supervisor {
             let quiet = show_duration(self.set.config.cleanup.quiet_start);
             info!("time went by that nobody watched: nothing is closed by policy for {quiet}");
         }
+        let before = self.announced();
         let decided: Vec<(String, Decision)> =
             self.subjects(now).map(|s| (s.id.to_string(), self.decide(&s, lost, now))).collect();
         let looked = decided.len();
         let over: Vec<Over> =
             decided.into_iter().filter_map(|(id, decision)| self.carry_out_decision(&id, decision)).collect();
+        self.tell_announced(&before);
         self.cleaner.counts.cleanup_runs += 1;
         self.plan_timeouts();
         self.bump();
@@ -90,15 +92,20 @@ impl Supervisor {
         let holds = |s: &Subject<'_>| rules::due(&s.facts, &policy, now).is_ok_and(|due| now >= due.notice_at);
         let announced = self.subjects(now).filter(|s| s.announced.is_some());
         let over: Vec<String> = announced.filter(|s| !holds(s)).map(|s| s.id.to_string()).collect();
+        if over.is_empty() {
+            return;
+        }
         self.withdraw_each(&over);
     }
 
     fn withdraw_each(&mut self, ids: &[String]) {
+        let before = self.announced();
         for id in ids {
             if let Some(announced) = self.announcement(id) {
                 withdraw(id, announced);
             }
         }
+        self.tell_announced(&before);
     }
 
     fn close_over(&mut self, over: Vec<Over>) {

@@ -92,6 +92,8 @@ pub struct Foreign {
     attended: Option<Duration>,
     standard: Arc<Standard>,
     shown: Option<(Health, Attention)>,
+    /// The verdict that was told last.
+    pub told: Option<(Health, Attention)>,
 }
 
 impl Foreign {
@@ -130,6 +132,7 @@ impl Foreign {
             attended: None,
             standard,
             shown: None,
+            told: None,
             seen,
         };
         new.relabel();
