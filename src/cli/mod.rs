@@ -33,6 +33,7 @@ mod select;
 mod send;
 mod show;
 mod stats;
+mod stdio;
 mod sweep;
 mod table;
 mod wait;
@@ -83,7 +84,10 @@ fn done(globals: &Globals, verb: Verb) -> Ended {
     match verb {
         Verb::Completions(args) => paper::completions(&args),
         Verb::Man(args) => paper::man(&args),
-        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => journal::run(&args),
+        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => {
+            connect::only_here(globals, "daemon logs")?;
+            journal::run(&args)
+        }
         verb => connect::block_on(spoken(globals, verb)),
     }
 }
@@ -121,6 +125,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
         Verb::Doctor(args) => doctor::run(g, &args).await,
+        Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
     }

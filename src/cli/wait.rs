@@ -29,7 +29,7 @@ async fn until_ended(globals: &Globals, words: &[String]) -> Result<Vec<Option<E
                 Some(exits) => return Ok(exits),
                 None => known = Some(table.generation),
             },
-            Err(ClientError::Broken { .. } | ClientError::Connect { .. }) => {
+            Err(error) if error.is_no_answer() => {
                 client = connect::again(globals).await?;
                 known = None;
             }
