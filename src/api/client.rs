@@ -29,6 +29,9 @@ use super::way::{Open, Way};
 /// Connections from elsewhere at once. The interface waits for the table on one and asks on another.
 const MOST: usize = 4;
 
+/// Within this time after a call began, a connection had ended before it.
+const BETWEEN_CALLS: Duration = Duration::from_millis(500);
+
 /// Why a call did not bring an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
@@ -274,10 +277,13 @@ impl Client {
             if open.line.ready().await.is_err() {
                 continue;
             }
+            let began = tokio::time::Instant::now();
             match self.say(&mut open, method, path, body.clone()).await {
-                // Hung up on between two calls: what asks may ask again, what orders only if it was never sent.
-                Err(Unsaid { error, .. }) if method == "GET" && error.is_no_answer() => {}
+                // Hung up on between two calls: what asks may ask again, what orders only if it was never sent. A
+                // connection that broke later is lost, and the caller is told.
                 Err(Unsaid { sent: false, .. }) => {}
+                Err(Unsaid { error, .. })
+                    if method == "GET" && error.is_no_answer() && began.elapsed() < BETWEEN_CALLS => {}
                 said => return self.done(open, said),
             }
         }

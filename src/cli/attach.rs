@@ -1,18 +1,22 @@
 //! `attach`: a session's terminal on this one, and a line afterwards that says how it ended.
 
 use std::io::IsTerminal;
+use std::time::Duration;
 
 use super::args::{Attach, Globals};
 use super::exit::{DONE, Ended, FAILED, Failure};
 use super::{connect, print, show};
 use crate::api::attach::{self, AttachError, Left, Options};
-use crate::api::client::Client;
+use crate::api::client::{Client, ClientError};
 use crate::api::refusal::Code;
 use crate::api::ssh::Ssh;
 use crate::api::types::{Detail, PaneAt, Session};
 use crate::api::way::Way;
 use crate::model::session::{Origin, State};
 use crate::model::text::printable;
+
+/// How long somebody whose session went away is kept from knowing it.
+const WHY: Duration = Duration::from_secs(3);
 
 pub async fn run(globals: &Globals, args: &Attach) -> Ended {
     let client = connect::client(globals).await?;
@@ -51,10 +55,13 @@ pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
 /// the way there that ended.
 async fn why_lost(client: &Client, id: &str) -> Result<Left, Failure> {
     client.ask_nobody();
-    match client.session(id).await {
-        Ok(detail) if detail.session.state == State::Ended => Ok(Left::Ended(detail.session.exit)),
-        Err(error) if client.way().is_elsewhere() => Err(error.into()),
-        _ => Ok(Left::Lost),
+    let lost = || ClientError::Lost { at: client.way().to_string(), why: "it does not answer any more".into() };
+    let is_elsewhere = client.way().is_elsewhere();
+    match tokio::time::timeout(WHY, client.session(id)).await {
+        Ok(Ok(detail)) if detail.session.state == State::Ended => Ok(Left::Ended(detail.session.exit)),
+        Ok(Err(error)) if is_elsewhere => Err(error.into()),
+        Err(_) if is_elsewhere => Err(lost().into()),
+        Ok(_) | Err(_) => Ok(Left::Lost),
     }
 }
 

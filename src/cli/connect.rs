@@ -53,7 +53,12 @@ async fn named_client(way: Way) -> Result<Client, Failure> {
 
 /// The daemon after its connection broke: it may be renewed or killed while somebody waits; the sessions do
 /// not mind, and the next one knows them.
-pub async fn again(globals: &Globals) -> Result<Client, Failure> {
+///
+/// A way to another machine may take long to be made again: that it broke is said first.
+pub async fn again(globals: &Globals, broke: &ClientError) -> Result<Client, Failure> {
+    if is_elsewhere(globals)? {
+        print::complain(&format!("{broke}; trying again"));
+    }
     tokio::time::sleep(Duration::from_millis(200)).await;
     let client = client(globals).await?;
     client.until_up(Duration::from_secs(10)).await?;

@@ -14,7 +14,7 @@ pub async fn run(globals: &Globals, args: &Logs) -> Ended {
         let chunk = match client.log(&args.id, from, args.follow).await {
             // A daemon that is being renewed: the recording goes on, and so does this.
             Err(error) if error.is_no_answer() && args.follow => {
-                client = connect::again(globals).await?;
+                client = connect::again(globals, &error).await?;
                 continue;
             }
             chunk => chunk?,

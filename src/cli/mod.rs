@@ -69,7 +69,8 @@ fn from_words() -> ExitCode {
     let globals = &beadle.globals;
     match beadle.verb {
         Some(Verb::Daemon(Daemon { auto, inherited, verb: None })) => {
-            daemon::foreground(auto, inherited).unwrap_or_else(|failure| exit::end(Err(failure)))
+            let here = connect::only_here(globals, "daemon");
+            here.and_then(|()| daemon::foreground(auto, inherited)).unwrap_or_else(|failure| exit::end(Err(failure)))
         }
         Some(verb) => exit::end(done(globals, verb)),
         None => {

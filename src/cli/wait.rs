@@ -30,7 +30,7 @@ async fn until_ended(globals: &Globals, words: &[String]) -> Result<Vec<Option<E
                 None => known = Some(table.generation),
             },
             Err(error) if error.is_no_answer() => {
-                client = connect::again(globals).await?;
+                client = connect::again(globals, &error).await?;
                 known = None;
             }
             Err(e) => return Err(e.into()),
