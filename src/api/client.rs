@@ -55,6 +55,11 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// True when the next daemon may answer.
+    fn may_pass(&self) -> bool {
+        self.is_no_answer() || matches!(self, Self::Refused(refusal) if refusal.code == Code::ShuttingDown)
+    }
+
     /// True when nobody answered: whoever is asked again later may.
     pub const fn is_no_answer(&self) -> bool {
         match self {
@@ -293,7 +298,9 @@ impl Client {
     }
 
     fn done(&self, open: Open, said: Result<Answer, Unsaid>) -> Result<Answer, ClientError> {
-        if said.is_ok() && self.way.is_elsewhere() {
+        // One that is about to end hangs up.
+        let goes_on = |answer: &Answer| answer.status != hyper::StatusCode::SERVICE_UNAVAILABLE;
+        if said.as_ref().is_ok_and(goes_on) && self.way.is_elsewhere() {
             self.keep(open);
         }
         said.map_err(ClientError::from)
@@ -402,7 +409,7 @@ impl Client {
         let end = tokio::time::Instant::now() + patience;
         loop {
             match self.daemon().await {
-                Err(error) if error.is_no_answer() && tokio::time::Instant::now() < end => {
+                Err(error) if error.may_pass() && tokio::time::Instant::now() < end => {
                     tokio::time::sleep(Duration::from_millis(3)).await;
                 }
                 answer => return answer,
