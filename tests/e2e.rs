@@ -33,6 +33,8 @@ mod discover;
 mod disk;
 #[path = "e2e/doctor.rs"]
 mod doctor;
+#[path = "e2e/elsewhere.rs"]
+mod elsewhere;
 #[path = "e2e/gentle.rs"]
 mod gentle;
 #[path = "e2e/hostile.rs"]
@@ -68,6 +70,8 @@ mod support;
 mod survivor;
 #[path = "e2e/sweep.rs"]
 mod sweep;
+#[path = "e2e/tcp.rs"]
+mod tcp;
 #[path = "e2e/users.rs"]
 mod users;
 #[path = "e2e/zoo.rs"]
