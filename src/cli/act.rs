@@ -4,7 +4,7 @@
 use super::args::{Globals, Heartbeat, Rename, Several, Signal};
 use super::exit::{DONE, Ended, Failure};
 use super::{caller, connect, print, select};
-use crate::api::client::ClientError;
+use crate::api::client::{Client, ClientError};
 use crate::api::types::{Act, Done, RestartRequest, Session, Started, Touched};
 use crate::model::text::printable;
 
@@ -13,12 +13,12 @@ pub async fn act(globals: &Globals, verb: Act, args: &Several) -> Ended {
     told(&done, args.json)
 }
 
-/// Sends the caller's environment along, for those that have ended; one refusal does not stop the others.
+/// Sends the caller's environment along, for those that have ended (elsewhere they get that of the daemon there); one refusal does not stop the others.
 pub async fn restart(globals: &Globals, args: &Several) -> Ended {
     let client = connect::client(globals).await?;
     let sessions = client.sessions(true, false).await?.sessions;
     let ids = select::ids(&args.ids, &sessions).map_err(crate::api::refusal::Refusal::from)?;
-    let request = handed_down();
+    let request = handed_down(&client);
     let (mut done, mut first) = (Done::default(), None);
     for id in &ids {
         match client.restart(id, &request).await {
@@ -35,7 +35,7 @@ pub async fn resume(globals: &Globals, args: &Several) -> Ended {
     let client = connect::client(globals).await?;
     let sessions = client.sessions(true, false).await?.sessions;
     let ids = select::ids(&args.ids, &sessions).map_err(crate::api::refusal::Refusal::from)?;
-    let request = handed_down();
+    let request = handed_down(&client);
     let (mut done, mut first) = (Done::default(), None);
     for id in &ids {
         match client.resume(id, &request).await {
@@ -50,8 +50,11 @@ pub async fn resume(globals: &Globals, args: &Several) -> Ended {
     first.map_or(Ok(status), Err)
 }
 
-/// What the caller's shell has, for the new run.
-fn handed_down() -> RestartRequest {
+/// What the caller's shell has, for the new run; nothing of it on another machine.
+fn handed_down(client: &Client) -> RestartRequest {
+    if client.way().is_elsewhere() {
+        return RestartRequest::default();
+    }
     RestartRequest {
         env: caller::environment(),
         env_whole: true,

@@ -1,8 +1,12 @@
 //! What may be typed: one struct per verb. Says nothing about what the verbs do.
 
 mod cleanup;
+mod events;
+mod sweep;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
+pub use events::Events;
+pub use sweep::Sweep;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -109,6 +113,8 @@ pub enum Verb {
     History(History),
     /// Who closed what, why, and what became of it.
     Audit(Audit),
+    /// What happens, as it happens.
+    Events(Events),
     /// How many sessions, ends and closes.
     Stats(Stats),
     /// All that is kept of a session: recording, last screen, processes, report.
@@ -123,6 +129,9 @@ pub enum Verb {
     Doctor(Doctor),
     /// Plays with agents that are scripts, in a beadle of their own; leaves nothing.
     Demo(Demo),
+    /// Connect standard input and output with the daemon, for `--host ssh://…` on another machine.
+    #[command(hide = true)]
+    DialStdio(DialStdio),
     /// Completions for a shell.
     Completions(Completions),
     /// The manual page.
@@ -141,7 +150,7 @@ pub struct Run {
     /// Piece of work it belongs to.
     #[arg(long, short)]
     pub project: Option<String>,
-    /// Directory to run in, instead of this one.
+    /// Directory to run in, instead of this one; with --host a path there, and its home if left out.
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
     /// Size of its terminal while nobody is attached.
@@ -155,7 +164,8 @@ pub struct Run {
     /// When to start it again by itself: never, on-failure (after growing pauses; see [restart] in the settings).
     #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
     pub restart: Restart,
-    /// Set a variable (K=V), or insist that one is set (K); the whole environment goes along anyway.
+    /// Set a variable (K=V), or insist that one is set (K); the whole environment goes along anyway, but to another
+    /// machine (--host) only what is named here.
     #[arg(long, value_name = "K=V|K")]
     pub env: Vec<String>,
     /// Pipes instead of a terminal.
@@ -172,7 +182,7 @@ pub struct Run {
 }
 
 const MAX_IDLE: &str = "Close it when idle for this long, instead of cleanup.max_idle; announced cleanup.notice before";
-const HOST: &str = "Where the daemon listens, if not here: unix:///path/to/beadle.sock [env: BEADLE_HOST]";
+const HOST: &str = "Where the daemon is, if not here: ssh://user@server, http://server:7717 (with BEADLE_TOKEN), unix:///path/to/beadle.sock [env: BEADLE_HOST]";
 const ID: &str = "Its id, the beginning of it, or its name";
 const IDS: &str = "Ids, the beginnings of them, names, or globs";
 const JSON: &str = "Print JSON";
@@ -329,38 +339,6 @@ pub struct CloseAll {
     #[arg(long, help = JSON)]
     pub json: bool,
 }
-
-#[derive(Debug, Args)]
-#[command(after_help = SWEEP_HELP)]
-pub struct Sweep {
-    /// Only say what would be taken, and why or why not.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask.
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Close every managed session too, and let nothing start until `beadle release`.
-    #[arg(long)]
-    pub emergency: bool,
-    /// Why, for the record.
-    #[arg(long)]
-    pub reason: Option<String>,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-const SWEEP_HELP: &str = "\
-Taken is only what something proves to be left behind and nothing speaks against, in two scans:
-  record-says-dead    it carries the tag of a session of beadle's that has ended
-  terminal-deleted    an agent whose terminal is gone
-  stdio-peers-gone    a helper with nobody at either end of its pipes
-  last-client-gone    a shared daemon whose session ended and that nobody uses
-Age, silence and the parent prove nothing. If a tmux server or an agent's own registry cannot be asked,
-nothing is taken.
-
-Examples:
-  beadle sweep --dry-run
-  beadle sweep --emergency --reason 'out of memory'";
 
 #[derive(Debug, Args)]
 pub struct Plain {
@@ -572,6 +550,13 @@ pub struct Doctor {
 pub enum DoctorVerb {
     /// Which of your processes the profiles take for agents, for helpers, or for neither, and by which rule.
     Profiles,
+}
+
+#[derive(Debug, Args)]
+pub struct DialStdio {
+    /// Exit with 3 when no daemon runs.
+    #[arg(long)]
+    pub no_start: bool,
 }
 
 #[derive(Debug, Args)]

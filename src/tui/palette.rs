@@ -237,7 +237,7 @@ mod tests {
             ("sort mem", "sort memory"),
             ("sort a", "sort a"),
             ("group wor", "group workspace"),
-            ("k", "kill"),
+            ("kil", "kill"),
             ("signal T", "signal TERM"),
         ] {
             assert_eq!(completed(typed), whole, "{typed}");

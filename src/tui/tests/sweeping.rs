@@ -26,6 +26,8 @@ fn candidate(pid: i32, command: &str, action: Action, why: &str) -> Candidate {
         vetoes: if action == Action::Spared { vec![why.into()] } else { Vec::new() },
         action,
         why: why.into(),
+        marked: false,
+        below: None,
         survivors: Vec::new(),
     }
 }

@@ -197,7 +197,8 @@ fn on_form(app: &mut App, mut form: Form, key: KeyEvent) -> Vec<Effect> {
     form.offered.clear();
     let completing = form.completing(&app.options.directory, app.options.home.as_deref());
     match key.code {
-        KeyCode::Tab if form.field == Field::Directory && completing.is_some() => {
+        // Of another machine nothing is known here.
+        KeyCode::Tab if form.field == Field::Directory && completing.is_some() && !app.options.directory.is_empty() => {
             let asked = completing.map(|(typed, place)| Effect::ListDirectories { typed, place });
             effects.extend(asked);
         }

@@ -60,7 +60,7 @@ fn said(app: &App, form: &Form, width: u16) -> Vec<Line<'static>> {
             format::wrapped(error, width).into_iter().map(|line| Line::styled(line, theme.orphaned)).collect()
         }
         None if !form.offered.is_empty() => {
-            let offered = printable_within(&form.offered.join("  "), 400);
+            let offered = printable_within(&form.offered.join(" "), 400);
             format::wrapped(&offered, width).into_iter().map(|line| Line::styled(line, theme.dim)).collect()
         }
         None if form.is_starting => vec![Line::styled("starting …", theme.accent)],
