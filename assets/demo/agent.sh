@@ -81,7 +81,12 @@ work() {
 # Waits for an answer.
 ask() {
   state=asking ask=$1 typed=; footer; pace 100
-  until case $typed in *1*|*y*|*2*|*n*|*"$nl"*) : ;; *) false ;; esac; do turn; done
+  asked=0
+  until case $typed in *1*|*y*|*2*|*n*|*"$nl"*) : ;; *) false ;; esac; do
+    turn
+    # In a demo somebody else answers after a while.
+    asked=$((asked + 1)); [ $asked -lt "${2:-1000}" ] || break
+  done
   case $typed in *2*|*n*) say "${dim}  not that, then${off}" ;; esac
   pace 4; state=working typed= began=0
 }
@@ -98,7 +103,7 @@ job() { i0=0; while [ $i0 -lt "$1" ]; do work; i0=$((i0 + 1)); done; }
 printf '\033]0;%s\007' "${DEMO_TITLE:-$kind}"
 say "${bold}$kind${off} ${dim}· $(pwd)${off}\n\n❯ ${DEMO_TASK:-begin}\n"
 case $DEMO_PART in
-  asks) job 2; while :; do ask "rm -r target/debug"; job 6; done ;;
+  asks) job 2; while :; do ask "rm -r target/debug" 3; job 6; done ;;
   asks-late) job 8; ask "git push --force origin main"; job 100000 ;;
   rests) job 2; while :; do rest; job 3; done ;;
   hangs) job 2; pace 100; while :; do turn; done ;;

@@ -13,7 +13,7 @@ pub const STRAYS: &[&str] = &["mcp-server-postgres", "mcp-server-filesystem"];
 /// Minutes as seconds.
 pub const CONFIG: &str = "\
 [health]
-stuck_after = \"25s\"
+stuck_after = \"40s\"
 orphaned_after = \"10m\"
 spin_after = \"20s\"
 [cleanup]

@@ -131,7 +131,10 @@ fn parted(app: &App, body: Rect) -> (Rect, Vec<Frame>) {
     let rows = app.rows.len().max(app.lines.len());
     if rows == 0 {
         // Nothing to look at yet: a table that says what to do.
-        return alone(if panes.focus == Pane::Table { Pane::Table } else { panes.focus });
+        return alone(match panes.focus {
+            Pane::Table | Pane::Screen | Pane::Details => Pane::Table,
+            pane @ (Pane::Events | Pane::Host) => pane,
+        });
     }
     if body.width >= BESIDE {
         return beside(app, body);

@@ -326,6 +326,7 @@ fn what_to_do(app: &App) -> Vec<Line<'static>> {
                 lines.push(hint(keymap::shown(Action::New), "starts an agent from here"));
             }
             lines.push(hint("beadle run -- claude", "starts one from a shell"));
+            lines.push(hint("beadle demo", "plays a day of agents, and leaves nothing"));
             lines.push(hint(keymap::shown(Action::Help), "all keys"));
             lines
         }
