@@ -113,7 +113,7 @@ impl Shown {
     fn until(&self, text: &str) -> Option<f64> {
         let begun = Instant::now();
         let mut seen = Vec::new();
-        let mut buffer = [0; 64 << 10];
+        let mut buffer = vec![0; 64 << 10];
         while begun.elapsed() < Duration::from_secs(10) {
             let mut polled = [rustix::event::PollFd::new(&self.master, rustix::event::PollFlags::IN)];
             let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -131,7 +131,7 @@ impl Shown {
     /// Reads for so long.
     fn rest(&self, time: Duration) {
         let begun = Instant::now();
-        let mut buffer = [0; 64 << 10];
+        let mut buffer = vec![0; 64 << 10];
         while begun.elapsed() < time {
             let mut polled = [rustix::event::PollFd::new(&self.master, rustix::event::PollFlags::IN)];
             let wait = rustix::event::Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
@@ -314,7 +314,7 @@ fn flood() {
         let watching = std::thread::scope(|scope| {
             let reader = scope.spawn(|| {
                 while !end.exists() {
-                    shown.rest(Duration::from_millis(20))
+                    shown.rest(Duration::from_millis(20));
                 }
             });
             let took = flooded(&arena, &name, || ());

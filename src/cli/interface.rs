@@ -30,7 +30,7 @@ pub fn run(globals: &Globals, wanted: Wanted) -> Ended {
 
 async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
     let client = connect::client(globals).await?;
-    let mut options = options(wanted, connect::paths().ok(), crate::config::process_env());
+    let mut options = options(wanted, connect::paths().ok(), &crate::config::process_env());
     if let Some(host) = client.way().host() {
         options = tui::Options {
             host: host.into(),
@@ -48,7 +48,7 @@ async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
 
 /// The same supervisor, as a task of this process. When the interface ends, sessions stay with their keepers.
 async fn embedded(wanted: Wanted) -> Ended {
-    let options = options(wanted, connect::paths().ok(), crate::config::process_env());
+    let options = options(wanted, connect::paths().ok(), &crate::config::process_env());
     let started = daemon::Options { embedded: true, ..daemon::Options::default() };
     let daemon = Daemon::begin(connect::paths()?, started).await.map_err(|error| match error {
         DaemonError::Running(_) => {
@@ -74,8 +74,8 @@ pub fn shown(error: tui::TuiError) -> Failure {
 }
 
 /// From what is at these places; a wrong config is the daemon's to refuse, one may still look.
-pub fn options(wanted: Wanted, paths: Option<Paths>, env: Vec<(String, String)>) -> tui::Options {
-    let config = paths.as_ref().and_then(|p| crate::config::load(p, &env).ok());
+pub fn options(wanted: Wanted, paths: Option<Paths>, env: &[(String, String)]) -> tui::Options {
+    let config = paths.as_ref().and_then(|p| crate::config::load(p, env).ok());
     let config: Config = config.unwrap_or_default();
     let template = StartRequest {
         env: caller::environment(),

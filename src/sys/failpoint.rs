@@ -157,13 +157,18 @@ mod armed {
                     std::thread::sleep(Duration::from_millis(2));
                 }
             }
-            Action::Panic => std::panic::panic_any("a test asked for it"),
+            Action::Panic => panic(),
             Action::Kill => {
                 // To oneself it cannot fail.
                 let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
                 std::thread::sleep(Duration::from_secs(10));
             }
         }
+    }
+
+    #[expect(clippy::panic, reason = "a test asked for it")]
+    fn panic() {
+        std::panic::panic_any("a test asked for it");
     }
 
     /// A keeper has an empty environment but for this.

@@ -55,7 +55,7 @@ pub struct Stray {
 }
 
 impl Stray {
-    fn of(c: Candidate) -> Self {
+    fn of(c: &Candidate) -> Self {
         let clean = |text: &str| printable_within(text, 300).trim().to_string();
         Self {
             id: (c.pid, c.start_time),
@@ -156,7 +156,7 @@ impl Sweeping {
         self.notes = report.notes.iter().map(|note| printable_within(note, 300)).collect();
         (self.killed, self.freed_bytes) = (report.killed, report.freed_bytes);
         self.sessions = report.sessions.filter(|_| is_done);
-        self.strays = report.candidates.into_iter().map(Stray::of).collect();
+        self.strays = report.candidates.iter().map(Stray::of).collect();
         self.strays.sort_by_key(Stray::place);
         let proved = self.strays.iter().filter(|s| s.action == Action::WouldKill).map(|s| s.id);
         self.marked = proved.collect();

@@ -99,7 +99,7 @@ async fn enter(client: Client, later: Vec<(Duration, StartRequest)>) {
 
 async fn show(place: &Place, client: Client) -> Ended {
     let wanted = interface::Wanted { embedded: false, readonly: false };
-    let mut options = interface::options(wanted, place.paths().ok(), Vec::new());
+    let mut options = interface::options(wanted, place.paths().ok(), &[]);
     options.host = "demo".into();
     // A window of tmux would look for another beadle.
     options.is_in_tmux = false;

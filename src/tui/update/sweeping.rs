@@ -39,7 +39,7 @@ pub fn on_key(app: &mut App, mut sweep: Box<Sweeping>, key: KeyEvent) -> Vec<Eff
         (KeyCode::Char('*'), Phase::Plan) => mark_all(&mut sweep),
         (KeyCode::Char('r'), Phase::Plan) => return open(app, sweep.emergency),
         (KeyCode::Enter, Phase::Plan) if sweep.emergency => {
-            app.say("an emergency is begun with Y, and with nothing else")
+            app.say("an emergency is begun with Y, and with nothing else");
         }
         (KeyCode::Char('Y'), Phase::Plan) if sweep.emergency => effects = act(app, &mut sweep),
         (KeyCode::Enter, Phase::Plan) if sweep.wanted().0 == 0 => app.say("nothing is marked: Space marks"),
