@@ -6,7 +6,7 @@
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
 //! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `sweep` (who may be taken),
-//! `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
+//! `events` and `hooks` (told once, in order, and to whom), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -33,6 +33,10 @@ mod discover;
 mod disk;
 #[path = "e2e/doctor.rs"]
 mod doctor;
+#[path = "e2e/events.rs"]
+mod events;
+#[path = "e2e/hooks.rs"]
+mod hooks;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/http.rs"]
@@ -45,6 +49,8 @@ mod judge;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/listen.rs"]
+mod listen;
 #[path = "e2e/memory.rs"]
 mod memory;
 #[path = "e2e/restart.rs"]

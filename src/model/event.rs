@@ -17,7 +17,7 @@ pub struct Event {
     /// RFC 3339, UTC.
     pub at: String,
     /// It came about through a hook: no hook is run for it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, rename = "byHook", skip_serializing_if = "std::ops::Not::not")]
     pub by_hook: bool,
     #[serde(flatten)]
     pub what: What,

@@ -61,6 +61,12 @@ pub struct Teller {
 }
 
 impl Teller {
+    /// Of what was asked for from inside a hook, or not.
+    #[must_use]
+    pub fn of(self, by_hook: bool) -> Self {
+        Self { by_hook, ..self }
+    }
+
     pub fn tell(&self, what: What) {
         self.tell_with(what, None, Again::No);
     }
@@ -107,7 +113,7 @@ const fn is_stray(action: Action) -> bool {
 impl Supervisor {
     /// Tells what has just happened. Never waits.
     pub(in crate::daemon) fn tell(&self, what: What) {
-        self.teller().tell(what);
+        self.tell_with(what, None, Again::No);
     }
 
     /// For what is carried out beside the supervisor.
@@ -116,7 +122,15 @@ impl Supervisor {
     }
 
     fn tell_with(&self, what: What, key: Option<String>, again: Again) {
-        self.teller().tell_with(what, key, again);
+        let by_hook = self.by_hook || what.who().is_some_and(|who| self.is_of_hook(&who.session_id));
+        self.teller().of(by_hook).tell_with(what, key, again);
+    }
+
+    /// A hook started it, or is closing it.
+    fn is_of_hook(&self, id: &str) -> bool {
+        let started = |e: &Entry| e.session.by_hook || e.close.as_ref().is_some_and(|c| c.by_hook);
+        let closed = |f: &Foreign| f.close.as_ref().is_some_and(|c| c.by_hook);
+        self.entries.get(id).is_some_and(started) || self.foreign.get(id).is_some_and(closed)
     }
 
     pub(in crate::daemon) fn tell_started(&self, id: &str) {
