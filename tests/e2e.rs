@@ -3,7 +3,7 @@
 //! Every test lives in an [`support::Arena`]: private directories, and a cookie in the environment of everything it starts.
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
-//! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
+//! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `gentle` (asked in its own way first), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
 //! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `sweep` (who may be taken),
 //! `events` and `hooks` (told once, in order, and to whom), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
@@ -35,6 +35,8 @@ mod disk;
 mod doctor;
 #[path = "e2e/events.rs"]
 mod events;
+#[path = "e2e/gentle.rs"]
+mod gentle;
 #[path = "e2e/hooks.rs"]
 mod hooks;
 #[path = "e2e/hostile.rs"]
@@ -51,6 +53,8 @@ mod keeper;
 mod line;
 #[path = "e2e/listen.rs"]
 mod listen;
+#[path = "e2e/living.rs"]
+mod living;
 #[path = "e2e/memory.rs"]
 mod memory;
 #[path = "e2e/restart.rs"]

@@ -26,6 +26,7 @@ pub mod entry;
 pub mod events;
 pub mod evidence;
 pub mod foreign;
+pub mod handed;
 pub mod handle;
 pub mod hooks;
 mod house;
