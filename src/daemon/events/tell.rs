@@ -220,17 +220,18 @@ impl Supervisor {
 
     /// The closes that are announced now.
     pub(in crate::daemon) fn announced(&self) -> HashMap<String, Announced> {
-        let managed = self.live().filter_map(|e| Some((e.id().to_string(), e.announced.clone()?)));
-        let foreign = self.foreign_live().filter_map(|f| Some((f.id.clone(), f.announced.clone()?)));
-        managed.chain(foreign).collect()
+        let managed = self.live().map(|e| (e.id(), &e.announced));
+        let foreign = self.foreign_live().map(|f| (f.id.as_str(), &f.announced));
+        managed.chain(foreign).filter_map(|(id, announced)| Some((id.to_string(), announced.clone()?))).collect()
     }
 
     /// What is announced now and was not before, and the other way round. A close that has begun withdraws nothing.
     pub(in crate::daemon) fn tell_announced(&self, before: &HashMap<String, Announced>) {
-        let managed = self.live().map(|e| (e.id(), e.announced.as_ref(), e.who()));
-        let foreign = self.foreign_live().map(|f| (f.id.as_str(), f.announced.as_ref(), f.who()));
-        for (id, is, who) in managed.chain(foreign) {
-            match (before.get(id), is) {
+        let managed = self.live().filter(|e| e.close.is_none()).map(|e| (e.id(), &e.announced, e.who()));
+        let foreign = self.foreign_live().filter(|f| f.close.is_none());
+        let foreign = foreign.map(|f| (f.id.as_str(), &f.announced, f.who()));
+        for (id, now, who) in managed.chain(foreign) {
+            match (before.get(id), now) {
                 (was, Some(is)) if was.is_none_or(|was| was.told != is.told) => self.tell(What::CloseAnnounced {
                     who,
                     closes_at: clock::wall_at(is.closes_at),
