@@ -13,6 +13,7 @@
 //! identities: those it reads itself. Killed at any moment it loses nothing: what it must know is written down before it acts,
 //! or held by keepers.
 
+mod acts;
 pub mod adopt;
 pub mod authority;
 pub mod birth;
@@ -36,6 +37,7 @@ pub mod log;
 mod look;
 pub mod metrics;
 mod missed;
+mod openapi;
 mod queries;
 mod recall;
 mod remember;
