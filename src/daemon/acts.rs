@@ -42,12 +42,10 @@ async fn done<T: serde::Serialize>(
     }
     tokio::select! {
         biased;
-        done = order => ok(&done?),
-        after = handle.ask(|reply| Command::Status { reply }) => {
-            after?;
-            ok(&Accepted { accepted: true, session_id })
-        }
+        done = order => drop(done?),
+        after = handle.ask(|reply| Command::Status { reply }) => drop(after?),
     }
+    ok(&Accepted { accepted: true, session_id })
 }
 
 pub(super) async fn kill(

@@ -13,6 +13,7 @@ use super::discovery::Scene;
 use super::hooks;
 use super::link::{Delivered, Link};
 use super::metrics::Figures;
+use super::overview::Overview;
 use super::sampler::{Ask, Ground, Sample};
 use super::store::Store;
 use super::sweep::Ordered;
@@ -277,6 +278,7 @@ pub struct Handle {
     pub from: Caller,
     pub store: Store,
     pub hooks: Arc<hooks::Counts>,
+    pub overview: Overview,
 }
 
 impl Handle {

@@ -38,6 +38,7 @@ mod look;
 pub mod metrics;
 mod missed;
 mod openapi;
+pub mod overview;
 mod queries;
 mod recall;
 mod remember;

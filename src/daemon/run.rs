@@ -18,6 +18,7 @@ use super::birth::Cradle;
 use super::connections::{self, Peers};
 use super::handle::{Command, Ended, Given, Handle, Input};
 use super::hooks;
+use super::overview::Overview;
 use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
 use crate::api::launch;
@@ -206,7 +207,14 @@ impl Daemon {
         supervisor.remember_all();
         supervisor.tell_again();
         failpoint::here("daemon.adoption.after");
-        let handle = Handle { commands: command_sender, generation, from: Caller::Daemon, store, hooks: hook_counts };
+        let handle = Handle {
+            commands: command_sender,
+            generation,
+            from: Caller::Daemon,
+            store,
+            hooks: hook_counts,
+            overview: Overview::default(),
+        };
         let mut daemon = Self {
             listener: listen(&paths, &options)?,
             paths,

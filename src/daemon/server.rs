@@ -194,8 +194,7 @@ pub(super) async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
 }
 
 pub(super) async fn health(State(handle): State<Handle>) -> Answer {
-    handle.ask(|reply| Command::Sample { reply }).await?;
-    ok(&handle.ask(|reply| Command::Health { reply }).await?)
+    Ok(([("content-type", "application/json")], handle.overview.get(&handle).await?).into_response())
 }
 
 pub(super) async fn session(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
