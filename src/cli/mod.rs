@@ -46,20 +46,20 @@ use clap::Parser;
 use self::args::{Beadle, Config, ConfigShow, ConfigVerb, Daemon, DaemonVerb, Globals, Verb};
 use self::exit::Ended;
 use crate::api::types::Act;
+use crate::sys::{crib, leash};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    // A keeper is born often and stays small: it never meets the parser.
-    match args.next() {
-        Some(verb) if verb == "keep" => {
-            let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-            return crate::keeper::main(&rest);
-        }
-        Some(verb) if verb == crate::sys::crib::VERB => return crate::keeper::crib(),
-        _ => {}
+    let verb = args.next();
+    let rest = || args.map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
+    // A keeper is born often and stays small: it never meets the parser. Nor does what holds a hook.
+    match verb.as_ref().and_then(|verb| verb.to_str()) {
+        Some("keep") => crate::keeper::main(&rest()),
+        Some(crib::VERB) => crate::keeper::crib(),
+        Some(leash::VERB) => ExitCode::from(leash::hold(&rest())),
+        _ => from_words(),
     }
-    from_words()
 }
 
 fn from_words() -> ExitCode {

@@ -225,6 +225,7 @@ mod tests {
             max_idle_seconds: None,
             cgroup: None,
             started_by: Vec::new(),
+            by_hook: false,
         };
         let base = vec!["A=1".into(), "BEADLE_SESSION=old@i".into(), "TERM=dumb".into()];
         let env = environment(base, &session, "i", Path::new("/s"));
