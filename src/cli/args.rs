@@ -1,8 +1,10 @@
 //! What may be typed: one struct per verb. Says nothing about what the verbs do.
 
 mod cleanup;
+mod far;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
+pub use far::{DialStdio, Status, StatusFormat};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -119,6 +121,8 @@ pub enum Verb {
     Config(Config),
     /// What on this host will bite, and what to do about it.
     Doctor(Doctor),
+    /// How all of them are, in one short line for a status line.
+    Status(Status),
     /// Connect standard input and output with the daemon, for `--host ssh://…` on another machine.
     #[command(hide = true)]
     DialStdio(DialStdio),
@@ -559,13 +563,6 @@ pub struct Doctor {
 pub enum DoctorVerb {
     /// Which of your processes the profiles take for agents, for helpers, or for neither, and by which rule.
     Profiles,
-}
-
-#[derive(Debug, Args)]
-pub struct DialStdio {
-    /// Exit with 3 when no daemon runs.
-    #[arg(long)]
-    pub no_start: bool,
 }
 
 #[derive(Debug, Args)]
