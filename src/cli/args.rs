@@ -4,7 +4,7 @@ mod cleanup;
 mod far;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
-pub use far::{DialStdio, Status, StatusFormat};
+pub use far::{DialStdio, Service, ServiceInstall, ServiceUninstall, ServiceVerb, Status, StatusFormat};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -126,6 +126,8 @@ pub enum Verb {
     /// Connect standard input and output with the daemon, for `--host ssh://…` on another machine.
     #[command(hide = true)]
     DialStdio(DialStdio),
+    /// The daemon as a service of systemd: started with the login, alive after it.
+    Service(Service),
     /// Completions for a shell.
     Completions(Completions),
     /// The manual page.
@@ -475,6 +477,9 @@ pub struct Daemon {
     /// Descriptors of the lock and the listener, kept open by the daemon this one replaces.
     #[arg(long, hide = true, value_parser = two_numbers)]
     pub inherited: Option<(i32, i32)>,
+    /// In the foreground: a daemon that runs already hands over, and its sessions go on.
+    #[arg(long)]
+    pub take_over: bool,
     #[command(subcommand)]
     pub verb: Option<DaemonVerb>,
 }

@@ -39,6 +39,7 @@ mod remember;
 pub mod run;
 pub mod sampler;
 pub mod server;
+mod service;
 pub mod start;
 pub mod store;
 pub mod supervisor;

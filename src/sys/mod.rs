@@ -20,6 +20,7 @@ pub mod host_facts;
 pub mod inherit;
 pub mod kin;
 pub mod lock;
+pub mod notify;
 pub mod patience;
 pub mod peers;
 pub mod poll;
