@@ -61,7 +61,8 @@ fn linger(is_wanted: bool) -> Result<(), Failure> {
     }
     let is_person = std::io::stdin().is_terminal();
     let question = "Let it live on when you log out (loginctl enable-linger)?";
-    if !is_wanted && !(is_person && print::confirmed(question)) {
+    let is_agreed = is_wanted || (is_person && print::confirmed(question));
+    if !is_agreed {
         print::complain(&format!("lingering is off: {LINGER}"));
         return Ok(());
     }
@@ -150,7 +151,8 @@ fn in_words(told: &Told) -> String {
         ("Daemon", daemon.into()),
         ("Logout", logout),
     ];
-    rows.iter().map(|(label, value)| format!("{label:<12}{value}\n")).collect()
+    let lines: Vec<String> = rows.iter().map(|(label, value)| format!("{label:<12}{value}\n")).collect();
+    lines.concat()
 }
 
 fn has_manager() -> Result<(), Failure> {

@@ -75,10 +75,9 @@ async fn ask_to_leave(paths: &Paths) -> Result<(), DaemonError> {
     if client.daemon().await.is_ok_and(|status| status.embedded) {
         return Err(DaemonError::Embedded(paths.state.clone()));
     }
-    match client.daemon_stop(&StopRequest { keep: Some(true) }).await {
-        Err(ClientError::Refused(refusal)) => warn!("the daemon that runs does not hand over: {refusal}"),
-        // It may be gone before it has answered.
-        _ => {}
+    // Without an answer it is gone before it could give one.
+    if let Err(ClientError::Refused(refusal)) = client.daemon_stop(&StopRequest { keep: Some(true) }).await {
+        warn!("the daemon that runs does not hand over: {refusal}");
     }
     Ok(())
 }

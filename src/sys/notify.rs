@@ -1,4 +1,4 @@
-//! What a service tells the manager that started it: sd_notify(3), in plain words over a datagram socket.
+//! What a service tells the manager that started it: `sd_notify(3)`, in plain words over a datagram socket.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -40,7 +40,7 @@ fn send(socket: &str, state: &str) -> io::Result<()> {
     ours.send_to_addr(state.as_bytes(), &address).map(drop)
 }
 
-/// Within what time the manager wants to hear `WATCHDOG=1`, if at all (sd_watchdog_enabled(3)).
+/// Within what time the manager wants to hear `WATCHDOG=1`, if at all (`sd_watchdog_enabled(3)`).
 pub fn watchdog() -> Option<Duration> {
     let own = std::process::id().to_string();
     asked(|name| std::env::var(name).ok(), &own)
