@@ -1,10 +1,16 @@
 //! What may be typed: one struct per verb. Says nothing about what the verbs do.
 
 mod cleanup;
+mod events;
 mod far;
+mod memory;
+mod sweep;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
+pub use events::Events;
 pub use far::{DialStdio, Service, ServiceInstall, ServiceUninstall, ServiceVerb, Status, StatusFormat};
+pub use memory::{Audit, Export, History, Remembered, Stats};
+pub use sweep::Sweep;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +18,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::api::memory;
-use crate::model::session::{ExitBy, Health, Origin, Restart};
+use crate::model::session::{Health, Origin, Restart};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -109,6 +114,8 @@ pub enum Verb {
     History(History),
     /// Who closed what, why, and what became of it.
     Audit(Audit),
+    /// What happens, as it happens.
+    Events(Events),
     /// How many sessions, ends and closes.
     Stats(Stats),
     /// All that is kept of a session: recording, last screen, processes, report.
@@ -324,38 +331,6 @@ pub struct CloseAll {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = SWEEP_HELP)]
-pub struct Sweep {
-    /// Only say what would be taken, and why or why not.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask.
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Close every managed session too, and let nothing start until `beadle release`.
-    #[arg(long)]
-    pub emergency: bool,
-    /// Why, for the record.
-    #[arg(long)]
-    pub reason: Option<String>,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-const SWEEP_HELP: &str = "\
-Taken is only what something proves to be left behind and nothing speaks against, in two scans:
-  record-says-dead    it carries the tag of a session of beadle's that has ended
-  terminal-deleted    an agent whose terminal is gone
-  stdio-peers-gone    a helper with nobody at either end of its pipes
-  last-client-gone    a shared daemon whose session ended and that nobody uses
-Age, silence and the parent prove nothing. If a tmux server or an agent's own registry cannot be asked,
-nothing is taken.
-
-Examples:
-  beadle sweep --dry-run
-  beadle sweep --emergency --reason 'out of memory'";
-
-#[derive(Debug, Args)]
 pub struct Plain {
     #[arg(long, help = JSON)]
     pub json: bool,
@@ -385,82 +360,6 @@ pub struct Rename {
     pub name: String,
     #[arg(long, help = JSON)]
     pub json: bool,
-}
-
-/// Which rows; times are checked by the daemon, which has the clock.
-#[derive(Debug, Args)]
-pub struct Remembered {
-    /// Not before this: an age (2h, 3d), a date, or a time.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Before this.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// Only of this project.
-    #[arg(long, short)]
-    pub project: Option<String>,
-    /// Only this kind of agent.
-    #[arg(long)]
-    pub agent: Option<String>,
-    /// Only this session: its id, the beginning of it, or its name.
-    #[arg(long, value_name = "ID")]
-    pub session: Option<String>,
-    #[arg(long, help = OUTCOME, value_parser = PossibleValuesParser::new(OUTCOMES), hide_possible_values = true)]
-    pub outcome: Option<String>,
-    #[arg(long, help = BY, value_parser = words::<ExitBy>(ENDED_BY), hide_possible_values = true)]
-    pub by: Option<ExitBy>,
-    /// The newest so many.
-    #[arg(long, short = 'n', default_value_t = memory::LIMIT, value_parser = clap::value_parser!(u32).range(1..=i64::from(memory::MOST)))]
-    pub limit: u32,
-}
-
-const OUTCOMES: [&str; 5] = ["clean", "forced", "survivors", "already-gone", "interrupted"];
-const OUTCOME: &str = "Only closes that came to this: clean, forced, survivors, already-gone, interrupted";
-const ENDED_BY: &[&str] =
-    &["itself", "user", "policy", "pressure", "project", "sweep", "timeout", "shutdown", "reboot", "unknown"];
-const BY: &str =
-    "Only what was ended by: itself, user, policy, pressure, project, sweep, timeout, shutdown, reboot, unknown";
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  beadle history --since 2h\n  beadle history --project shop --by policy")]
-pub struct History {
-    #[command(flatten)]
-    pub which: Remembered,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  beadle audit --since 1d\n  beadle audit --session docs --json")]
-pub struct Audit {
-    #[command(flatten)]
-    pub which: Remembered,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Stats {
-    /// Not before this: an age (2h, 3d), a date, or a time.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Before this.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  beadle export docs -o docs-kept\n  beadle export docs -o docs.tar\n  asciinema play docs-kept/session.cast"
-)]
-pub struct Export {
-    #[arg(help = ID)]
-    pub id: String,
-    /// A new directory, or a file that ends in .tar.
-    #[arg(long, short, value_name = "DIR|FILE.tar")]
-    pub output: PathBuf,
 }
 
 #[derive(Debug, Args)]

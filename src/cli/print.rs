@@ -67,6 +67,11 @@ pub fn log_line(text: &str) -> Result<(), Failure> {
     line(&keeping_blanks(text))
 }
 
+/// The same, as text.
+pub fn printable_line(text: &str) -> String {
+    keeping_blanks(text)
+}
+
 /// True when a person reads along.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()
@@ -79,11 +84,16 @@ pub fn is_coloured() -> bool {
 
 /// Asks on the terminal; no answer is no.
 pub fn confirmed(question: &str) -> bool {
+    matches!(asked(&format!("{question} [y/N] ")).trim(), "y" | "Y" | "yes")
+}
+
+/// Asks on the terminal, and gives what was typed; nothing when nobody answers.
+pub fn asked(question: &str) -> String {
     let mut out = io::stderr().lock();
-    // A question nobody can see is answered with no below.
-    let _ = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    // A question nobody can see, or an answer that cannot be read, is answered with nothing.
+    let _ = write!(out, "{question}").and_then(|()| out.flush()).and_then(|()| io::stdin().read_line(&mut answer));
+    answer
 }
 
 /// `0.12s`, `3s`, `48m`, `2h14`, `31h`, `5d`.
