@@ -53,9 +53,13 @@ use crate::api::types::Act;
 pub fn run() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     // A keeper is born often and stays small: it never meets the parser.
-    if args.next().is_some_and(|verb| verb == "keep") {
-        let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-        return crate::keeper::main(&rest);
+    match args.next() {
+        Some(verb) if verb == "keep" => {
+            let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+            return crate::keeper::main(&rest);
+        }
+        Some(verb) if verb == crate::sys::crib::VERB => return crate::keeper::crib(),
+        _ => {}
     }
     from_words()
 }

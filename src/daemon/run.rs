@@ -174,7 +174,7 @@ impl Daemon {
         let peers = Peers::default();
         let store = Store::begin(paths.database());
         let tcp = config.server.clone();
-        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone() };
+        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone(), crib: Arc::default() };
         let setting = Setting {
             cradle,
             paths: paths.clone(),
