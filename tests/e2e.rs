@@ -66,6 +66,8 @@ mod restart;
 #[cfg(debug_assertions)]
 #[path = "e2e/reuse.rs"]
 mod reuse;
+#[path = "e2e/service.rs"]
+mod service;
 #[path = "e2e/signal.rs"]
 mod signal;
 #[path = "e2e/single.rs"]

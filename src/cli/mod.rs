@@ -32,8 +32,10 @@ mod run;
 mod sample;
 mod select;
 mod send;
+mod service;
 mod show;
 mod stats;
+mod status;
 mod stdio;
 mod sweep;
 mod table;
@@ -73,9 +75,9 @@ fn from_words() -> ExitCode {
     };
     let globals = &beadle.globals;
     match beadle.verb {
-        Some(Verb::Daemon(Daemon { auto, inherited, verb: None })) => {
+        Some(Verb::Daemon(daemon @ Daemon { verb: None, .. })) => {
             let here = connect::only_here(globals, "daemon");
-            here.and_then(|()| daemon::foreground(auto, inherited)).unwrap_or_else(|failure| exit::end(Err(failure)))
+            here.and_then(|()| self::daemon::foreground(&daemon)).unwrap_or_else(|failure| exit::end(Err(failure)))
         }
         Some(verb) => exit::end(done(globals, verb)),
         None => {
@@ -132,6 +134,8 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
         Verb::Doctor(args) => doctor::run(g, &args).await,
+        Verb::Service(args) => service::run(g, &args).await,
+        Verb::Status(args) => status::run(g, &args).await,
         Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),

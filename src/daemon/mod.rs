@@ -46,6 +46,7 @@ mod remember;
 pub mod run;
 pub mod sampler;
 pub mod server;
+mod service;
 pub mod start;
 pub mod store;
 pub mod supervisor;

@@ -22,6 +22,7 @@ pub mod inherit;
 pub mod kin;
 pub mod leash;
 pub mod lock;
+pub mod notify;
 pub mod own;
 pub mod patience;
 pub mod peers;
