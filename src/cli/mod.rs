@@ -14,6 +14,7 @@ mod config;
 mod connect;
 mod daemon;
 mod doctor;
+mod events;
 mod exit;
 mod export;
 mod health;
@@ -33,6 +34,7 @@ mod select;
 mod send;
 mod show;
 mod stats;
+mod stdio;
 mod sweep;
 mod table;
 mod wait;
@@ -68,7 +70,8 @@ fn from_words() -> ExitCode {
     let globals = &beadle.globals;
     match beadle.verb {
         Some(Verb::Daemon(Daemon { auto, inherited, verb: None })) => {
-            daemon::foreground(auto, inherited).unwrap_or_else(|failure| exit::end(Err(failure)))
+            let here = connect::only_here(globals, "daemon");
+            here.and_then(|()| daemon::foreground(auto, inherited)).unwrap_or_else(|failure| exit::end(Err(failure)))
         }
         Some(verb) => exit::end(done(globals, verb)),
         None => {
@@ -83,7 +86,10 @@ fn done(globals: &Globals, verb: Verb) -> Ended {
     match verb {
         Verb::Completions(args) => paper::completions(&args),
         Verb::Man(args) => paper::man(&args),
-        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => journal::run(&args),
+        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => {
+            connect::only_here(globals, "daemon logs")?;
+            journal::run(&args)
+        }
         verb => connect::block_on(spoken(globals, verb)),
     }
 }
@@ -115,12 +121,14 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Rename(args) => act::rename(g, &args).await,
         Verb::History(args) => history::run(g, &args).await,
         Verb::Audit(args) => audit::run(g, &args).await,
+        Verb::Events(args) => events::run(g, &args).await,
         Verb::Stats(args) => stats::run(g, &args).await,
         Verb::Export(args) => export::run(g, &args).await,
         Verb::Heartbeat(args) => act::heartbeat(g, &args).await,
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
         Verb::Doctor(args) => doctor::run(g, &args).await,
+        Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
     }

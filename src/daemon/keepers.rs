@@ -50,6 +50,7 @@ impl Supervisor {
                 entry.survived = false;
                 entry.life.apply(Event::Started);
                 entry.sight = Sight { asked: entry.sight.asked, ..Sight::default() };
+                entry.status = None;
                 entry.spinning_since = None;
                 // What its keeper starts again by itself is the same run for its limits.
                 if entry.to_come.take().is_none() {
@@ -57,6 +58,7 @@ impl Supervisor {
                 }
                 info!(session = %id, name = %entry.name(), pid = leader.pid, "started again");
                 self.keep_meta(id);
+                self.tell_restarted(id);
                 self.plan_timeouts();
             }
             Fact::Empty => self.finish(id),
@@ -311,6 +313,7 @@ impl Supervisor {
         }
         self.report_end(id);
         self.remember(id);
+        self.tell_ended(id);
         self.look_at_house_soon();
         self.answer_close(id);
         self.bump();

@@ -14,6 +14,7 @@
 //! or held by keepers.
 
 pub mod adopt;
+mod attach;
 pub mod authority;
 pub mod birth;
 pub mod cleaner;
@@ -23,6 +24,7 @@ mod connections;
 pub mod discovery;
 pub mod effort;
 pub mod entry;
+pub mod events;
 pub mod evidence;
 pub mod foreign;
 pub mod handed;
@@ -43,6 +45,7 @@ pub mod start;
 pub mod store;
 pub mod supervisor;
 pub mod sweep;
+mod tcp;
 pub mod tmux;
 mod verbs;
 

@@ -469,7 +469,12 @@ fn the_cap_of_a_workspace_is_its_own_and_a_wrong_request_costs_nobody() {
     let here = arena.sh("here", "echo up; exec sleep 600");
     let there =
         arena.session(&["--cwd", arena.path("other").to_str().unwrap(), "--", "sh", "-c", "echo up; exec sleep 600"]);
-    let rests = |id: &str| arena.show(id)["attention"] != "working" && arena.show(id)["idle_seconds"].is_number();
+    // Before its first text is seen, it rests as well.
+    let rests = |id: &str| {
+        let shown = arena.show(id);
+        let spoke = shown["evidence"].as_array().unwrap().iter().any(|e| e["kind"] == "text");
+        spoke && shown["attention"] != "working" && shown["idle_seconds"].is_number()
+    };
     until("they rest", || rests(&here) && rests(&there));
     arena.run(&["run", "--name", "bad name\n", "true"]).fails(2, "");
     assert_eq!(arena.show(&here)["state"], "running");

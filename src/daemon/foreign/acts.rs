@@ -98,6 +98,7 @@ impl Supervisor {
             called_off: false,
         });
         foreign.life.apply(Event::CloseBegan);
+        foreign.announced = None;
         (receive, Some(foreign.target(grace, cause.clone(), hurry, spared)))
     }
 
@@ -122,13 +123,19 @@ impl Supervisor {
         let now = clock::monotonic();
         let Some(foreign) = self.foreign.get_mut(&closed.id) else { return };
         foreign.life.apply(Event::CloseEnded);
+        foreign.announced = None;
+        foreign.survived = closed.outcome == Outcome::Survivors;
         if closed.outcome != Outcome::Survivors {
             let reason = closed.reason.clone();
             foreign.finish(Exit { code: None, signal: None, at: clock::wall(), by, reason }, now);
         }
+        let is_over = !foreign.is_live();
         for waiter in foreign.close.take().into_iter().flat_map(|c| c.waiters) {
             // Who asked may have gone.
             let _ = waiter.send(closed.clone());
+        }
+        if is_over {
+            self.tell_gone(&closed.id);
         }
         self.forget_old();
         self.sample_soon();

@@ -14,7 +14,7 @@ use crate::sys::{clock, dirs};
 const BUSY: Duration = Duration::from_secs(2);
 
 /// What each version added. A step that was released is never changed.
-const STEPS: &[&str] = &[HISTORY];
+const STEPS: &[&str] = &[HISTORY, EVENTS];
 
 const HISTORY: &str = "
 CREATE TABLE history (
@@ -67,6 +67,19 @@ CREATE TABLE counters (
     value INTEGER NOT NULL,
     PRIMARY KEY (hour, name, label)
 ) STRICT, WITHOUT ROWID;
+";
+
+const EVENTS: &str = "
+CREATE TABLE events (
+    number  INTEGER PRIMARY KEY,
+    at      TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    by_hook INTEGER NOT NULL,
+    key     TEXT,
+    body    TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_by_time ON events (at);
+CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
 ";
 
 #[derive(Debug, thiserror::Error)]

@@ -210,6 +210,7 @@ impl Taking {
             cgroup: None,
             grace: self.grace,
             terminal: false,
+            gently: None,
             link: None,
             cause: self.cause.clone(),
             hurry: Arc::default(),
