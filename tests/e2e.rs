@@ -27,6 +27,8 @@ mod crash;
 mod crashpoints;
 #[path = "e2e/daemon.rs"]
 mod daemon;
+#[path = "e2e/dead.rs"]
+mod dead;
 #[path = "e2e/discover.rs"]
 mod discover;
 #[path = "e2e/disk.rs"]

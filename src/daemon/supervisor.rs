@@ -40,6 +40,7 @@ use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, ProcId};
 use crate::model::verdict::Policy;
 use crate::sys::cgroup::Home;
+use crate::sys::patience::Patience;
 use crate::sys::poll::Waker;
 use crate::sys::table::{self, Tags};
 use crate::sys::{clock, failpoint, spawn};
@@ -83,6 +84,8 @@ pub struct Supervisor {
     pub(super) births: HashMap<String, super::start::Waiting>,
     /// Where shared daemons were born.
     pub(super) birthplaces: Arc<Mutex<Births>>,
+    /// On which candidates of a sweep a read hangs.
+    pub(super) reading: Arc<Mutex<Patience<ProcId>>>,
     /// Whether anything may start.
     pub(super) latch: Latch,
     pub(super) generation: watch::Sender<u64>,
@@ -139,6 +142,7 @@ impl Supervisor {
             inputs,
             births: HashMap::new(),
             birthplaces: Arc::default(),
+            reading: Arc::default(),
             generation,
             sampler: Arc::default(),
             tags: Arc::default(),
