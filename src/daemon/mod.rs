@@ -29,6 +29,7 @@ pub mod evidence;
 pub mod foreign;
 pub mod handed;
 pub mod handle;
+mod hook;
 mod house;
 mod keepers;
 pub mod link;

@@ -458,6 +458,7 @@ fn typed(request: &SendRequest) -> Result<Vec<u8>, Refused> {
 #[derive(Deserialize)]
 struct Beat {
     session_id: Option<String>,
+    says: Option<String>,
 }
 
 async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
@@ -465,7 +466,8 @@ async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
     let word = beat
         .session_id
         .ok_or_else(|| Refusal::new(Code::BadRequest, "session_id is missing: POST /api/heartbeat?session_id=ID"))?;
-    ok(&handle.ask(|reply| Command::Heartbeat { word, reply }).await?)
+    let says = beat.says;
+    ok(&handle.ask(|reply| Command::Heartbeat { word, says, reply }).await?)
 }
 
 /// Asked before every order: it costs nothing and moves nothing.
