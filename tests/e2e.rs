@@ -29,6 +29,8 @@ mod crashpoints;
 mod curl;
 #[path = "e2e/daemon.rs"]
 mod daemon;
+#[path = "e2e/dead.rs"]
+mod dead;
 #[path = "e2e/discover.rs"]
 mod discover;
 #[path = "e2e/disk.rs"]

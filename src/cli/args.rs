@@ -366,6 +366,9 @@ pub struct Rename {
 pub struct Heartbeat {
     /// The caller's own session if left out.
     pub id: Option<String>,
+    /// No beat: what the agent says it does, for hooks.
+    #[arg(long, hide = true, value_name = "WORD")]
+    pub says: Option<String>,
 }
 
 #[derive(Debug, Args)]

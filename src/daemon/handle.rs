@@ -124,6 +124,8 @@ pub enum Command {
     },
     Heartbeat {
         word: String,
+        /// No beat: the agent's own word for what it does.
+        says: Option<String>,
         reply: Reply<Session>,
     },
     Status {

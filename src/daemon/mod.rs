@@ -48,6 +48,7 @@ pub mod sampler;
 pub mod server;
 mod service;
 pub mod start;
+mod status_hook;
 pub mod store;
 pub mod supervisor;
 pub mod sweep;

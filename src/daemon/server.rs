@@ -340,6 +340,7 @@ pub(super) async fn beside<T: Send + 'static>(
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Beat {
     session_id: Option<String>,
+    says: Option<String>,
 }
 
 pub(super) async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
@@ -347,7 +348,8 @@ pub(super) async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer 
     let word = beat
         .session_id
         .ok_or_else(|| Refusal::new(Code::BadRequest, "session_id is missing: POST /api/heartbeat?session_id=ID"))?;
-    ok(&handle.ask(|reply| Command::Heartbeat { word, reply }).await?)
+    let says = beat.says;
+    ok(&handle.ask(|reply| Command::Heartbeat { word, says, reply }).await?)
 }
 
 /// Asked before every order: it costs nothing and moves nothing.

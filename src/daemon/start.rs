@@ -73,6 +73,7 @@ impl Supervisor {
                     limits: asked.limits,
                     record_bytes: self.set.config.record.per_session,
                     spinners: self.spinners(&session.agent),
+                    hook: self.hook(&session.agent),
                     pace: self.set.config.restart.pace(),
                     session,
                     again: false,
@@ -384,8 +385,9 @@ impl Supervisor {
         let env = self.environment(request.env_whole, request.env, &session);
         let (record_bytes, pace) = (self.set.config.record.per_session, self.set.config.restart.pace());
         let (umask, limits, spinners) = (request.umask, request.limits, self.spinners(&session.agent));
+        let hook = self.hook(&session.agent);
         self.bear(
-            Wanted { env, umask, limits, record_bytes, spinners, pace, session, again: true },
+            Wanted { env, umask, limits, record_bytes, spinners, hook, pace, session, again: true },
             Asker::Restart(reply),
         );
     }

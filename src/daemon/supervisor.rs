@@ -41,6 +41,7 @@ use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, ProcId};
 use crate::model::verdict::Policy;
 use crate::sys::cgroup::Home;
+use crate::sys::patience::Patience;
 use crate::sys::poll::Waker;
 use crate::sys::table::{self, Tags};
 use crate::sys::{clock, failpoint, spawn};
@@ -86,6 +87,8 @@ pub struct Supervisor {
     pub(super) births: HashMap<String, super::start::Waiting>,
     /// Where shared daemons were born.
     pub(super) birthplaces: Arc<Mutex<Births>>,
+    /// On which candidates of a sweep a read hangs.
+    pub(super) reading: Arc<Mutex<Patience<ProcId>>>,
     /// Whether anything may start.
     pub(super) latch: Latch,
     pub(super) generation: watch::Sender<u64>,
@@ -143,6 +146,7 @@ impl Supervisor {
             inputs,
             births: HashMap::new(),
             birthplaces: Arc::default(),
+            reading: Arc::default(),
             generation,
             sampler: Arc::default(),
             tags: Arc::default(),
@@ -218,7 +222,8 @@ impl Supervisor {
             Command::Signal { request, reply } => self.signal(&request, reply),
             Command::Rename { word, name, reply } => answer(reply, self.rename(&word, &name)),
             Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
-            Command::Heartbeat { word, reply } => answer(reply, self.heartbeat(&word)),
+            Command::Heartbeat { word, says: None, reply } => answer(reply, self.heartbeat(&word)),
+            Command::Heartbeat { word, says: Some(says), reply } => answer(reply, self.hear_word(&word, &says)),
             Command::Status { reply } => answer(reply, Ok(self.status())),
             Command::Reload { reply } => self.reload(reply),
             Command::Clean { reply } => self.clean_now(reply),

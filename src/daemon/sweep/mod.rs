@@ -176,6 +176,7 @@ impl Supervisor {
             discovery: Arc::clone(&self.discovery),
             tags: Arc::clone(&self.tags),
             births: Arc::clone(&self.birthplaces),
+            reading: Arc::clone(&self.reading),
             ended,
             live: self.live().map(|e| e.id().to_string()).chain(self.births.keys().cloned()).collect(),
             clients: self.set.peers.pids(),
