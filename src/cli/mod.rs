@@ -13,6 +13,7 @@ mod cleanup;
 mod config;
 mod connect;
 mod daemon;
+mod demo;
 mod doctor;
 mod events;
 mod exit;
@@ -92,6 +93,7 @@ fn done(globals: &Globals, verb: Verb) -> Ended {
     match verb {
         Verb::Completions(args) => paper::completions(&args),
         Verb::Man(args) => paper::man(&args),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => {
             connect::only_here(globals, "daemon logs")?;
             journal::run(&args)
@@ -124,6 +126,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Cleanup(args) => cleanup::run(g, &args).await,
         Verb::KeepChild(args) => cleanup::keep_child(g, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
+        Verb::Resume(args) => act::resume(g, &args).await,
         Verb::Rename(args) => act::rename(g, &args).await,
         Verb::History(args) => history::run(g, &args).await,
         Verb::Audit(args) => audit::run(g, &args).await,
@@ -138,7 +141,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Status(args) => status::run(g, &args).await,
         Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
-        Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
+        Verb::Completions(_) | Verb::Man(_) | Verb::Demo(_) => Ok(exit::DONE),
     }
 }
 

@@ -43,6 +43,7 @@ pub mod overview;
 mod queries;
 mod recall;
 mod remember;
+mod resume;
 pub mod run;
 pub mod sampler;
 pub mod server;

@@ -222,6 +222,7 @@ impl Supervisor {
             Command::Signal { request, reply } => self.signal(&request, reply),
             Command::Rename { word, name, reply } => answer(reply, self.rename(&word, &name)),
             Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
+            Command::Resume { word, request, reply } => self.resume(&word, *request, self.descent(from), reply),
             Command::Heartbeat { word, says: None, reply } => answer(reply, self.heartbeat(&word)),
             Command::Heartbeat { word, says: Some(says), reply } => answer(reply, self.hear_word(&word, &says)),
             Command::Status { reply } => answer(reply, Ok(self.status())),

@@ -108,6 +108,11 @@ fn acting() -> Vec<Route> {
             .answers::<Session>()
             .answers::<Accepted>()
             .may(&[Code::Latched, Code::AtCap, Code::NameTaken, Code::CannotExecute]),
+        one("/api/sessions/{id}/resume", "Again with the agent's own conversation", post(acts::resume))
+            .takes::<RestartRequest>()
+            .answers::<Started>()
+            .answers::<Accepted>()
+            .may(&[Code::Latched, Code::AtCap, Code::NameTaken, Code::CannotExecute]),
         one("/api/sessions/{id}/send", "Type into it", post(acts::send))
             .takes::<SendRequest>()
             .answers::<Session>()
