@@ -6,7 +6,7 @@
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
 //! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording; [`text`]: recorded bytes as
 //!   plain text; [`cast`]: the same for asciinema; [`tar`]: what `export` hands over.
-//! - [`memory`]: what is remembered, as JSON.
+//! - [`memory`]: what is remembered, as JSON. [`project`]: the queue, as JSON.
 
 pub mod attach;
 pub mod cast;
@@ -15,6 +15,7 @@ pub mod client;
 pub mod kept;
 pub mod launch;
 pub mod memory;
+pub mod project;
 pub mod record;
 pub mod refusal;
 pub mod sweep;

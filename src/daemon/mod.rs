@@ -32,6 +32,7 @@ pub mod link;
 pub mod log;
 mod look;
 mod missed;
+pub mod projects;
 mod queries;
 mod recall;
 mod remember;

@@ -54,7 +54,7 @@ pub struct Peer {
 impl Peer {
     /// Who asks for this. What it calls itself is read while it waits for its answer; a process that cannot be read in time
     /// is a number.
-    async fn asks(self, verb: &str) -> Option<Asked> {
+    pub(super) async fn asks(self, verb: &str) -> Option<Asked> {
         let Self { pid, uid } = self;
         let read = tokio::task::spawn_blocking(move || process::command(pid));
         let command = tokio::time::timeout(NAMED, read).await.ok().and_then(Result::ok).unwrap_or_default();
@@ -94,7 +94,7 @@ pub(super) fn ok<T: serde::Serialize>(body: &T) -> Answer {
 }
 
 /// A body, or all defaults when there is none.
-fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Refused> {
+pub(super) fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Refused> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
@@ -138,6 +138,7 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/daemon/restart", post(again))
         .route("/api/config/reload", post(reload))
         .merge(super::cleaner::routes())
+        .merge(super::projects::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(handle);

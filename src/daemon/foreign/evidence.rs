@@ -160,6 +160,7 @@ impl Foreign {
             seen: heed(screen, file, ago([output, text, input, work].into_iter().flatten().max())),
             gate: self.screen.sight.look.gate.zip(ago(self.screen.sight.gate_since.max(input))),
             twins: &self.twins,
+            project_finished: self.project_finished,
             ..Evidence::default()
         };
         verdict::judge(&evidence, &self.standard.policy)

@@ -80,6 +80,8 @@ pub struct Foreign {
     status: Option<Status>,
     terminal: Terminal,
     spinning_since: Option<Duration>,
+    /// Its project is over, and it still runs.
+    pub project_finished: bool,
     /// Names of other sessions in which its conversation is open.
     twins: Vec<String>,
     /// Work it handed to somebody outside its tree.
@@ -118,6 +120,7 @@ impl Foreign {
             status: None,
             terminal: Terminal::default(),
             spinning_since: None,
+            project_finished: false,
             twins: Vec::new(),
             handed_over: BTreeSet::new(),
             close: None,

@@ -13,7 +13,7 @@
 //! - [`schema`]: the file, its versions. [`writer`]: facts into rows. [`queries`]: rows into answers.
 
 mod queries;
-mod schema;
+pub(super) mod schema;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -172,6 +172,12 @@ impl Store {
         let mut queue = self.shared.lock();
         let is_clear = queue.trouble.is_none() && queue.facts.len() < QUEUE / 2;
         is_clear && std::mem::take(&mut queue.lost_runs)
+    }
+
+    /// Somebody found the database damaged: the writer looks, and sets it aside.
+    pub fn suspect(&self) {
+        self.shared.lock().suspect = true;
+        self.shared.changed.notify_all();
     }
 
     /// Waits until what was told is written down, within reason.
