@@ -279,9 +279,11 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let dir = Dir::new(tmp.path());
         let run = |at: &str| Identity {
-            session: serde_json::from_value(serde_json::json!({ "id": "a", "name": "a", "agent": "other", "project": null,
+            session: serde_json::from_value(
+                serde_json::json!({ "id": "a", "name": "a", "agent": "other", "project": null,
                 "workspace": "/", "command": ["true"], "pipe": false, "size": [80, 24], "restart": "never",
-                "timeout_seconds": null, "max_idle_seconds": null, "cgroup": null }))
+                "timeout_seconds": null, "max_idle_seconds": null, "cgroup": null }),
+            )
             .unwrap(),
             boot_id: "b".into(),
             keeper: ProcId { pid: 1, start: 1 },

@@ -1,8 +1,13 @@
 //! What may be typed: one struct per verb. Says nothing about what the verbs do.
 
 mod cleanup;
+mod project;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
+pub use project::{
+    Add as ProjectAdd, List as ProjectList, Names as ProjectNames, One as ProjectOne, Project, ProjectVerb,
+    Several as ProjectSeveral,
+};
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -97,6 +102,8 @@ pub enum Verb {
     Cleanup(Cleanup),
     /// Exempt one process from the close of what agents leave behind.
     KeepChild(KeepChild),
+    /// The queue: work that is started when its turn comes, and taken away when it is over.
+    Project(Project),
     /// Start the same command again.
     Restart(Several),
     /// Give a session another name.

@@ -276,7 +276,10 @@ impl Supervisor {
     /// When [`tick`](Self::tick) wants to be called.
     pub fn next_tick(&self) -> Option<Instant> {
         let idle_end = (self.set.auto && self.live().next().is_none()).then_some(self.busy_at + NOTHING_TO_DO);
-        [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due(), self.queue_due()].into_iter().flatten().min()
+        [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due(), self.queue_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn tick(&mut self, now: Instant) {

@@ -30,15 +30,8 @@ pub enum Status {
 }
 
 impl Status {
-    pub const ALL: [Self; 7] = [
-        Self::Queued,
-        Self::Running,
-        Self::Completed,
-        Self::Failed,
-        Self::Stopped,
-        Self::Cancelled,
-        Self::Emergency,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Running, Self::Completed, Self::Failed, Self::Stopped, Self::Cancelled, Self::Emergency];
 
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -17,8 +17,8 @@
 mod book;
 mod ends;
 mod orders;
-mod rounds;
 mod round;
+mod rounds;
 mod routes;
 mod rows;
 mod starts;

@@ -72,7 +72,9 @@ fn add(round: &Connection, request: &AddRequest, now: &str) -> Done {
         Err(error) => return Err(error),
     }
     let added = rows::project(round, round.last_insert_rowid())?;
-    Ok(added.map(|p| Outcome::Added(Box::new(p))).ok_or_else(|| Refusal::new(Code::Internal, "it was not written down")))
+    Ok(added
+        .map(|p| Outcome::Added(Box::new(p)))
+        .ok_or_else(|| Refusal::new(Code::Internal, "it was not written down")))
 }
 
 fn end(round: &Connection, verb: Verb, targets: &[String], (reason, now): (Option<&str>, &str)) -> Done {

@@ -136,8 +136,7 @@ struct Round<'a> {
 /// Makes one round.
 pub fn round(connection: &mut Connection, asked: &Asked) -> rusqlite::Result<Plan> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut round =
-        Round { at: &transaction, asked, plan: Plan::default(), postponed: false, ids: asked.ids.iter() };
+    let mut round = Round { at: &transaction, asked, plan: Plan::default(), postponed: false, ids: asked.ids.iter() };
     round.take_in()?;
     let running = round.running()?;
     running.into_iter().try_for_each(|project| round.step(project))?;
@@ -198,7 +197,11 @@ impl Round<'_> {
     /// What became of the sessions of a running project.
     fn step(&mut self, project: Kept) -> rusqlite::Result<()> {
         if project.garbled {
-            return self.over(&project, Status::Failed, "its commands cannot be read: a list of lists of words is needed");
+            return self.over(
+                &project,
+                Status::Failed,
+                "its commands cannot be read: a list of lists of words is needed",
+            );
         }
         let overdue = self.overdue(&project);
         let number = project.shown.number;
@@ -296,11 +299,9 @@ impl Round<'_> {
             }
             None if !seen && never_was(&dir) => Fate::Unborn,
             None if !Dir::new(&dir).is_gone() => self.doubt(session),
-            None if boot != self.asked.ground.boot => Fate::Ended {
-                code: None,
-                by: ExitBy::Reboot,
-                reason: "the machine was restarted".into(),
-            },
+            None if boot != self.asked.ground.boot => {
+                Fate::Ended { code: None, by: ExitBy::Reboot, reason: "the machine was restarted".into() }
+            }
             None => Fate::Forgotten,
         }
     }

@@ -128,7 +128,9 @@ impl Supervisor {
         }
         let now = Instant::now();
         let young = |at: &Instant| now.saturating_duration_since(*at) < HOLD;
-        let closes = self.queue.closing.values().any(young) || self.queue.starting.len() >= AT_ONCE;
+        let settles = |number: &i64| self.queue.settled.iter().any(|(settled, _)| settled == number);
+        let mut under_way = self.queue.closing.iter().filter(|(number, _)| !settles(number));
+        let closes = under_way.any(|(_, at)| young(at)) || self.queue.starting.len() >= AT_ONCE;
         let projects = &self.set.config.projects;
         Asked {
             orders: self.queue.orders.iter().map(|o| o.order.clone()).collect(),
@@ -202,7 +204,13 @@ impl Supervisor {
         }
     }
 
-    fn on_round(&mut self, plan: Plan, settled: &[(i64, crate::model::project::Status)], fates: &[String], ordered: Vec<Ordered>) {
+    fn on_round(
+        &mut self,
+        plan: Plan,
+        settled: &[(i64, crate::model::project::Status)],
+        fates: &[String],
+        ordered: Vec<Ordered>,
+    ) {
         if self.queue.trouble.take().is_some() {
             tracing::info!("the queue can be used again");
         }

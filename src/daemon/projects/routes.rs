@@ -57,7 +57,8 @@ async fn end_one(
     body: Bytes,
 ) -> server::Answer {
     let known: Result<Verb, String> = verb.parse();
-    let verb = known.map_err(|why| Refusal::new(Code::NotFound, format!("there is no {verb:?} for a project: it {why}")))?;
+    let verb =
+        known.map_err(|why| Refusal::new(Code::NotFound, format!("there is no {verb:?} for a project: it {why}")))?;
     let reason: ReasonRequest = read(&body)?;
     if select::is_glob(&name) {
         let why = format!("{name:?} is no name of a project: POST /api/project/end takes globs");
@@ -119,13 +120,18 @@ fn sensible(request: &AddRequest) -> Result<(), Refusal> {
         return bad("the name of a project needs more than digits: those are its number".into());
     }
     match (request.command.is_empty(), request.commands.as_slice()) {
-        (true, []) => return bad("a project needs a command: \"command\": [\"…\"], or \"commands\": [[\"…\"], …]".into()),
+        (true, []) => {
+            return bad("a project needs a command: \"command\": [\"…\"], or \"commands\": [[\"…\"], …]".into());
+        }
         (false, [_, ..]) => return bad("give `command` or `commands`, not both".into()),
         (true, commands) if commands.iter().any(Vec::is_empty) => return bad("a command cannot be empty".into()),
         _ => {}
     }
     if request.workspace.as_ref().is_some_and(|dir| !dir.starts_with('/')) {
-        return bad(format!("the workspace must be an absolute path, not {:?}", request.workspace.as_deref().unwrap_or("")));
+        return bad(format!(
+            "the workspace must be an absolute path, not {:?}",
+            request.workspace.as_deref().unwrap_or("")
+        ));
     }
     let limit = request.timeout_seconds.map(std::time::Duration::try_from_secs_f64);
     let fits = |limit: std::time::Duration| !limit.is_zero() && limit <= LONGEST;

@@ -9,7 +9,8 @@ use crate::model::project::Status;
 /// Most projects of one list, the newest.
 const MOST: u32 = 10_000;
 
-pub const COLUMNS: &str = "number, name, status, priority, workspace, commands, timeout_seconds, retries, attempt, failures,
+pub const COLUMNS: &str =
+    "number, name, status, priority, workspace, commands, timeout_seconds, retries, attempt, failures,
     interrupted, reason, created_at, started_at, ended_at, claimed_boot, claimed_seconds, settled";
 
 /// A project as it is written down.

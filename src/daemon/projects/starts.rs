@@ -35,7 +35,13 @@ impl Supervisor {
         let (reply, answered) = oneshot::channel();
         self.queue.starting.insert(session.clone(), number);
         let id = Some(session.clone());
-        self.start_where_there_is_room(Request { asked: request, started_by: Vec::new(), reply, notes: Vec::new(), id });
+        self.start_where_there_is_room(Request {
+            asked: request,
+            started_by: Vec::new(),
+            reply,
+            notes: Vec::new(),
+            id,
+        });
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             let gone = || Err(Refusal::new(Code::ShuttingDown, "the daemon is shutting down"));
