@@ -6,12 +6,13 @@
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
 //! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording; [`text`]: recorded bytes as
 //!   plain text; [`cast`]: the same for asciinema; [`tar`]: what `export` hands over.
-//! - [`memory`]: what is remembered, as JSON. [`project`]: the queue, as JSON.
+//! - [`memory`]: what is remembered, as JSON; [`event`]: what happens; [`project`]: the queue.
 
 pub mod attach;
 pub mod cast;
 pub mod cleanup;
 pub mod client;
+pub mod event;
 pub mod kept;
 pub mod launch;
 pub mod memory;

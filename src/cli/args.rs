@@ -1,9 +1,11 @@
 //! What may be typed: one struct per verb. Says nothing about what the verbs do.
 
 mod cleanup;
+mod events;
 mod project;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
+pub use events::Events;
 pub use project::{
     Add as ProjectAdd, List as ProjectList, Names as ProjectNames, One as ProjectOne, Project, ProjectVerb,
     Several as ProjectSeveral,
@@ -114,6 +116,8 @@ pub enum Verb {
     History(History),
     /// Who closed what, why, and what became of it.
     Audit(Audit),
+    /// What happens, as it happens.
+    Events(Events),
     /// How many sessions, ends and closes.
     Stats(Stats),
     /// All that is kept of a session: recording, last screen, processes, report.

@@ -14,6 +14,7 @@ mod config;
 mod connect;
 mod daemon;
 mod doctor;
+mod events;
 mod exit;
 mod export;
 mod health;
@@ -117,6 +118,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Rename(args) => act::rename(g, &args).await,
         Verb::History(args) => history::run(g, &args).await,
         Verb::Audit(args) => audit::run(g, &args).await,
+        Verb::Events(args) => events::run(g, &args).await,
         Verb::Stats(args) => stats::run(g, &args).await,
         Verb::Export(args) => export::run(g, &args).await,
         Verb::Heartbeat(args) => act::heartbeat(g, &args).await,

@@ -62,6 +62,11 @@ pub fn log_line(text: &str) -> Result<(), Failure> {
     line(&keeping_blanks(text))
 }
 
+/// The same, as text.
+pub fn printable_line(text: &str) -> String {
+    keeping_blanks(text)
+}
+
 /// True when a person reads along.
 pub fn is_terminal() -> bool {
     io::stdout().is_terminal()

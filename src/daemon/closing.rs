@@ -14,7 +14,7 @@ use super::foreign::pane::Before;
 use super::handle::{Ended, Input, Reply};
 use super::store::{CloseBegan, Fact};
 use super::supervisor::{Supervisor, answer};
-use crate::api::types::{Closed, KillReport, Outcome};
+use crate::api::types::{CloseAllRequest, Closed, KillReport, Outcome};
 use crate::api::wire::Request;
 use crate::config::OnShutdown;
 use crate::model::lifecycle::{Event, Keeper};
@@ -94,6 +94,29 @@ impl Supervisor {
     /// Closes and answers when all is over. Closing what has ended is no error: it was already gone.
     pub(super) fn close_and_answer(&mut self, ids: &[String], now: bool, cause: &Cause, reply: Reply<KillReport>) {
         self.close_and_answer_how(ids, How { now, pane: false }, cause, reply);
+    }
+
+    pub(super) fn close_all(
+        &mut self,
+        request: CloseAllRequest,
+        by: ExitBy,
+        asked: Option<Asked>,
+        reply: Reply<KillReport>,
+    ) {
+        let CloseAllRequest { reason, project, now } = request;
+        let of_project = |e: &&Entry| project.is_none() || e.session.project == project;
+        let ids: Vec<String> = self.live().filter(of_project).map(|e| e.id().to_string()).collect();
+        let reason = reason.unwrap_or_else(|| "close-all".into());
+        let (send, closed) = oneshot::channel();
+        self.close_and_answer(&ids, now, &Cause::new(by, reason.clone()).asked(asked), send);
+        let teller = self.teller();
+        tokio::spawn(async move {
+            let Ok(report) = closed.await else { return };
+            if let Ok(report) = &report {
+                teller.all_closed(report, &reason, project.as_deref());
+            }
+            answer(reply, report);
+        });
     }
 
     fn close_and_answer_how(&mut self, ids: &[String], how: How, cause: &Cause, reply: Reply<KillReport>) {
@@ -213,6 +236,7 @@ impl Supervisor {
             closed.reason,
             closed.seconds
         );
+        self.tell_closed(&closed, by);
         if self.foreign.contains_key(&id) {
             return self.on_foreign_closed(closed, by);
         }

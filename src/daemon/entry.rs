@@ -88,6 +88,10 @@ pub struct Entry {
     pub shown_messages: u64,
     /// The verdict that was seen by readers.
     pub shown: Option<(Health, Attention)>,
+    /// The verdict that was told last.
+    pub told: Option<(Health, Attention)>,
+    /// That its agent has ended and processes remain was told.
+    pub told_lingering: bool,
     /// What it is measured by.
     pub standard: Arc<Standard>,
     /// What its screen says.
@@ -148,6 +152,8 @@ impl Entry {
             watched: BTreeSet::new(),
             shown_messages: 0,
             shown: None,
+            told: None,
+            told_lingering: false,
             standard,
             sight: Sight::default(),
             spinning_since: None,

@@ -57,6 +57,7 @@ impl Supervisor {
                 }
                 info!(session = %id, name = %entry.name(), pid = leader.pid, "started again");
                 self.keep_meta(id);
+                self.tell_restarted(id);
                 self.plan_timeouts();
             }
             Fact::Empty => self.finish(id),
@@ -311,6 +312,7 @@ impl Supervisor {
         }
         self.report_end(id);
         self.remember(id);
+        self.tell_ended(id);
         self.look_at_house_soon();
         self.answer_close(id);
         self.bump();

@@ -58,6 +58,7 @@ impl Supervisor {
                 None => entry.sight.written = 0,
             }
             if entry.sight.look != before {
+                self.tell_verdicts();
                 self.bump();
             }
         }

@@ -23,6 +23,7 @@ mod connections;
 pub mod discovery;
 pub mod effort;
 pub mod entry;
+pub mod events;
 pub mod evidence;
 pub mod foreign;
 pub mod handle;

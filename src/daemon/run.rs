@@ -189,8 +189,10 @@ impl Daemon {
             adopted.len()
         );
         failpoint::here("daemon.adoption.before");
+        supervisor.tell_begun();
         supervisor.on_adopted(adopted);
         supervisor.remember_all();
+        supervisor.tell_again();
         failpoint::here("daemon.adoption.after");
         let handle = Handle { commands: command_sender, generation, from: Caller::Daemon, store };
         let mut daemon = Self {
@@ -241,6 +243,7 @@ impl Daemon {
         let listener = rebound.borrow().clone();
         // Answers under way are written before the end.
         tokio::time::sleep(Duration::from_millis(20)).await;
+        super::events::tell_stopped(&store, ended);
         store.finish(LAST_FACTS);
         if ended == Ended::Again {
             return Ok(Some(Kept { lock, listener: listener.try_clone()? }));

@@ -132,6 +132,7 @@ pub fn routes(handle: Handle) -> Router {
         .route("/api/history", get(recall::history))
         .route("/api/audit", get(recall::audit))
         .route("/api/stats", get(recall::stats))
+        .route("/api/events", get(super::events::events))
         .route("/api/version", get(version))
         .route("/api/daemon", get(status))
         .route("/api/daemon/stop", post(stop))

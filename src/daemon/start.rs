@@ -244,6 +244,7 @@ impl Supervisor {
                 let leader = born.leader;
                 self.enter(id, *born);
                 self.remember(id);
+                self.tell_started(id);
                 failpoint::here("daemon.entered.after");
                 info!("started session={id} name={name:?} pid={}", leader.pid);
                 if self.closing_down {
@@ -415,6 +416,7 @@ impl Supervisor {
             foreign.relabel();
             let row = foreign.row(clock::monotonic());
             self.keep_said(&id);
+            self.tell_changed(&id, "renamed");
             self.bump();
             return Ok(row);
         }
@@ -423,6 +425,7 @@ impl Supervisor {
         }
         self.keep_meta(&id);
         self.remember(&id);
+        self.tell_changed(&id, "renamed");
         self.bump();
         self.find(&id).map(|e| e.row(clock::monotonic()))
     }

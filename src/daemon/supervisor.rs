@@ -37,7 +37,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::config::Config;
 use crate::config::paths::Paths;
 use crate::model::lifecycle::{Event, Keeper};
-use crate::model::session::{Asked, Cause, ProcId};
+use crate::model::session::{Asked, ProcId};
 use crate::model::verdict::Policy;
 use crate::sys::cgroup::Home;
 use crate::sys::poll::Waker;
@@ -107,6 +107,8 @@ pub struct Supervisor {
     pub(super) dying: Vec<i32>,
     pub(super) cleaner: Cleaner,
     pub(super) begun: Instant,
+    /// What is done now was asked for from inside a hook.
+    pub(super) by_hook: bool,
     pub(super) closing_down: bool,
     /// Who asked for the daemon's end; what is born during it has the same cause.
     pub(super) stopped_by: Option<Asked>,
@@ -155,6 +157,7 @@ impl Supervisor {
             dying: Vec::new(),
             cleaner,
             begun: now,
+            by_hook: false,
             closing_down: false,
             stopped_by: None,
             house: House::new(now),
@@ -190,12 +193,7 @@ impl Supervisor {
             Command::Files { word, reply } => answer(reply, self.files(&word)),
             Command::Start { request, reply } => self.start(*request, self.descent(from), reply),
             Command::Kill { request, by, asked, reply } => self.kill(&request, by, asked, reply),
-            Command::CloseAll { request, by, asked, reply } => {
-                let of_project = |e: &&Entry| request.project.is_none() || e.session.project == request.project;
-                let ids: Vec<String> = self.live().filter(of_project).map(|e| e.id().to_string()).collect();
-                let reason = request.reason.unwrap_or_else(|| "close-all".into());
-                self.close_and_answer(&ids, request.now, &Cause::new(by, reason).asked(asked), reply);
-            }
+            Command::CloseAll { request, by, asked, reply } => self.close_all(request, by, asked, reply),
             Command::Sweep { request, asked, reply } => self.sweep(request, asked, reply),
             Command::Emergency { request, asked, reply } => self.emergency(request, asked, reply),
             Command::Release { reply } => {
@@ -220,7 +218,9 @@ impl Supervisor {
             Command::ConfigFile { reply } => answer(reply, Ok(self.set.paths.config.clone())),
             Command::Holder { pid, reply } => answer(reply, self.holder(pid)),
             Command::KeepChild { word, pid, reply } => answer(reply, self.keep_child(&word, pid)),
-            Command::Project { order, asked, reply } => self.order(Ordered { order, asked, reply }),
+            Command::Project { order, asked, reply } => {
+                self.order(Ordered { order, asked, reply, by_hook: self.by_hook })
+            }
             Command::Shutdown { keep, asked, reply } => self.shutdown(keep, asked, reply),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),
             Command::Again { reply } => {
@@ -449,6 +449,7 @@ impl Supervisor {
         let keeperless: Vec<String> =
             self.live().filter(|e| e.life.keeper() == Keeper::Gone).map(|e| e.id().to_string()).collect();
         keeperless.iter().for_each(|id| self.watch_members(id));
+        self.tell_verdicts();
         if changed {
             self.bump();
         }

@@ -27,6 +27,7 @@ impl Supervisor {
             if let Some(foreign) = self.foreign.get(&id) {
                 let name = foreign.name().to_string();
                 let message = self.act_on_foreign(verb, &id)?;
+                self.tell_changed(&id, &message);
                 done.sessions.push(Touched { id, name, message });
                 continue;
             }
@@ -40,6 +41,7 @@ impl Supervisor {
                     continue;
                 }
             };
+            self.tell_changed(&id, &message);
             let name = self.entries.get(&id).map_or_else(String::new, |e| e.name().to_string());
             done.sessions.push(Touched { id, name, message });
         }
@@ -145,6 +147,7 @@ impl Supervisor {
         failpoint::here("daemon.forget.after");
         // Its row outlives it; an end that was not written down yet has no other source from here on.
         self.remember(id);
+        self.tell_changed(id, "forgotten");
         self.entries.remove(id);
         Ok(Touched { id: id.into(), name, message: "forgotten".into() })
     }

@@ -6,6 +6,7 @@
 pub mod authority;
 pub mod doctor;
 pub mod effort;
+pub mod event;
 pub mod evidence;
 pub mod fold;
 pub mod heard;

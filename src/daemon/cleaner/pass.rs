@@ -40,7 +40,9 @@ impl Supervisor {
             info!("time went by that nobody watched: nothing is closed by policy for {quiet}");
         }
         let ids: Vec<String> = self.live().map(|e| e.id().to_string()).collect();
+        let before = self.announced();
         let over: Vec<Over> = ids.iter().filter_map(|id| self.look_at(id, lost, now)).collect();
+        self.tell_announced(&before);
         self.cleaner.counts.cleanup_runs += 1;
         self.plan_timeouts();
         self.bump();
@@ -71,7 +73,12 @@ impl Supervisor {
         let holds = |e: &Entry| rules::due(&self.facts(e, now), &policy, now).is_ok_and(|due| now >= due.notice_at);
         let announced = self.live().filter(|e| e.announced.is_some());
         let over: Vec<String> = announced.filter(|e| !holds(e)).map(|e| e.id().to_string()).collect();
+        if over.is_empty() {
+            return;
+        }
+        let before = self.announced();
         over.iter().for_each(|id| self.entries.get_mut(id).map_or((), withdraw));
+        self.tell_announced(&before);
     }
 
     fn close_over(&mut self, over: Vec<Over>) {
@@ -128,7 +135,9 @@ impl Supervisor {
 
     /// What was announced is no longer meant.
     pub(super) fn withdraw_all(&mut self) {
+        let before = self.announced();
         self.entries.values_mut().for_each(withdraw);
+        self.tell_announced(&before);
     }
 }
 

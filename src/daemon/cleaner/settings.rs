@@ -121,7 +121,8 @@ impl Supervisor {
     /// New settings, in force from now on.
     fn take_over(&mut self, config: Config) {
         let (was, is) = (self.set.config.cleanup.clone(), config.cleanup.clone());
-        self.set.config = config;
+        let before = std::mem::replace(&mut self.set.config, config);
+        self.tell_settings(&before);
         self.measure_anew();
         let authority = self.authority();
         // A keeper that does not hear this is gone.

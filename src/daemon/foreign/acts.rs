@@ -127,9 +127,13 @@ impl Supervisor {
             let reason = closed.reason.clone();
             foreign.finish(Exit { code: None, signal: None, at: clock::wall(), by, reason }, now);
         }
+        let is_over = !foreign.is_live();
         for waiter in foreign.close.take().into_iter().flat_map(|c| c.waiters) {
             // Who asked may have gone.
             let _ = waiter.send(closed.clone());
+        }
+        if is_over {
+            self.tell_gone(&closed.id);
         }
         self.forget_old();
         self.sample_soon();

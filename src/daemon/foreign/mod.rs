@@ -89,6 +89,8 @@ pub struct Foreign {
     pub close: Option<CloseUnderWay>,
     standard: Arc<Standard>,
     shown: Option<(Health, Attention)>,
+    /// The verdict that was told last.
+    pub told: Option<(Health, Attention)>,
 }
 
 impl Foreign {
@@ -126,6 +128,7 @@ impl Foreign {
             close: None,
             standard,
             shown: None,
+            told: None,
             seen,
         };
         new.relabel();

@@ -53,6 +53,7 @@ impl Supervisor {
                 let new = Foreign::new(id.clone(), seen.clone(), self.memory.of(&id), standard, now);
                 info!(session = %id, agent = %new.agent, origin = %seen.origin, leader = %seen.leader, "seen");
                 self.foreign.insert(id.clone(), new);
+                self.tell_seen(&id);
                 changed = true;
             }
             if let Some(foreign) = self.foreign.get_mut(&id) {
@@ -70,18 +71,19 @@ impl Supervisor {
     /// Those that are not there any more, unless a close of them is still under way.
     fn finish_foreign(&mut self, there: &BTreeMap<String, ProcId>, now: Duration) -> bool {
         let is_over = |f: &&mut Foreign| f.is_live() && f.close.is_none() && !there.contains_key(&f.id);
-        let mut changed = false;
+        let mut over = Vec::new();
         for foreign in self.foreign.values_mut().filter(|f| is_over(f)) {
             info!(session = %foreign.id, "is gone");
             let reason = "beadle did not start it".into();
             let exit = Exit { code: None, signal: None, at: clock::wall(), by: ExitBy::Unknown, reason };
             foreign.finish(exit, now);
-            changed = true;
+            over.push(foreign.id.clone());
         }
-        if changed {
+        over.iter().for_each(|id| self.tell_gone(id));
+        if !over.is_empty() {
             self.forget_old();
         }
-        changed
+        !over.is_empty()
     }
 
     pub(in crate::daemon) fn forget_old(&mut self) {

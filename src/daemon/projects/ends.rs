@@ -22,7 +22,7 @@ const BEFORE_SWEEP: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     pub(super) fn draw_consequences(&mut self, plan: Plan) {
-        let Plan { ends, lingering, overdue, .. } = plan;
+        let Plan { ends, lingering, overdue, changes, outcomes, .. } = plan;
         let by = |number: i64| if overdue.contains(&number) { ExitBy::Timeout } else { ExitBy::Project };
         for end in ends {
             // One of its sessions is just being born: first it is there, then it is closed.
@@ -31,6 +31,10 @@ impl Supervisor {
                 continue;
             }
             self.queue.closing.insert(end.number, Instant::now());
+            let ordered = outcomes.iter().flatten().any(|outcome| outcome.is_end_of(end.number));
+            if !ordered && !changes.iter().any(|c| c.project == end.project && c.status == end.status) {
+                self.tell_edited(&end);
+            }
             let of_it: Vec<&Lingering> = lingering.iter().filter(|l| l.number == end.number).collect();
             of_it.iter().for_each(|l| {
                 self.queue.tried.remove(&l.session);
@@ -85,6 +89,10 @@ impl Supervisor {
         };
         let ids: Vec<String> = lingering.iter().filter(|l| !is_spared(l)).map(|l| l.session.clone()).collect();
         for one in lingering {
+            if let Some(foreign) = self.foreign.get_mut(&one.session) {
+                // What is told of it from now on says whose it was.
+                foreign.said.project.get_or_insert_with(|| one.project.clone());
+            }
             self.queue.tried.insert(one.session.clone(), Instant::now());
         }
         let closing = self.close_each(ids.into_iter().map(|id| (id, cause.clone())).collect(), How::GENTLY);
@@ -107,7 +115,6 @@ impl Supervisor {
             project = %end.project, closed = report.closed, failed = report.failed, reason = %end.reason,
             "project {}", end.status
         );
-        self.tell_cleanup(&end.project, &end.reason, &report);
         self.tell_completed(&end, &report);
         self.queue.settled.push((end.number, end.status));
         if end.status.needs_sweep() {
@@ -134,7 +141,6 @@ impl Supervisor {
 
     pub(super) fn on_lingering_closed(&mut self, project: &str, reason: &str, report: &KillReport) {
         info!(%project, closed = report.closed, failed = report.failed, "closed what still ran: {reason}");
-        self.tell_cleanup(project, reason, report);
         self.forget_tried();
         self.make_round();
     }

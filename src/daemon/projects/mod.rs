@@ -95,6 +95,7 @@ pub struct Ordered {
     pub order: Order,
     pub asked: Option<Asked>,
     pub reply: Reply<Answer>,
+    pub by_hook: bool,
 }
 
 /// Somebody who waits for the ends of several projects.

@@ -36,32 +36,46 @@ pub struct Meant {
     pub number: i64,
     pub name: String,
     pub status: Status,
+    pub before: Status,
+    pub reason: String,
+}
+
+impl Outcome {
+    pub fn is_end_of(&self, number: i64) -> bool {
+        matches!(self, Self::Ended(meant) if meant.iter().any(|m| m.number == number && m.has_changed()))
+    }
+}
+
+impl Meant {
     /// It had not finished before.
-    pub changed: bool,
+    pub fn has_changed(&self) -> bool {
+        self.status != self.before
+    }
 }
 
 type Done = rusqlite::Result<Result<Outcome, Refusal>>;
 
 impl Order {
-    pub fn carry_out(&self, round: &Connection, now: &str) -> Done {
+    pub fn carry_out(&self, round: &Connection, now: &str, by_hook: bool) -> Done {
         match self {
-            Self::Add(request) => add(round, request, now),
-            Self::End { verb, targets, reason } => end(round, *verb, targets, (reason.as_deref(), now)),
+            Self::Add(request) => add(round, request, now, by_hook),
+            Self::End { verb, targets, reason } => end(round, (*verb, reason.as_deref()), targets, (now, by_hook)),
             Self::Remove { targets } => remove(round, targets),
         }
     }
 }
 
-fn add(round: &Connection, request: &AddRequest, now: &str) -> Done {
+fn add(round: &Connection, request: &AddRequest, now: &str, by_hook: bool) -> Done {
     let all = if request.command.is_empty() { request.commands.clone() } else { vec![request.command.clone()] };
     let commands = serde_json::to_string(&all).unwrap_or_default();
     if commands.len() > LONGEST {
         return Ok(Err(Refusal::new(Code::BadRequest, "the commands are too long: at most 1 MiB")));
     }
-    let sql = "INSERT INTO projects (name, priority, workspace, commands, timeout_seconds, retries, created_at)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT INTO projects (name, priority, workspace, commands, timeout_seconds, retries, created_at,
+            by_hook)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let AddRequest { name, priority, workspace, timeout_seconds, retries, .. } = request;
-    match round.execute(sql, params![name, priority, workspace, commands, timeout_seconds, retries, now]) {
+    match round.execute(sql, params![name, priority, workspace, commands, timeout_seconds, retries, now, by_hook]) {
         Ok(_) => {}
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
             let why = format!(
@@ -77,20 +91,29 @@ fn add(round: &Connection, request: &AddRequest, now: &str) -> Done {
         .ok_or_else(|| Refusal::new(Code::Internal, "it was not written down")))
 }
 
-fn end(round: &Connection, verb: Verb, targets: &[String], (reason, now): (Option<&str>, &str)) -> Done {
+fn end(
+    round: &Connection,
+    (verb, reason): (Verb, Option<&str>),
+    targets: &[String],
+    (now, by_hook): (&str, bool),
+) -> Done {
     let numbers = match meant(round, targets, |status| !status.is_finished())? {
         Ok(numbers) => numbers,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let sql = "UPDATE projects SET status = ?2, reason = ?3, ended_at = ?4
+    let sql = "UPDATE projects SET status = ?2, reason = ?3, ended_at = ?4,
+            by_hook = max(by_hook, ?5)
         WHERE number = ?1 AND status IN ('queued', 'running')";
     let mut ended = Vec::new();
     for number in numbers {
-        let why = reason.map_or_else(|| format!("somebody said {}", verb.as_str()), String::from);
-        let changed = round.execute(sql, params![number, verb.status().as_str(), why, now])? > 0;
-        if let Some(project) = rows::project(round, number)? {
-            ended.push(Meant { number, name: project.name, status: project.status, changed });
+        let Some(project) = rows::project(round, number)? else { continue };
+        let reason = reason.map_or_else(|| format!("somebody said {}", verb.as_str()), String::from);
+        let is_over = project.status.is_finished();
+        let status = if is_over { project.status } else { verb.status() };
+        if !is_over {
+            round.execute(sql, params![number, status.as_str(), reason, now, by_hook])?;
         }
+        ended.push(Meant { number, name: project.name, status, before: project.status, reason });
     }
     Ok(Ok(Outcome::Ended(ended)))
 }

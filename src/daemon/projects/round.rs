@@ -25,7 +25,8 @@ use crate::sys::failpoint;
 
 /// What the supervisor brings.
 pub struct Asked {
-    pub orders: Vec<Order>,
+    /// With whether a hook gave it.
+    pub orders: Vec<(Order, bool)>,
     /// Ends whose consequences are done.
     pub settled: Vec<(i64, Status)>,
     /// Sessions of attempts, as the supervisor knows them.
@@ -77,6 +78,7 @@ pub struct Start {
     pub commands: usize,
     pub argv: Vec<String>,
     pub workspace: Option<String>,
+    pub by_hook: bool,
 }
 
 /// A project that has finished, and whose consequences are to be drawn.
@@ -86,6 +88,17 @@ pub struct End {
     pub project: String,
     pub status: Status,
     pub reason: String,
+    pub by_hook: bool,
+}
+
+/// Another status than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub project: String,
+    pub before: Option<Status>,
+    pub status: Status,
+    pub reason: String,
+    pub by_hook: bool,
 }
 
 /// A live session whose project, or whose attempt, is over.
@@ -106,6 +119,7 @@ pub struct Plan {
     pub outcomes: Vec<Result<Outcome, Refusal>>,
     pub starts: Vec<Start>,
     pub ends: Vec<End>,
+    pub changes: Vec<Change>,
     pub lingering: Vec<Lingering>,
     /// Sessions whose end is waited for.
     pub open: Vec<String>,
@@ -165,8 +179,8 @@ fn points(plan: &Plan, asked: &Asked) -> Vec<(&'static str, &'static str)> {
 
 impl Round<'_> {
     fn take_in(&mut self) -> rusqlite::Result<()> {
-        for order in &self.asked.orders {
-            let outcome = order.carry_out(self.at, &self.asked.ground.wall)?;
+        for (order, by_hook) in &self.asked.orders {
+            let outcome = order.carry_out(self.at, &self.asked.ground.wall, *by_hook)?;
             self.plan.outcomes.push(outcome);
         }
         for (number, status) in &self.asked.settled {
@@ -235,6 +249,7 @@ impl Round<'_> {
                     self.plan.overdue.extend(overdue.is_some().then_some(number));
                     let sql = "UPDATE projects SET status = 'queued', failures = failures + 1, reason = ?2
                         WHERE number = ?1";
+                    self.change(&project, (Status::Running, Status::Queued), &reason);
                     return self.at.execute(sql, params![number, reason]).map(drop);
                 }
                 Next::Interrupted { again, reason } => return self.interrupted(&project, again, &reason),
@@ -242,17 +257,24 @@ impl Round<'_> {
         }
     }
 
-    fn over(&self, project: &Kept, status: Status, reason: &str) -> rusqlite::Result<()> {
+    fn change(&mut self, project: &Kept, (before, status): (Status, Status), reason: &str) {
+        let (name, by_hook) = (project.shown.name.clone(), project.by_hook);
+        self.plan.changes.push(Change { project: name, before: Some(before), status, reason: reason.into(), by_hook });
+    }
+
+    fn over(&mut self, project: &Kept, status: Status, reason: &str) -> rusqlite::Result<()> {
+        self.change(project, (Status::Running, status), reason);
         let sql = "UPDATE projects SET status = ?2, reason = ?3, ended_at = ?4 WHERE number = ?1";
         let now = &self.asked.ground.wall;
         self.at.execute(sql, params![project.shown.number, status.as_str(), reason, now]).map(drop)
     }
 
-    fn interrupted(&self, project: &Kept, again: bool, reason: &str) -> rusqlite::Result<()> {
+    fn interrupted(&mut self, project: &Kept, again: bool, reason: &str) -> rusqlite::Result<()> {
         let status = if again { Status::Queued } else { Status::Stopped };
         let ended_at = (!again).then_some(&self.asked.ground.wall);
         let sql = "UPDATE projects SET status = ?2, reason = ?3, ended_at = ?4, interrupted = 1 WHERE number = ?1";
         let reason = format!("interrupted: {reason}");
+        self.change(project, (Status::Running, status), &reason);
         self.at.execute(sql, params![project.shown.number, status.as_str(), reason, ended_at]).map(drop)
     }
 
@@ -317,7 +339,8 @@ impl Round<'_> {
             WHERE settled IS NOT status AND status NOT IN ('queued', 'running') AND ended_at IS NULL";
         self.at.prepare_cached(sql)?.execute([&self.asked.ground.wall])?;
         let ended = self.all("status NOT IN ('queued', 'running')")?;
-        self.plan.ends.extend(ended.into_iter().map(|Kept { shown, .. }| End {
+        self.plan.ends.extend(ended.into_iter().map(|Kept { shown, by_hook, .. }| End {
+            by_hook,
             number: shown.number,
             project: shown.name,
             status: shown.status,
@@ -442,6 +465,7 @@ impl Round<'_> {
                 let attempt = project.shown.attempt + 1;
                 self.start(&project, attempt, 0)?;
             }
+            self.change(&project, (Status::Queued, Status::Running), "its turn has come");
             running += 1;
         }
         Ok(())
@@ -466,6 +490,7 @@ impl Round<'_> {
             command,
             commands: project.shown.commands.len(),
             argv: argv.clone(),
+            by_hook: project.by_hook,
             workspace: Some(project.shown.workspace.clone()).filter(|w| !w.is_empty()),
         });
         Ok(())

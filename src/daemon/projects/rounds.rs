@@ -133,7 +133,7 @@ impl Supervisor {
         let closes = under_way.any(|(_, at)| young(at)) || self.queue.starting.len() >= AT_ONCE;
         let projects = &self.set.config.projects;
         Asked {
-            orders: self.queue.orders.iter().map(|o| o.order.clone()).collect(),
+            orders: self.queue.orders.iter().map(|o| (o.order.clone(), o.by_hook)).collect(),
             settled: std::mem::take(&mut self.queue.settled),
             fates,
             whole,
@@ -234,6 +234,7 @@ impl Supervisor {
         for (one, outcome) in ordered.into_iter().zip(plan.outcomes.clone()) {
             self.on_ordered(one, outcome);
         }
+        plan.changes.iter().for_each(|change| self.tell_change(change));
         for start in plan.starts.clone() {
             self.start_project(start);
         }
@@ -256,17 +257,18 @@ impl Supervisor {
     }
 
     fn on_ordered(&mut self, ordered: Ordered, outcome: Result<Outcome, Refusal>) {
-        let Ordered { order, asked, reply } = ordered;
+        let Ordered { order, asked, reply, by_hook } = ordered;
         match outcome {
             Err(refusal) => answer(reply, Err(refusal)),
             Ok(Outcome::Added(project)) => {
-                self.tell_status(&project.name, "queued", "");
+                self.tell_added(&project, by_hook);
                 self.queue.again = true;
                 answer(reply, Ok(Answer::Added(project)));
             }
             Ok(Outcome::Removed(removed)) => answer(reply, Ok(Answer::Removed(ProjectsRemoved { removed }))),
             Ok(Outcome::Ended(meant)) => {
-                for one in meant.iter().filter(|m| m.changed) {
+                for one in meant.iter().filter(|m| m.has_changed()) {
+                    self.tell_meant(one, by_hook);
                     self.queue.asked.insert(one.number, asked.clone());
                 }
                 self.wait_for(&order, meant, reply);
@@ -278,7 +280,7 @@ impl Supervisor {
         let Order::End { .. } = order else { return };
         let (mut left, mut done) = (Vec::new(), Vec::new());
         for one in meant {
-            if one.changed || self.queue.closing.contains_key(&one.number) {
+            if one.has_changed() || self.queue.closing.contains_key(&one.number) {
                 left.push(one.number);
                 continue;
             }

@@ -11,7 +11,7 @@ const MOST: u32 = 10_000;
 
 pub const COLUMNS: &str =
     "number, name, status, priority, workspace, commands, timeout_seconds, retries, attempt, failures,
-    interrupted, reason, created_at, started_at, ended_at, claimed_boot, claimed_seconds, settled";
+    interrupted, reason, created_at, started_at, ended_at, claimed_boot, claimed_seconds, settled, by_hook";
 
 /// A project as it is written down.
 pub struct Kept {
@@ -20,6 +20,8 @@ pub struct Kept {
     pub failures: u32,
     pub claimed_boot: Option<String>,
     pub claimed_seconds: Option<f64>,
+    /// A hook added or ended it: what it does wakes no hook.
+    pub by_hook: bool,
     /// The commands are no list of lists of words: somebody wrote them by hand.
     pub garbled: bool,
 }
@@ -34,6 +36,7 @@ impl Kept {
             failures: row.get("failures")?,
             claimed_boot: row.get("claimed_boot")?,
             claimed_seconds: row.get("claimed_seconds")?,
+            by_hook: row.get("by_hook")?,
             garbled: commands.is_none(),
             shown: Project {
                 number: row.get("number")?,

@@ -17,11 +17,8 @@ use crate::model::text;
 impl Supervisor {
     /// The claim is committed: now its session.
     pub(super) fn start_project(&mut self, start: Start) {
-        let Start { session, number, project, attempt, command, commands, argv, workspace } = start;
+        let Start { session, number, project, attempt, command, commands, argv, workspace, by_hook } = start;
         info!(%session, attempt, "project {project:?}: command {} of {commands}", command + 1);
-        if command == 0 {
-            self.tell_status(&project, "running", &session);
-        }
         let base = if commands == 1 { project.clone() } else { format!("{project}-{}", command + 1) };
         let request = StartRequest {
             command: argv,
@@ -35,6 +32,7 @@ impl Supervisor {
         let (reply, answered) = oneshot::channel();
         self.queue.starting.insert(session.clone(), number);
         let id = Some(session.clone());
+        let hook = std::mem::replace(&mut self.by_hook, by_hook);
         self.start_where_there_is_room(Request {
             asked: request,
             started_by: Vec::new(),
@@ -42,6 +40,7 @@ impl Supervisor {
             notes: Vec::new(),
             id,
         });
+        self.by_hook = hook;
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             let gone = || Err(Refusal::new(Code::ShuttingDown, "the daemon is shutting down"));

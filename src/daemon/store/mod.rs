@@ -11,9 +11,11 @@
 //! run, and what is counted is counted from the rows.
 //!
 //! - [`schema`]: the file, its versions. [`writer`]: facts into rows. [`queries`]: rows into answers.
+//! - [`scribe`]: events, which have their numbers here and are heard once they are written.
 
 mod queries;
 pub(super) mod schema;
+mod scribe;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -26,6 +28,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use self::writer::Writer;
+use super::events::{Stream, Told};
 use crate::api::memory::MemoryState;
 use crate::api::types::{Closed, Evidence, Process};
 use crate::model::session::{Cause, Exit};
@@ -92,6 +95,9 @@ pub struct CloseEnded {
 #[derive(Debug, Default)]
 struct Queue {
     facts: VecDeque<Fact>,
+    events: VecDeque<Told>,
+    /// Events that found no place in the queue, in a row; their numbers are left out.
+    unheard: u64,
     /// Taken by the writer and not yet in the database.
     under_way: usize,
     lost: u64,
@@ -106,6 +112,12 @@ struct Queue {
     tried: bool,
     ending: bool,
     ended: bool,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.facts.is_empty() && self.events.is_empty()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -135,19 +147,21 @@ pub struct Store {
     shared: Arc<Shared>,
     path: Arc<PathBuf>,
     readers: Arc<tokio::sync::Semaphore>,
+    stream: Stream,
 }
 
 impl Store {
     /// Begins to remember; whether the database can be opened at all turns out later, and stops nobody.
     pub fn begin(path: PathBuf) -> Self {
         let shared = Arc::new(Shared::default());
-        let writer = Writer::new(Arc::clone(&shared), path.clone());
+        let stream = Stream::default();
+        let writer = Writer::new(Arc::clone(&shared), path.clone(), stream.clone());
         let born = std::thread::Builder::new().name("memory".into()).stack_size(512 << 10).spawn(move || writer.run());
         if let Err(error) = born {
             shared.trouble(Some(format!("failed to start a thread: {error}")));
             shared.lock().ended = true;
         }
-        Self { shared, path: Arc::new(path), readers: Arc::new(tokio::sync::Semaphore::new(queries::READERS)) }
+        Self { shared, path: Arc::new(path), readers: Arc::new(tokio::sync::Semaphore::new(queries::READERS)), stream }
     }
 
     /// Has a fact written down, sooner or later. Never waits.
@@ -160,6 +174,22 @@ impl Store {
         }
         queue.lost += 1;
         queue.lost_runs |= matches!(fact, Fact::Run(_) | Fact::Runs(_));
+    }
+
+    /// Has an event numbered, written down and heard. Never waits.
+    pub fn tell_event(&self, told: Told) {
+        let mut queue = self.shared.lock();
+        if queue.events.len() < QUEUE {
+            queue.events.push_back(told);
+            self.shared.changed.notify_all();
+        } else {
+            queue.unheard += 1;
+        }
+    }
+
+    /// The events as they are heard.
+    pub fn stream(&self) -> &Stream {
+        &self.stream
     }
 
     /// One more of something that is counted by the hour, such as `("runs", "cleanup")`.
@@ -183,7 +213,7 @@ impl Store {
     /// Waits until what was told is written down, within reason.
     pub fn settle(&self, patience: Duration) {
         let queue = self.shared.lock();
-        let busy = |q: &mut Queue| q.trouble.is_none() && !(q.tried && q.facts.is_empty() && q.under_way == 0);
+        let busy = |q: &mut Queue| q.trouble.is_none() && !(q.tried && q.is_empty() && q.under_way == 0);
         // In time or not.
         drop(self.shared.changed.wait_timeout_while(queue, patience, busy));
     }

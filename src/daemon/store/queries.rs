@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, Row, named_params};
 
+use super::super::events::Line;
 use super::Store;
 use super::schema::{self, OpenError};
 use crate::api::memory::{Audit, Filter, History, Kill, LIMIT, LastClose, MOST, Past, Spread, Stats};
@@ -109,6 +110,34 @@ impl Recall {
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         Ok((rows, more))
+    }
+
+    /// Events after a number, in order.
+    pub fn events_after(&self, number: u64, most: usize) -> rusqlite::Result<Vec<Line>> {
+        let sql = "SELECT number, at, kind, by_hook, body FROM events WHERE number > ?1 ORDER BY number LIMIT ?2";
+        let mut statement = self.0.prepare(sql)?;
+        let line = |row: &Row<'_>| {
+            Ok(Line {
+                number: row.get(0)?,
+                at: row.get(1)?,
+                kind: row.get(2)?,
+                by_hook: row.get(3)?,
+                body: row.get::<_, String>(4)?.into(),
+            })
+        };
+        statement.query_map((number, most), line)?.collect()
+    }
+
+    /// The number before the first event since a time; the newest when there was none.
+    pub fn events_since(&self, at: &str) -> rusqlite::Result<u64> {
+        let sql = "SELECT coalesce((SELECT min(number) - 1 FROM events WHERE at >= ?1), max(number), 0) FROM events";
+        self.0.query_row(sql, [at], |row| row.get(0))
+    }
+
+    /// The number before the newest events, so many of them.
+    pub fn events_before_last(&self, most: u64) -> rusqlite::Result<u64> {
+        let sql = "SELECT coalesce(min(number) - 1, 0) FROM (SELECT number FROM events ORDER BY number DESC LIMIT ?1)";
+        self.0.query_row(sql, [most], |row| row.get(0))
     }
 
     /// What was kept of the last close of a run.

@@ -14,7 +14,7 @@ use crate::sys::{clock, dirs};
 const BUSY: Duration = Duration::from_secs(2);
 
 /// What each version added. A step that was released is never changed.
-const STEPS: &[&str] = &[HISTORY, PROJECTS];
+const STEPS: &[&str] = &[HISTORY, EVENTS, PROJECTS];
 
 const HISTORY: &str = "
 CREATE TABLE history (
@@ -69,6 +69,19 @@ CREATE TABLE counters (
 ) STRICT, WITHOUT ROWID;
 ";
 
+const EVENTS: &str = "
+CREATE TABLE events (
+    number  INTEGER PRIMARY KEY,
+    at      TEXT NOT NULL,
+    kind    TEXT NOT NULL,
+    by_hook INTEGER NOT NULL,
+    key     TEXT,
+    body    TEXT NOT NULL
+) STRICT;
+CREATE INDEX events_by_time ON events (at);
+CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
+";
+
 /// What is not settled (`settled IS NOT status`) is still to be done: a project that waits or runs, and the consequences of
 /// an end, whoever wrote it down. The defaults are for whoever adds a row by hand.
 const PROJECTS: &str = "
@@ -91,7 +104,8 @@ CREATE TABLE projects (
     ended_at        TEXT,
     claimed_boot    TEXT,
     claimed_seconds REAL,
-    settled         TEXT
+    settled         TEXT,
+    by_hook         INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE INDEX projects_open ON projects (status, number) WHERE settled IS NOT status;
 
@@ -243,7 +257,7 @@ mod tests {
         assert!(connection.execute("SELECT * FROM history", []).is_err());
         migrate(&mut connection, 0).unwrap();
         assert_eq!(version(&connection).unwrap(), STEPS.len());
-        connection.prepare("SELECT * FROM history, audit, counters, projects, project_runs, there").unwrap();
+        connection.prepare("SELECT * FROM history, audit, counters, events, projects, project_runs, there").unwrap();
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::writer::{PROCESSES, Writer};
 use super::{CloseBegan, CloseEnded, Fact, QUEUE, Run, Shared, Store};
 use crate::api::memory::{Filter, MemoryState, Stats};
 use crate::api::types::{Closed, Evidence, Outcome, Process, Survivor};
+use crate::daemon::events::Stream;
 use crate::model::session::{Asked, Cause, Exit, ExitBy};
 use crate::sys::clock;
 
@@ -325,7 +326,7 @@ fn who_tells_never_waits_and_what_does_not_fit_is_counted() {
     let shared = Arc::new(Shared::default());
     let (path, readers) = (Arc::default(), Arc::new(tokio::sync::Semaphore::new(1)));
     // Nobody writes at all.
-    let store = Store { shared, path, readers };
+    let store = Store { shared, path, readers, stream: Stream::default() };
     (0..QUEUE).for_each(|_| store.count("runs", "x"));
     store.count("runs", "x");
     assert_eq!((store.state().lost, store.shared.lock().lost_runs), (1, false));
@@ -410,10 +411,15 @@ fn above_its_size_the_oldest_rows_go() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("beadle.db");
     let shared = Arc::new(Shared::default());
-    let mut writer = Writer::new(Arc::clone(&shared), path.clone());
+    let mut writer = Writer::new(Arc::clone(&shared), path.clone(), Stream::default());
     writer.most_bytes = 1 << 20;
     let thread = std::thread::spawn(move || writer.run());
-    let store = Store { shared, path: Arc::new(path), readers: Arc::new(tokio::sync::Semaphore::new(1)) };
+    let store = Store {
+        shared,
+        path: Arc::new(path),
+        readers: Arc::new(tokio::sync::Semaphore::new(1)),
+        stream: Stream::default(),
+    };
     fill(&store, 1000);
     store.tell(Fact::Forget { before: "2021-01-01T00:00:00.000Z".into() });
     let filter = Filter { limit: Some(1000), ..Filter::default() };

@@ -5,12 +5,14 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior, params};
 use tracing::{info, warn};
 
+use super::super::events::Stream;
 use super::schema::{self, OpenError};
+use super::scribe::Scribe;
 use super::{CloseBegan, CloseEnded, Fact, QUEUE, Run, Shared};
 use crate::api::types::{Closed, Process, Survivor};
 use crate::model::session::ExitBy;
@@ -33,6 +35,9 @@ pub(super) struct Writer {
     pending: Vec<Fact>,
     /// No daemon before this one is at work any more: what it left unfinished is marked once.
     first: bool,
+    scribe: Scribe,
+    /// After a batch that could not be written.
+    again_at: Option<Instant>,
     pub(super) most_bytes: u64,
 }
 
@@ -45,8 +50,10 @@ enum WriteError {
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, path: PathBuf) -> Self {
-        Self { shared, path, connection: None, pending: Vec::new(), first: true, most_bytes: MOST_BYTES }
+    pub(super) fn new(shared: Arc<Shared>, path: PathBuf, stream: Stream) -> Self {
+        let scribe = Scribe::new(path.with_file_name("events.mark"), stream);
+        let (connection, pending, again_at) = (None, Vec::new(), None);
+        Self { shared, path, connection, pending, first: true, scribe, again_at, most_bytes: MOST_BYTES }
     }
 
     pub(super) fn run(mut self) {
@@ -63,6 +70,7 @@ impl Writer {
         }
         // Closed before anybody is told: who waits may be about to end.
         self.connection = None;
+        self.scribe.close();
         self.shared.lock().ended = true;
         self.shared.changed.notify_all();
     }
@@ -71,19 +79,27 @@ impl Writer {
     fn take(&mut self) -> bool {
         let queue = self.shared.lock();
         let changed = &self.shared.changed;
-        let mut queue = if self.pending.is_empty() {
-            let nothing = |q: &mut super::Queue| q.facts.is_empty() && !q.ending && !q.suspect;
+        let mut queue = if self.pending.is_empty() && self.scribe.is_done() {
+            let nothing = |q: &mut super::Queue| q.is_empty() && !q.ending && !q.suspect;
             changed.wait_while(queue, nothing).unwrap_or_else(PoisonError::into_inner)
         } else {
-            changed.wait_timeout_while(queue, RETRY, |q| !q.ending).unwrap_or_else(PoisonError::into_inner).0
+            // Events are heard in the meantime.
+            let nothing = |q: &mut super::Queue| !q.ending && q.events.is_empty();
+            changed.wait_timeout_while(queue, RETRY, nothing).unwrap_or_else(PoisonError::into_inner).0
         };
         let room = QUEUE.saturating_sub(self.pending.len()).min(queue.facts.len());
         self.pending.extend(queue.facts.drain(..room));
-        queue.under_way = self.pending.len();
+        let unheard = std::mem::take(&mut queue.unheard);
+        self.scribe.take(&mut queue.events, unheard);
+        queue.under_way = self.pending.len() + self.scribe.waiting();
         !queue.ending
     }
 
     fn write(&mut self) {
+        let ending = self.shared.lock().ending;
+        if self.again_at.is_some_and(|at| Instant::now() < at) && !ending {
+            return self.scribe.tell_unwritten();
+        }
         let suspect = std::mem::take(&mut self.shared.lock().suspect);
         let done = match self.attempt(suspect) {
             Err(WriteError::Write(error)) if schema::is_corrupt(&error) => {
@@ -100,10 +116,14 @@ impl Writer {
         {
             self.connection = None;
         }
+        self.again_at = done.is_err().then(|| Instant::now() + RETRY);
+        if done.is_err() {
+            self.scribe.tell_unwritten();
+        }
         self.shared.trouble(done.err().map(|e| e.to_string()));
         let mut queue = self.shared.lock();
         queue.tried = true;
-        queue.under_way = self.pending.len();
+        queue.under_way = self.pending.len() + self.scribe.waiting();
         queue.bytes = std::fs::metadata(&self.path).map_or(0, |m| m.len());
         self.shared.changed.notify_all();
     }
@@ -130,6 +150,7 @@ impl Writer {
                 applied => applied?,
             }
         }
+        self.scribe.enter(&batch)?;
         let is_tidying = self.pending.iter().any(|f| matches!(f, Fact::Forget { .. }));
         if is_tidying {
             shrink(&batch, self.most_bytes)?;
@@ -138,6 +159,7 @@ impl Writer {
         batch.commit()?;
         failpoint::here("daemon.memory.after");
         self.first = false;
+        self.scribe.tell_written();
         self.pending.clear();
         self.shared.lock().lost += refused;
         if is_tidying { give_back(connection).map_err(WriteError::from) } else { Ok(()) }
@@ -297,7 +319,9 @@ fn shrink(batch: &Transaction<'_>, most_bytes: u64) -> rusqlite::Result<()> {
             break;
         }
         batch.execute_batch(
-            "DELETE FROM audit WHERE number IN
+            "DELETE FROM events WHERE number IN
+                (SELECT number FROM events ORDER BY number LIMIT (SELECT count(*) / 8 FROM events));
+             DELETE FROM audit WHERE number IN
                 (SELECT number FROM audit ORDER BY at LIMIT (SELECT count(*) / 8 + 1 FROM audit));
              DELETE FROM history WHERE (id, started_at) IN
                 (SELECT id, started_at FROM history WHERE ended_at IS NOT NULL

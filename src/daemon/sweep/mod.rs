@@ -26,11 +26,13 @@ use scan::Asking;
 use take::Taking;
 
 use super::entry::Entry;
+use super::events::said;
 use super::handle::{Input, Reply};
 use super::supervisor::{Supervisor, answer};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::sweep::{EmergencyRequest, Marked, Released, SweepReport, SweepRequest};
 use crate::api::types::KillReport;
+use crate::model::event::What;
 use crate::model::lifecycle::Keeper;
 use crate::model::session::{Asked, Cause, ExitBy};
 use crate::model::stray::Ground;
@@ -61,6 +63,7 @@ impl Supervisor {
 
     /// Scans, and acts unless it is a rehearsal.
     pub(super) fn make_sweep(&mut self, ordered: Ordered, reply: Reply<SweepReport>) {
+        let (teller, reason) = (self.teller(), ordered.cause.reason.clone());
         let (asking, taking) = (self.asking(), self.taking(ordered.cause));
         let latched = self.latch.why().is_some();
         let inputs = self.inputs.clone();
@@ -78,6 +81,7 @@ impl Supervisor {
             );
             // A supervisor that has ended needs no news.
             let _ = inputs.send(Input::Swept);
+            teller.swept(&report, &reason);
             answer(reply, Ok(report));
         });
     }
@@ -93,6 +97,9 @@ impl Supervisor {
             self.preview(&live, send);
         } else {
             warn!(sessions = live.len(), latch = request.latch, %reason, "emergency");
+            if request.latch {
+                self.tell(What::Latched { reason: said(&reason) });
+            }
             if request.latch
                 && let Err(error) = self.latch.set(&reason)
             {
@@ -118,6 +125,7 @@ impl Supervisor {
         })?;
         if released {
             info!("released");
+            self.tell(What::Released {});
         }
         let message = if released { "released: sessions may start again" } else { "nothing was latched" };
         Ok(Released { released, message: message.into() })

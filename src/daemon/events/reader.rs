@@ -1,0 +1,90 @@
+//! One who listens: a cursor in the stream, moved forward at the reader's own pace.
+
+use tokio::sync::watch;
+
+use super::Line;
+use crate::daemon::store::Store;
+use crate::model::event::{Event, What};
+use crate::sys::clock;
+
+/// Events read from the database at once.
+const PAGE: usize = 256;
+
+pub struct Reader {
+    store: Store,
+    newest: watch::Receiver<Option<u64>>,
+    /// The number that was heard last.
+    cursor: u64,
+}
+
+impl Reader {
+    /// Who has heard all up to this number.
+    pub fn after(store: Store, number: u64) -> Self {
+        Self { newest: store.stream().newest(), store, cursor: number }
+    }
+
+    /// The number that was heard last.
+    pub fn cursor(&self) -> u64 {
+        self.cursor
+    }
+
+    /// What comes next, at least one; waits for it.
+    pub async fn next(&mut self) -> Vec<Line> {
+        loop {
+            let lines = self.at_hand().await;
+            if !lines.is_empty() {
+                return lines;
+            }
+            if self.newest.changed().await.is_err() {
+                // The stream has ended, and the daemon with it.
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// What is there already; nothing when all was heard.
+    pub async fn at_hand(&mut self) -> Vec<Line> {
+        let Some(newest) = *self.newest.borrow_and_update() else { return Vec::new() };
+        if self.cursor > newest {
+            // Numbers of another stream: this one has not got so far.
+            return self.move_to(vec![self.resync(1, newest, "these numbers are not of this stream")]);
+        }
+        if let Some(lines) = self.store.stream().after(self.cursor) {
+            return self.with_holes(lines);
+        }
+        let (cursor, in_memory) = (self.cursor, self.store.stream().from());
+        let page = self.store.ask(move |recall| recall.events_after(cursor, PAGE)).await;
+        let page = page.unwrap_or_default();
+        if page.is_empty() && in_memory > cursor.saturating_add(1) {
+            // Neither here nor there.
+            return self.move_to(vec![self.resync(cursor + 1, in_memory - 1, LOST)]);
+        }
+        self.with_holes(page)
+    }
+
+    /// A gap in the numbers is said.
+    fn with_holes(&mut self, lines: Vec<Line>) -> Vec<Line> {
+        let (mut told, mut last) = (Vec::with_capacity(lines.len()), self.cursor);
+        for line in lines {
+            if line.number > last + 1 {
+                told.push(self.resync(last + 1, line.number - 1, LOST));
+            }
+            last = line.number;
+            told.push(line);
+        }
+        self.move_to(told)
+    }
+
+    fn move_to(&mut self, told: Vec<Line>) -> Vec<Line> {
+        self.cursor = told.last().map_or(self.cursor, |line| line.number);
+        told
+    }
+
+    /// Has the number of the last that is missing, so that who goes on from there misses nothing more.
+    fn resync(&self, from: u64, to: u64, reason: &str) -> Line {
+        let what = What::Resync { from, to, reason: reason.into() };
+        Line::of(&Event { number: to, at: clock::wall(), by_hook: false, what })
+    }
+}
+
+const LOST: &str = "events in between are not kept any more: look at the present state";
