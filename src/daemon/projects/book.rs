@@ -46,6 +46,12 @@ impl Book {
         {
             self.store.suspect();
         }
-        error.to_string()
+        match error {
+            // One sentence, without the whole statement.
+            schema::OpenError::Use { path, source: rusqlite::Error::SqlInputError { msg, .. } } => {
+                format!("failed to use {}: {msg}", path.display())
+            }
+            error => error.to_string(),
+        }
     }
 }
