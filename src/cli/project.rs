@@ -119,7 +119,9 @@ fn text(p: &Project) -> String {
     if !p.sessions.is_empty() {
         rows.push(("Sessions", p.sessions.join(" ")));
     }
-    rows.into_iter().map(|(label, value)| format!("{label:<11}{}\n", printable(&value))).collect()
+    let lines: Vec<String> =
+        rows.into_iter().map(|(label, value)| format!("{label:<11}{}\n", printable(&value))).collect();
+    lines.concat()
 }
 
 /// 6 when something survived, 1 when one of them had ended otherwise before.
@@ -144,7 +146,7 @@ async fn end(globals: &Globals, verb: Verb, args: &ProjectSeveral) -> Ended {
 }
 
 fn indented(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}\n")).collect()
+    text.lines().flat_map(|line| ["    ", line, "\n"]).collect()
 }
 
 async fn remove(globals: &Globals, args: &ProjectNames) -> Ended {
@@ -192,7 +194,7 @@ mod tests {
         let text = table(&[project()], "2026-11-20T10:05:00.000Z").render(None, false);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[1].trim_end(), " 3  do·cs         running    -1    1  k3f9q2   5m");
+        assert_eq!(lines[1].trim_end(), " 3  do·cs  running    -1    1  k3f9q2    5m");
     }
 
     #[test]

@@ -219,7 +219,7 @@ impl Supervisor {
             Command::Holder { pid, reply } => answer(reply, self.holder(pid)),
             Command::KeepChild { word, pid, reply } => answer(reply, self.keep_child(&word, pid)),
             Command::Project { order, asked, reply } => {
-                self.order(Ordered { order, asked, reply, by_hook: self.by_hook })
+                self.order(Ordered { order, asked, reply, by_hook: self.by_hook });
             }
             Command::Shutdown { keep, asked, reply } => self.shutdown(keep, asked, reply),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),

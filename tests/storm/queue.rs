@@ -63,7 +63,8 @@ impl Piece {
             words
         };
         let commands: Vec<Vec<String>> = (0..self.commands).map(command).collect();
-        json!({ "name": self.name, "commands": commands, "priority": self.priority, "retries": self.retries }).to_string()
+        json!({ "name": self.name, "commands": commands, "priority": self.priority, "retries": self.retries })
+            .to_string()
     }
 }
 
@@ -144,7 +145,10 @@ impl Storm {
             let attempts = piece.fails.min(piece.retries) + 1;
             if status != piece.status() || attempt != attempts {
                 let expected = piece.status();
-                faults.push(format!("{}: {status} ({reason}) after {attempt}, not {expected} after {attempts}", piece.name));
+                faults.push(format!(
+                    "{}: {status} ({reason}) after {attempt}, not {expected} after {attempts}",
+                    piece.name
+                ));
             }
             for command in 0..piece.commands {
                 let (ran, expected) = (

@@ -161,7 +161,6 @@ impl Foreign {
             gate: self.screen.sight.look.gate.zip(ago(self.screen.sight.gate_since.max(input))),
             twins: &self.twins,
             project_finished: self.project_finished,
-            ..Evidence::default()
         };
         verdict::judge(&evidence, &self.standard.policy)
     }

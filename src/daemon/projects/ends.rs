@@ -110,17 +110,17 @@ impl Supervisor {
     }
 
     /// Everything of a finished project is closed, as far as it can be.
-    pub(super) fn on_cleaned(&mut self, end: End, report: KillReport) {
+    pub(super) fn on_cleaned(&mut self, end: &End, report: &KillReport) {
         info!(
             project = %end.project, closed = report.closed, failed = report.failed, reason = %end.reason,
             "project {}", end.status
         );
-        self.tell_completed(&end, &report);
+        self.tell_completed(end, report);
         self.queue.settled.push((end.number, end.status));
         if end.status.needs_sweep() {
-            self.plan_sweep(&end);
+            self.plan_sweep(end);
         }
-        self.answer_waiting(&end, &report);
+        self.answer_waiting(end, report);
         self.forget_tried();
         self.make_round();
     }

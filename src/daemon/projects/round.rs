@@ -138,6 +138,13 @@ pub struct Plan {
     pub overdue: Vec<i64>,
 }
 
+/// Whose a live session is.
+enum Owner {
+    Nobody,
+    Wanted,
+    Over(Lingering),
+}
+
 /// The database as one round sees it.
 struct Round<'a> {
     at: &'a Connection,
@@ -153,7 +160,7 @@ pub fn round(connection: &mut Connection, asked: &Asked) -> rusqlite::Result<Pla
     let mut round = Round { at: &transaction, asked, plan: Plan::default(), postponed: false, ids: asked.ids.iter() };
     round.take_in()?;
     let running = round.running()?;
-    running.into_iter().try_for_each(|project| round.step(project))?;
+    running.iter().try_for_each(|project| round.step(project))?;
     round.ends()?;
     round.lingering()?;
     if round.may_start() {
@@ -209,18 +216,18 @@ impl Round<'_> {
     // ---- ends
 
     /// What became of the sessions of a running project.
-    fn step(&mut self, project: Kept) -> rusqlite::Result<()> {
+    fn step(&mut self, project: &Kept) -> rusqlite::Result<()> {
         if project.garbled {
             return self.over(
-                &project,
+                project,
                 Status::Failed,
                 "its commands cannot be read: a list of lists of words is needed",
             );
         }
-        let overdue = self.overdue(&project);
+        let overdue = self.overdue(project);
         let number = project.shown.number;
         loop {
-            let last = self.last(&project)?;
+            let last = self.last(project)?;
             let attempt = Attempt {
                 commands: project.shown.commands.len(),
                 retries_left: project.shown.retries.saturating_sub(project.failures),
@@ -243,16 +250,16 @@ impl Round<'_> {
                 }
                 Next::Over { status, reason } => {
                     self.plan.overdue.extend(overdue.is_some().then_some(number));
-                    return self.over(&project, status, &reason);
+                    return self.over(project, status, &reason);
                 }
                 Next::Again { reason } => {
                     self.plan.overdue.extend(overdue.is_some().then_some(number));
                     let sql = "UPDATE projects SET status = 'queued', failures = failures + 1, reason = ?2
                         WHERE number = ?1";
-                    self.change(&project, (Status::Running, Status::Queued), &reason);
+                    self.change(project, (Status::Running, Status::Queued), &reason);
                     return self.at.execute(sql, params![number, reason]).map(drop);
                 }
-                Next::Interrupted { again, reason } => return self.interrupted(&project, again, &reason),
+                Next::Interrupted { again, reason } => return self.interrupted(project, again, &reason),
             }
         }
     }
@@ -301,7 +308,7 @@ impl Round<'_> {
         });
         let Some((command, session, seen, boot)) = row.optional()? else { return Ok(None) };
         let fate = self.fate(&session, seen, &boot);
-        if matches!(fate, Fate::Open | Fate::Running) {
+        if matches!(fate, Fate::Open | Fate::Running) && !self.plan.open.contains(&session) {
             self.plan.open.push(session.clone());
         }
         Ok(Some((command, session, fate)))
@@ -329,7 +336,9 @@ impl Round<'_> {
     }
 
     fn doubt(&mut self, session: &str) -> Fate {
-        self.plan.doubtful.push(session.into());
+        if !self.plan.doubtful.iter().any(|known| known == session) {
+            self.plan.doubtful.push(session.into());
+        }
         Fate::Open
     }
 
@@ -353,39 +362,43 @@ impl Round<'_> {
 
     fn lingering(&mut self) -> rusqlite::Result<()> {
         for live in &self.asked.live {
-            let found = match self.by_claim(live)? {
-                Some(found) => found,
-                None => self.by_name(live)?,
+            let owner = match self.by_claim(live)? {
+                Owner::Nobody => self.by_name(live)?,
+                claimed => claimed,
             };
-            self.plan.lingering.extend(found);
+            if let Owner::Over(lingering) = owner {
+                self.plan.lingering.push(lingering);
+            }
         }
         Ok(())
     }
 
-    /// `Some(None)`: the queue started it, and it is wanted: by the project, or by whoever started it again long after.
-    fn by_claim(&self, live: &Live) -> rusqlite::Result<Option<Option<Lingering>>> {
+    /// What the queue started is wanted by its project, or by whoever started it again long after.
+    fn by_claim(&self, live: &Live) -> rusqlite::Result<Owner> {
         let sql = "SELECT r.project, p.name, p.status, (p.status = 'running' AND p.attempt = r.attempt)
                 OR coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', p.ended_at, '+60 seconds') < ?2, 0)
             FROM project_runs r LEFT JOIN projects p ON p.number = r.project WHERE r.session = ?1";
         let row = self.at.prepare_cached(sql)?.query_row(params![live.id, live.started_at], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?, row.get::<_, Option<bool>>(3)?))
         });
-        let Some((number, name, status, wanted)) = row.optional()? else { return Ok(None) };
+        let Some((number, name, status, wanted)) = row.optional()? else { return Ok(Owner::Nobody) };
+        if wanted == Some(true) {
+            return Ok(Owner::Wanted);
+        }
         let name: Option<String> = name;
-        let lingering = Lingering {
+        Ok(Owner::Over(Lingering {
             session: live.id.clone(),
             number,
             project: name.or_else(|| live.project.clone()).unwrap_or_default(),
             status: status.and_then(|word| word.parse().ok()),
             own: true,
-        };
-        Ok(Some((wanted != Some(true)).then_some(lingering)))
+        }))
     }
 
     /// What somebody else started for a project, while there was one of that name.
-    fn by_name(&self, live: &Live) -> rusqlite::Result<Option<Lingering>> {
+    fn by_name(&self, live: &Live) -> rusqlite::Result<Owner> {
         let label = live.project.as_deref().into_iter();
-        let names: Vec<&str> = label.chain(live.tmux.as_deref().into_iter().flat_map(owners)).collect();
+        let names = label.chain(live.tmux.as_deref().into_iter().flat_map(owners));
         let sql = "SELECT number, name, status, created_at <= ?2 AND (ended_at IS NULL OR ?2 <= ended_at)
             FROM projects WHERE name = ?1";
         for name in names {
@@ -395,10 +408,12 @@ impl Round<'_> {
             });
             let Some((number, project, status, of_its_time)) = row.optional()? else { continue };
             let status: Option<Status> = status.parse().ok();
-            let over = of_its_time && status.is_some_and(Status::is_finished);
-            return Ok(over.then(|| Lingering { session: live.id.clone(), number, project, status, own: false }));
+            if !of_its_time || !status.is_some_and(Status::is_finished) {
+                return Ok(Owner::Wanted);
+            }
+            return Ok(Owner::Over(Lingering { session: live.id.clone(), number, project, status, own: false }));
         }
-        Ok(None)
+        Ok(Owner::Nobody)
     }
 
     // ---- starts
@@ -449,7 +464,7 @@ impl Round<'_> {
             let first = self.at.prepare_cached(&sql)?.query_row([], Kept::read).optional()?;
             let Some(project) = first else { break };
             if self.ids.len() == 0 {
-                self.plan.again = true;
+                self.plan.again |= !self.asked.ids.is_empty();
                 break;
             }
             // What was finished and was queued by hand begins anew.
@@ -474,7 +489,7 @@ impl Round<'_> {
     fn start(&mut self, project: &Kept, attempt: u32, command: usize) -> rusqlite::Result<()> {
         let Some(argv) = project.shown.commands.get(command) else { return Ok(()) };
         let Some(session) = self.ids.next() else {
-            self.plan.again = true;
+            self.plan.again |= !self.asked.ids.is_empty();
             return Ok(());
         };
         let sql = "INSERT INTO project_runs (session, project, attempt, command, boot_id, claimed_at)

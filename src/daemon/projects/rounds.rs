@@ -21,11 +21,14 @@ use crate::model::lifecycle::Keeper;
 use crate::model::project::Fate;
 use crate::model::session::{Exit, ExitBy, State};
 use crate::sys::clock;
+use crate::sys::watch::Watch;
 
 /// A close that takes longer than this holds up nothing any more.
 const HOLD: Duration = Duration::from_secs(30);
 /// A database that could not be used is let alone for so long.
 const TROUBLE: Duration = Duration::from_secs(5);
+/// What is written into the database in so short a time is looked at together.
+const TOUCHES: Duration = Duration::from_millis(100);
 /// Most sessions claimed in one round.
 const AT_ONCE: usize = 8;
 
@@ -33,6 +36,27 @@ impl Supervisor {
     pub(in crate::daemon) fn order(&mut self, ordered: Ordered) {
         self.queue.orders.push(ordered);
         self.make_round();
+    }
+
+    /// What somebody writes into the database has its effect at once, and nobody has to ask again and again.
+    pub fn watch_database(&self) {
+        let database = self.set.paths.database();
+        let (Some(dir), Some(name)) = (database.parent(), database.file_name().and_then(|n| n.to_str())) else {
+            return;
+        };
+        let watch = match Watch::new(dir) {
+            Ok(watch) => watch,
+            Err(error) => return warn!(%error, "changes of the database are seen only while the queue has work"),
+        };
+        let (inputs, name) = (self.inputs.clone(), name.to_string());
+        tokio::spawn(async move {
+            while watch.changed(&name).await.is_ok() {
+                if inputs.send(Input::Queue(Box::new(News::Touched))).is_err() {
+                    return;
+                }
+                tokio::time::sleep(TOUCHES).await;
+            }
+        });
     }
 
     /// When the queue wants to be looked at.
@@ -197,7 +221,7 @@ impl Supervisor {
                 }
             }
             News::Started { session, number, result } => self.on_project_started(&session, number, result),
-            News::Cleaned { end, report } => self.on_cleaned(end, report),
+            News::Cleaned { end, report } => self.on_cleaned(&end, &report),
             News::Swept { project, reason, report } => self.on_lingering_closed(&project, &reason, &report),
             News::Sweep { reason } => self.sweep_after(&reason),
             News::Touched => self.make_round(),

@@ -14,6 +14,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::config::value::LONGEST;
 use crate::daemon::handle::{Command, Handle};
 use crate::daemon::server::{self, Peer, Refused, need, ok, read};
+use crate::daemon::store::Recall;
 use crate::model::project::Verb;
 use crate::model::{select, text};
 
@@ -27,7 +28,7 @@ pub fn routes() -> Router<Handle> {
 }
 
 async fn list(State(handle): State<Handle>) -> server::Answer {
-    ok(&handle.store.ask(|recall| recall.projects()).await?)
+    ok(&handle.store.ask(Recall::projects).await?)
 }
 
 async fn show(State(handle): State<Handle>, Path(word): Path<String>) -> server::Answer {
