@@ -192,8 +192,10 @@ impl Dir {
         self.append(&Line::Identity(Box::new(identity.clone())))
     }
 
-    pub fn write_unborn(&self) -> io::Result<()> {
-        self.append(&Line::Unborn(true))
+    /// The identity this keeper wrote is of no run, if it wrote one.
+    pub fn take_back(&self, keeper: ProcId) -> io::Result<()> {
+        let is_its = self.kept().identity.is_some_and(|identity| identity.keeper == keeper);
+        if is_its { self.append(&Line::Unborn(true)) } else { Ok(()) }
     }
 
     pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
@@ -293,12 +295,12 @@ mod tests {
             started_monotonic_seconds: 1.0,
         };
         dir.write_identity(&run("1")).unwrap();
-        dir.write_unborn().unwrap();
+        dir.take_back(ProcId { pid: 1, start: 1 }).unwrap();
         assert!(dir.kept().unborn && dir.kept().identity.is_none());
         dir.write_identity(&run("2")).unwrap();
         assert!(!dir.kept().unborn);
         dir.write_identity(&run("3")).unwrap();
-        dir.write_unborn().unwrap();
+        dir.take_back(ProcId { pid: 1, start: 1 }).unwrap();
         let kept = dir.kept();
         assert_eq!((kept.unborn, kept.identity.unwrap().started_at, kept.earlier.len()), (false, "2".into(), 0));
     }

@@ -3,6 +3,7 @@
 mod cleanup;
 mod events;
 mod project;
+mod sweep;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
 pub use events::Events;
@@ -10,6 +11,7 @@ pub use project::{
     Add as ProjectAdd, List as ProjectList, Names as ProjectNames, One as ProjectOne, Project, ProjectVerb,
     Several as ProjectSeveral,
 };
+pub use sweep::Sweep;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -323,38 +325,6 @@ pub struct CloseAll {
     #[arg(long, help = JSON)]
     pub json: bool,
 }
-
-#[derive(Debug, Args)]
-#[command(after_help = SWEEP_HELP)]
-pub struct Sweep {
-    /// Only say what would be taken, and why or why not.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Do not ask.
-    #[arg(long, short)]
-    pub yes: bool,
-    /// Close every managed session too, and let nothing start until `beadle release`.
-    #[arg(long)]
-    pub emergency: bool,
-    /// Why, for the record.
-    #[arg(long)]
-    pub reason: Option<String>,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-const SWEEP_HELP: &str = "\
-Taken is only what something proves to be left behind and nothing speaks against, in two scans:
-  record-says-dead    it carries the tag of a session of beadle's that has ended
-  terminal-deleted    an agent whose terminal is gone
-  stdio-peers-gone    a helper with nobody at either end of its pipes
-  last-client-gone    a shared daemon whose session ended and that nobody uses
-Age, silence and the parent prove nothing. If a tmux server or an agent's own registry cannot be asked,
-nothing is taken.
-
-Examples:
-  beadle sweep --dry-run
-  beadle sweep --emergency --reason 'out of memory'";
 
 #[derive(Debug, Args)]
 pub struct Plain {

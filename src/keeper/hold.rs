@@ -72,10 +72,8 @@ pub fn run() -> Result<(), HoldError> {
             keeper.hold()
         }
         Err(error) => {
-            if keeper.dir.kept().identity.is_some_and(|i| i.keeper == keeper.own) {
-                // Who cannot hear it reads it; on a full disk it looks like a run nobody saw the end of.
-                let _ = keeper.dir.write_unborn();
-            }
+            // Who cannot hear it reads it; on a full disk it looks like a run nobody saw the end of.
+            let _ = keeper.dir.take_back(keeper.own);
             let fact = Fact::NotStarted { message: error.to_string() };
             // If nobody hears it, nobody waits for it.
             let _ = poll::write(birth.as_fd(), &wire::json_frame(&fact));

@@ -169,19 +169,21 @@ pub fn round(connection: &mut Connection, asked: &Asked) -> rusqlite::Result<Pla
     }
     round.count()?;
     let plan = round.plan;
-    let points = points(&plan, asked);
-    points.iter().for_each(|(before, _)| failpoint::here(before));
+    let (claims, ends, settles) = (!plan.starts.is_empty(), plan.has_new_end(asked), !asked.settled.is_empty());
+    claims.then(|| failpoint::here("daemon.claim.before"));
+    ends.then(|| failpoint::here("daemon.finished.before"));
+    settles.then(|| failpoint::here("daemon.settled.before"));
     transaction.commit()?;
-    points.iter().for_each(|(_, after)| failpoint::here(after));
+    claims.then(|| failpoint::here("daemon.claim.after"));
+    ends.then(|| failpoint::here("daemon.finished.after"));
+    settles.then(|| failpoint::here("daemon.settled.after"));
     Ok(plan)
 }
 
-fn points(plan: &Plan, asked: &Asked) -> Vec<(&'static str, &'static str)> {
-    let claims = (!plan.starts.is_empty()).then_some(("daemon.claim.before", "daemon.claim.after"));
-    let fresh = plan.ends.iter().any(|end| !asked.closing.contains(&end.number));
-    let ends = fresh.then_some(("daemon.finished.before", "daemon.finished.after"));
-    let settled = (!asked.settled.is_empty()).then_some(("daemon.settled.before", "daemon.settled.after"));
-    [claims, ends, settled].into_iter().flatten().collect()
+impl Plan {
+    fn has_new_end(&self, asked: &Asked) -> bool {
+        self.ends.iter().any(|end| !asked.closing.contains(&end.number))
+    }
 }
 
 impl Round<'_> {
