@@ -11,6 +11,7 @@ use beadle::config::paths::Paths;
 use beadle::config::{self, Config, ConfigError, OnShutdown};
 use beadle::model::profile::{Profile, Region};
 use beadle::model::session::{Attention, Origin};
+use beadle::model::stop::Signal;
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../config.example.toml");
@@ -306,7 +307,7 @@ fn a_profile_of_a_new_name_is_asked_first_and_one_of_a_known_name_changes_key_by
     assert_eq!(mine.gentle.typed.as_deref(), Some("bye"));
     let (claude, known) = (c.profiles.by_name("claude").unwrap(), Config::default().profiles);
     let known = known.by_name("claude").unwrap();
-    assert_eq!((claude.gentle.typed.as_deref(), claude.gentle.signal.as_deref()), (Some("/exit"), Some("INT")));
+    assert_eq!((claude.gentle.typed.as_deref(), claude.gentle.signal), (Some("/exit"), Some(Signal::Int)));
     assert_eq!(claude.recognition, known.recognition);
     assert_eq!((claude.rules[0].rule.as_str(), claude.rules.len()), ("mine", known.rules.len() + 1));
     assert_eq!(claude.look("", "hello\nzzz").because.as_deref(), Some("mine"));

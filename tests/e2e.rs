@@ -3,7 +3,7 @@
 //! Every test lives in an [`support::Arena`]: private directories, and a cookie in the environment of everything it starts.
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
-//! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `crash` and `crashpoints` (nothing
+//! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `gentle` (asked in its own way first), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
 //! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `queue` (projects), `sweep` (who may be taken),
 //! `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
@@ -33,6 +33,10 @@ mod discover;
 mod disk;
 #[path = "e2e/doctor.rs"]
 mod doctor;
+#[path = "e2e/elsewhere.rs"]
+mod elsewhere;
+#[path = "e2e/gentle.rs"]
+mod gentle;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/http.rs"]
@@ -45,6 +49,8 @@ mod judge;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/living.rs"]
+mod living;
 #[path = "e2e/memory.rs"]
 mod memory;
 #[path = "e2e/queue.rs"]
@@ -66,6 +72,8 @@ mod support;
 mod survivor;
 #[path = "e2e/sweep.rs"]
 mod sweep;
+#[path = "e2e/tcp.rs"]
+mod tcp;
 #[path = "e2e/users.rs"]
 mod users;
 #[path = "e2e/zoo.rs"]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::types::{KillReport, Survivor};
 use crate::model::session::ProcId;
-use crate::model::stray::{Proof, Veto};
+use crate::model::stray::{Marks, Proof, Veto};
 
 /// `POST /api/sweep`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -13,8 +13,18 @@ pub struct SweepRequest {
     pub reason: Option<String>,
     /// Only say what would be taken.
     pub dry_run: bool,
-    /// Of all that may be taken only these: those a person was asked about.
+    /// Of all that is proved only these: those a person was asked about. Left out: all.
     pub only: Option<Vec<Marked>>,
+    /// Suspects a person marked: taken, unless something speaks against it.
+    pub take: Vec<Marked>,
+    /// Left alone, whatever is proved or marked.
+    pub leave: Vec<Marked>,
+}
+
+impl SweepRequest {
+    pub fn marks(&self) -> Marks {
+        marks(self.only.as_deref(), &self.take, &self.leave)
+    }
 }
 
 /// A process, as the report names it.
@@ -26,9 +36,14 @@ pub struct Marked {
 }
 
 impl Marked {
-    pub fn is(&self, id: ProcId) -> bool {
-        self.pid == id.pid && self.start_time == id.start
+    pub fn id(self) -> ProcId {
+        ProcId { pid: self.pid, start: self.start_time }
     }
+}
+
+fn marks(only: Option<&[Marked]>, take: &[Marked], leave: &[Marked]) -> Marks {
+    let ids = |marked: &[Marked]| marked.iter().map(|m| m.id()).collect();
+    Marks { only: only.map(ids), take: ids(take), leave: ids(leave) }
 }
 
 /// `POST /api/emergency-cleanup`.
@@ -41,11 +56,20 @@ pub struct EmergencyRequest {
     pub latch: bool,
     /// As of a sweep.
     pub only: Option<Vec<Marked>>,
+    pub take: Vec<Marked>,
+    pub leave: Vec<Marked>,
 }
 
 impl Default for EmergencyRequest {
     fn default() -> Self {
-        Self { reason: None, dry_run: false, latch: true, only: None }
+        let (take, leave) = (Vec::new(), Vec::new());
+        Self { reason: None, dry_run: false, latch: true, only: None, take, leave }
+    }
+}
+
+impl EmergencyRequest {
+    pub fn marks(&self) -> Marks {
+        marks(self.only.as_deref(), &self.take, &self.leave)
     }
 }
 
@@ -86,13 +110,25 @@ pub struct Candidate {
     pub vetoes: Vec<String>,
     pub action: Action,
     pub why: String,
+    /// Taken for the mark of a person.
+    #[serde(default)]
+    pub marked: bool,
+    /// The pid of the nearest candidate above it: who is taken is taken with everything below it.
+    #[serde(default)]
+    pub below: Option<i32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub survivors: Vec<Survivor>,
 }
 
 impl Candidate {
-    pub fn marked(&self) -> Marked {
+    /// How a request names it.
+    pub fn name(&self) -> Marked {
         Marked { pid: self.pid, start_time: self.start_time }
+    }
+
+    /// A person may mark it: nothing proves it a stray, and nothing speaks against it.
+    pub fn is_suspect(&self) -> bool {
+        self.action == Action::Suspect || (self.action == Action::WouldKill && self.proofs.is_empty())
     }
 }
 

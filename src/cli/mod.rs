@@ -35,6 +35,7 @@ mod select;
 mod send;
 mod show;
 mod stats;
+mod stdio;
 mod sweep;
 mod table;
 mod wait;
@@ -51,9 +52,13 @@ use crate::api::types::Act;
 pub fn run() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
     // A keeper is born often and stays small: it never meets the parser.
-    if args.next().is_some_and(|verb| verb == "keep") {
-        let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-        return crate::keeper::main(&rest);
+    match args.next() {
+        Some(verb) if verb == "keep" => {
+            let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+            return crate::keeper::main(&rest);
+        }
+        Some(verb) if verb == crate::sys::crib::VERB => return crate::keeper::crib(),
+        _ => {}
     }
     from_words()
 }
@@ -70,7 +75,8 @@ fn from_words() -> ExitCode {
     let globals = &beadle.globals;
     match beadle.verb {
         Some(Verb::Daemon(Daemon { auto, inherited, verb: None })) => {
-            daemon::foreground(auto, inherited).unwrap_or_else(|failure| exit::end(Err(failure)))
+            let here = connect::only_here(globals, "daemon");
+            here.and_then(|()| daemon::foreground(auto, inherited)).unwrap_or_else(|failure| exit::end(Err(failure)))
         }
         Some(verb) => exit::end(done(globals, verb)),
         None => {
@@ -85,7 +91,10 @@ fn done(globals: &Globals, verb: Verb) -> Ended {
     match verb {
         Verb::Completions(args) => paper::completions(&args),
         Verb::Man(args) => paper::man(&args),
-        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => journal::run(&args),
+        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => {
+            connect::only_here(globals, "daemon logs")?;
+            journal::run(&args)
+        }
         verb => connect::block_on(spoken(globals, verb)),
     }
 }
@@ -125,6 +134,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
         Verb::Doctor(args) => doctor::run(g, &args).await,
+        Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
     }

@@ -15,8 +15,13 @@ pub const UNKNOWN: &str = "–";
 
 /// Writes text as it is: the caller vouches for it.
 pub fn raw(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Bytes as they are, at once.
+pub fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 /// One line as it is: the caller vouches for it.
@@ -79,11 +84,16 @@ pub fn is_coloured() -> bool {
 
 /// Asks on the terminal; no answer is no.
 pub fn confirmed(question: &str) -> bool {
+    matches!(asked(&format!("{question} [y/N] ")).trim(), "y" | "Y" | "yes")
+}
+
+/// Asks on the terminal, and gives what was typed; nothing when nobody answers.
+pub fn asked(question: &str) -> String {
     let mut out = io::stderr().lock();
-    // A question nobody can see is answered with no below.
-    let _ = write!(out, "{question} [y/N] ").and_then(|()| out.flush());
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    // A question nobody can see, or an answer that cannot be read, is answered with nothing.
+    let _ = write!(out, "{question}").and_then(|()| out.flush()).and_then(|()| io::stdin().read_line(&mut answer));
+    answer
 }
 
 /// `0.12s`, `3s`, `48m`, `2h14`, `31h`, `5d`.

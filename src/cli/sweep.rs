@@ -1,14 +1,19 @@
 //! `sweep` and `release`: what is left behind, shown with what proves it, asked about, taken.
 
+mod choice;
+
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 
+use self::choice::{Answer, Choice};
 use super::args::{Globals, Plain, Sweep};
 use super::exit::{DONE, Ended, FAILED, Failure, SURVIVORS};
 use super::{connect, kill, print};
 use crate::api::client::{Client, ClientError};
+use crate::api::refusal::Code;
 use crate::api::sweep::{Action, Candidate, EmergencyRequest, Marked, SweepReport, SweepRequest};
 use crate::model::text::printable;
+use crate::sys::process;
 
 pub async fn sweep(globals: &Globals, args: &Sweep) -> Ended {
     let can_ask = std::io::stdin().is_terminal() && !args.json;
@@ -17,20 +22,70 @@ pub async fn sweep(globals: &Globals, args: &Sweep) -> Ended {
         return Err(Failure::Usage(why.into()));
     }
     let client = connect::client(globals).await?;
+    let is_marked = !args.take.is_empty() || !args.leave.is_empty();
+    if !is_marked && (args.dry_run || args.yes) {
+        return reported(&ordered(&client, args, args.dry_run, Marks::default()).await?, args.json);
+    }
+    let plan = ordered(&client, args, true, Marks::default()).await?;
+    if plan.failure.is_some() {
+        return reported(&plan, args.json);
+    }
+    let mut choice = Choice::new(plan, args.emergency);
+    for said in marked(&mut choice, args) {
+        // A rehearsal shows who would stay, and why.
+        if !args.dry_run {
+            return Err(said);
+        }
+        print::complain(&said.to_string());
+    }
     if args.dry_run || args.yes {
-        return reported(&ordered(&client, args, args.dry_run, None).await?, args.json);
+        let (_, take, leave) = choice.marks();
+        return reported(&ordered(&client, args, args.dry_run, Marks { only: None, take, leave }).await?, args.json);
     }
-    let plan = ordered(&client, args, true, None).await?;
-    print::raw(&text(&plan))?;
-    let Some(question) = question(&plan, args.emergency) else {
-        return Ok(told(&plan));
-    };
-    if !print::confirmed(&question) {
-        print::complain("nothing was taken");
-        return Ok(DONE);
+    asked(&client, args, choice).await
+}
+
+/// Shows the plan, and asks until it is agreed to or given up.
+async fn asked(client: &Client, args: &Sweep, mut choice: Choice) -> Ended {
+    print::raw(&text(choice.plan()))?;
+    loop {
+        let Some(question) = choice.question() else { return Ok(told(choice.plan())) };
+        match Answer::of(&print::asked(&question)) {
+            Answer::Yes if choice.has_order() => break,
+            Answer::Yes | Answer::No => {
+                print::complain("nothing was taken");
+                return Ok(DONE);
+            }
+            Answer::Change(changes) => {
+                for (takes, pid) in changes {
+                    print::complain(&choice.change(takes, pid).unwrap_or_else(|why| why));
+                }
+            }
+        }
     }
-    let marked = plan.candidates.iter().filter(|c| c.action == Action::WouldKill).map(Candidate::marked).collect();
-    reported(&ordered(&client, args, false, Some(marked)).await?, args.json)
+    let (only, take, leave) = choice.marks();
+    reported(&ordered(client, args, false, Marks { only: Some(only), take, leave }).await?, args.json)
+}
+
+/// The options as changes; what cannot be done.
+fn marked(choice: &mut Choice, args: &Sweep) -> Vec<Failure> {
+    let mut failed = Vec::new();
+    for pid in &args.take {
+        let is_there = choice.plan().candidates.iter().any(|c| c.pid == *pid);
+        let code = if is_there { Code::Forbidden } else { Code::NotFound };
+        failed.extend(choice.change(true, *pid).err().map(|why| Failure::refused(code, why)));
+    }
+    for pid in &args.leave {
+        if choice.change(false, *pid).is_ok() {
+            continue;
+        }
+        // Below a candidate it may be nobody's row.
+        match process::identity(*pid) {
+            Some(id) => choice.leave(Marked { pid: id.pid, start_time: id.start }),
+            None => failed.push(Failure::refused(Code::NotFound, format!("no process has pid {pid}"))),
+        }
+    }
+    failed
 }
 
 pub async fn release(globals: &Globals, args: &Plain) -> Ended {
@@ -43,36 +98,20 @@ pub async fn release(globals: &Globals, args: &Plain) -> Ended {
     Ok(DONE)
 }
 
-async fn ordered(
-    client: &Client,
-    args: &Sweep,
-    dry_run: bool,
+/// What a person said about single processes.
+#[derive(Default)]
+struct Marks {
     only: Option<Vec<Marked>>,
-) -> Result<SweepReport, ClientError> {
-    let reason = args.reason.clone();
-    if args.emergency {
-        return client.emergency(&EmergencyRequest { reason, dry_run, latch: true, only }).await;
-    }
-    client.sweep(&SweepRequest { reason, dry_run, only }).await
+    take: Vec<Marked>,
+    leave: Vec<Marked>,
 }
 
-/// What is to be agreed to; `None`: there is nothing to do.
-fn question(plan: &SweepReport, emergency: bool) -> Option<String> {
-    let would = plan.candidates.iter().filter(|c| c.action == Action::WouldKill);
-    let (count, bytes) = would.fold((0, 0), |(n, bytes), c| (n + 1, bytes + c.memory_bytes));
-    let strays = match count {
-        1 => format!("this stray ({})", print::size(bytes)),
-        n => format!("these {n} strays ({})", print::size(bytes)),
-    };
-    let sessions = plan.sessions.as_ref().map_or(0, |s| s.sessions.len());
-    match (emergency, count) {
-        (false, 0) => None,
-        (false, _) => Some(format!("Take {strays}?")),
-        (true, 0) => Some(format!("Close all {sessions} sessions, and let nothing start until `beadle release`?")),
-        (true, _) => {
-            Some(format!("Close all {sessions} sessions, take {strays}, and let nothing start until `beadle release`?"))
-        }
+async fn ordered(client: &Client, args: &Sweep, dry_run: bool, marks: Marks) -> Result<SweepReport, ClientError> {
+    let (reason, Marks { only, take, leave }) = (args.reason.clone(), marks);
+    if args.emergency {
+        return client.emergency(&EmergencyRequest { reason, dry_run, latch: true, only, take, leave }).await;
     }
+    client.sweep(&SweepRequest { reason, dry_run, only, take, leave }).await
 }
 
 fn reported(report: &SweepReport, json: bool) -> Ended {
@@ -162,6 +201,8 @@ mod tests {
             vetoes: Vec::new(),
             action,
             why: "its last client has gone".into(),
+            marked: false,
+            below: None,
             survivors: Vec::new(),
         }
     }
@@ -172,17 +213,6 @@ mod tests {
             candidate_text(&candidate(Action::Killed)),
             "✔ 7 codex killed (2.0M): its last client has gone\n    codex·[2J app-server\n"
         );
-    }
-
-    #[test]
-    fn nothing_to_take_is_not_asked_about_but_an_emergency_is() {
-        let nothing =
-            SweepReport { dry_run: true, candidates: vec![candidate(Action::Spared)], ..SweepReport::default() };
-        assert_eq!(question(&nothing, false), None);
-        assert!(question(&nothing, true).unwrap().starts_with("Close all 0 sessions"));
-        let one = SweepReport { candidates: vec![candidate(Action::WouldKill)], ..nothing };
-        assert_eq!(question(&one, false).unwrap(), "Take this stray (2.0M)?");
-        assert_eq!(text(&one).lines().last().unwrap(), "1 would be taken");
     }
 
     #[test]

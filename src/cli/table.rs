@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 
 use crate::model::text::printable;
 
@@ -128,7 +128,7 @@ impl<'a> Table<'a> {
         for (position, (at, cells)) in widths.iter().enumerate() {
             let Some(cell) = row.get(*at) else { continue };
             let text = within(&cell.text, *cells);
-            let blanks = " ".repeat(cells - text.width());
+            let blanks = " ".repeat(cells.saturating_sub(text.width()));
             let (before, after) = if self.columns[*at].right { (blanks.as_str(), "") } else { ("", blanks.as_str()) };
             let gap = if position == 0 { "" } else { "  " };
             // Writing to a String cannot fail.
@@ -149,13 +149,13 @@ pub fn within(text: &str, cells: usize) -> String {
         return text.into();
     }
     let mut out = String::new();
-    let mut used = 1;
     for c in text.chars() {
-        used += c.width().unwrap_or(0);
-        if used > cells {
+        out.push(c);
+        // As a whole: a character can change how wide the one before it is.
+        if out.width() >= cells {
+            out.pop();
             break;
         }
-        out.push(c);
     }
     if cells > 0 {
         out.push('…');
@@ -195,6 +195,13 @@ mod tests {
         assert_eq!(table.render(Some(27), false), "NAME      PROCS  REASON\nfronten…     12  output 3 …\n");
         assert_eq!(table.render(Some(20), false), "NAME      REASON\nfronten…  output 3 …\n");
         assert_eq!(table.render(Some(8), false), "NAME\nfronten…\n");
+    }
+
+    #[test]
+    fn a_character_that_widens_the_one_before_it_is_counted() {
+        assert_eq!(within("ab0\u{fe0f}cdef", 5), "ab0\u{fe0f}…");
+        assert_eq!(within("ab0\u{fe0f}cdef", 4), "ab0…");
+        assert_eq!(within("ab0\u{fe0f}c", 5), "ab0\u{fe0f}c");
     }
 
     #[test]

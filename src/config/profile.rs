@@ -7,6 +7,7 @@ use crate::model::profile::{
     StatusHook, Who, Words,
 };
 use crate::model::session::Attention;
+use crate::model::stop::Signal;
 use crate::model::text::name_refusal;
 
 use std::ops::Range;
@@ -145,10 +146,10 @@ fn status_hook(f: &mut Fields<'_, '_>) -> Option<StatusHook> {
 }
 
 fn gentle(f: &mut Fields<'_, '_>) -> Gentle {
-    const SIGNALS: [&str; 4] = ["INT", "TERM", "HUP", "QUIT"];
+    const SIGNALS: [Signal; 4] = [Signal::Int, Signal::Term, Signal::Hup, Signal::Quit];
     let typed = f.text("type");
     let signal = match f.text("signal") {
-        Some(_) => f.word("signal", &SIGNALS).map(|n| SIGNALS[n].to_string()),
+        Some(_) => f.word("signal", &SIGNALS.map(Signal::as_str)).map(|n| SIGNALS[n]),
         None => None,
     };
     Gentle { typed, signal }

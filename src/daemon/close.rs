@@ -22,7 +22,7 @@ use crate::api::wire::Request;
 use crate::model::process::{Boundary, Claim, Table, members};
 use crate::model::scene::Pane;
 use crate::model::session::{Cause, ExitBy, ProcId};
-use crate::model::stop::{Ending, Manner, Next, Order, Plan, Seen, Signal};
+use crate::model::stop::{Ending, Gentle, Manner, Next, Order, Plan, Seen, Signal};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::failpoint;
 use crate::sys::poll::{self, Event, Poller, Waker};
@@ -44,6 +44,8 @@ pub struct Target {
     pub cgroup: Option<Cgroup>,
     pub grace: Duration,
     pub terminal: bool,
+    /// How its agent likes to be asked.
+    pub gently: Option<Gently>,
     pub link: Option<Link>,
     pub cause: Cause,
     /// Set by a second request that does not want to wait for the grace.
@@ -58,6 +60,14 @@ pub struct Target {
     pub pane: Option<Pane>,
     /// That pane is closed as well.
     pub close_pane: bool,
+}
+
+/// An agent's own way to end.
+#[derive(Debug, Clone)]
+pub enum Gently {
+    /// At its prompt, where it was seen just now.
+    Typed(String),
+    Signal(Signal),
 }
 
 /// What all closes of this daemon share.
@@ -193,7 +203,11 @@ enum Due {
 impl Closing {
     fn new(target: Target) -> Self {
         let cgroup = target.cgroup.as_ref().is_some_and(Cgroup::can_kill);
-        let manner = Manner { grace: target.grace, terminal: target.terminal, cgroup };
+        let gentle = target.claim.leader.zip(target.gently.as_ref()).map(|(leader, gently)| match gently {
+            Gently::Typed(_) => (leader, Gentle::Typed),
+            Gently::Signal(signal) => (leader, Gentle::Signal(*signal)),
+        });
+        let manner = Manner { grace: target.grace, terminal: target.terminal, cgroup, gentle };
         Self {
             plan: Plan::new(manner),
             target,
@@ -406,6 +420,16 @@ impl<'a> Work<'a> {
                 self.signal(closing, id, signal);
             }
             Order::KillCgroup => self.kill_cgroup(closing),
+            Order::Type(agent) => {
+                // Its end is watched; if it cannot be held it has ended.
+                let _ = closing.pins.contains_key(&agent) || self.pin(closing, agent);
+                // What somebody left at the prompt goes first.
+                if let Some(Gently::Typed(word)) = &closing.target.gently {
+                    info!("session={}: its agent is asked to end: typed {word:?}", closing.target.id);
+                    typed(closing, format!("\x15{word}").into_bytes());
+                }
+            }
+            Order::Enter => typed(closing, b"\r".to_vec()),
             Order::CloseInput => {
                 // Without a keeper there is no pipe to close.
                 let _ = closing.target.link.as_ref().map(|l| l.order(&Request::CloseInput));
@@ -549,6 +573,14 @@ fn pause(all_due: bool, waited: Option<Duration>, scan_took: Duration, until_nex
         _ if all_due => None,
         None => Some(until_next),
         Some(waited) => scan_took.min(COMPANY).checked_sub(waited).filter(|left| !left.is_zero()),
+    }
+}
+
+/// A keeper that takes no orders any more is no reason to wait: its agent is asked like any other.
+fn typed(closing: &Closing, bytes: Vec<u8>) {
+    let order = Request::Type { seq: u64::MAX, bytes };
+    if let Some(Err(error)) = closing.target.link.as_ref().map(|link| link.order(&order)) {
+        info!("session={}: its agent could not be asked to end: {error}", closing.target.id);
     }
 }
 

@@ -224,6 +224,7 @@ impl Supervisor {
             return;
         }
         closed.resume = self.resume_of(&id);
+        self.name_handed_over(&mut closed, &tree);
         self.remember_close(&closed, tree);
         let outcome = closed.outcome;
         info!(
@@ -238,7 +239,7 @@ impl Supervisor {
         );
         self.tell_closed(&closed, by);
         if self.foreign.contains_key(&id) {
-            return self.on_foreign_closed(closed, by);
+            return self.on_foreign_closed(&closed, by);
         }
         let Some(entry) = self.entries.get_mut(&id) else { return };
         self.cleaner.counts.closed(entry.meta.cause.as_ref(), outcome);

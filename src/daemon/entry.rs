@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::close::Target;
+use super::close::{Gently, Target};
 use super::evidence::{Sight, Standard};
 use super::handle::Reply;
 use super::link::Link;
@@ -19,6 +19,7 @@ use crate::api::wire::ToCome;
 use crate::model::lifecycle::{Keeper, Life};
 use crate::model::policy::{Facts, Kept, Limits, Told};
 use crate::model::process::Claim;
+use crate::model::profile::Status;
 use crate::model::session::{Attention, Cause, Exit, ExitBy, Health, Origin, ProcId, State};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::clock;
@@ -96,6 +97,10 @@ pub struct Entry {
     pub standard: Arc<Standard>,
     /// What its screen says.
     pub sight: Sight,
+    /// What its own status file says, where its kind has one.
+    pub status: Option<Status>,
+    /// Names of other sessions in which its conversation is open.
+    pub twins: Vec<String>,
     /// From when its leader has kept a core busy.
     pub spinning_since: Option<Duration>,
     /// Since when processes without their leader were seen, by the monotonic clock of this daemon's life.
@@ -156,6 +161,8 @@ impl Entry {
             told_lingering: false,
             standard,
             sight: Sight::default(),
+            status: None,
+            twins: Vec::new(),
             spinning_since: None,
             lingering_since: None,
             kept: Kept::Nobody,
@@ -218,6 +225,7 @@ impl Entry {
             cgroup: self.cgroup(),
             grace,
             terminal: !self.session.pipe,
+            gently: self.gently(),
             link: self.link.clone(),
             cause,
             hurry,
@@ -226,6 +234,18 @@ impl Entry {
             pane: None,
             close_pane: false,
         }
+    }
+
+    /// How its kind of agent likes to be asked. Typed only where its prompt was seen, nothing has moved since, and nobody is
+    /// there: anywhere else the word and Enter would answer something.
+    fn gently(&self) -> Option<Gently> {
+        let gentle = &self.standard.profiles.by_name(&self.session.agent)?.gentle;
+        let sight = &self.sight;
+        let unmoved = self.pulse.as_ref().is_some_and(|p| p.get(Beat::Bytes) == sight.written) && !sight.asked;
+        let at_prompt = unmoved && sight.look.attention == Some(Attention::Idle);
+        let alone = self.attached == 0 && !self.meta.paused && !self.usage.leader_stopped;
+        let typed = gentle.typed.clone().filter(|_| at_prompt && alone && !self.session.pipe && self.link.is_some());
+        typed.map(Gently::Typed).or(gentle.signal.map(Gently::Signal))
     }
 
     /// Takes in a sample; true when something a reader can see has changed.

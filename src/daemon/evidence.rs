@@ -6,6 +6,7 @@ use super::entry::Entry;
 use crate::api::types;
 use crate::model::evidence::{Evidence, Since};
 use crate::model::heard::Counting;
+use crate::model::heed::{Says, heed};
 use crate::model::lifecycle::Keeper;
 use crate::model::profile::{Look, Profiles};
 use crate::model::session::Attention;
@@ -27,6 +28,8 @@ pub struct Sight {
     pub at: Option<Duration>,
     /// Since when it stands at its gate.
     pub gate_since: Option<Duration>,
+    /// Since when it says what it says about attention.
+    pub attention_since: Option<Duration>,
     /// Bytes the session had written when it was last asked for its screen.
     pub written: u64,
     /// It was asked, and has not answered.
@@ -41,6 +44,9 @@ impl Sight {
         self.at = Some(now);
         if look.attention.is_none() && look.because.is_some() {
             return;
+        }
+        if look.attention != self.look.attention {
+            self.attention_since = look.attention.map(|_| now);
         }
         if look.gate != self.look.gate {
             self.gate_since = look.gate.map(|_| now);
@@ -58,7 +64,23 @@ impl Entry {
     pub fn last_activity(&self) -> Option<Duration> {
         let pulse = self.pulse.as_ref()?;
         let beats = [Beat::Text, Beat::Input, Beat::Heartbeat, Beat::Work].into_iter();
-        beats.filter_map(|beat| pulse.when(beat)).chain(self.started).max()
+        beats.filter_map(|beat| pulse.when(beat)).chain(self.started).chain(self.status_since()).max()
+    }
+
+    /// When what its own status file says began.
+    fn status_since(&self) -> Option<Duration> {
+        self.status.as_ref()?.since_millis.map(clock::moment_of_unix)
+    }
+
+    /// What it is doing, of all who say so.
+    fn seen(&self, now: Duration) -> Option<Attention> {
+        let ago = |at: Option<Duration>| at.map(|at| now.saturating_sub(at));
+        let says = |(attention, ago)| Says { attention, ago };
+        let screen = self.sight.look.attention.zip(ago(self.sight.attention_since)).map(says);
+        let Some(status) = self.status.as_ref() else { return self.sight.look.attention };
+        let file = status.attention.zip(ago(self.status_since().or(Some(now)))).map(says);
+        let traces = [Beat::Output, Beat::Input, Beat::Work].map(|beat| self.beat(beat));
+        heed(screen, file, ago(traces.into_iter().flatten().max()))
     }
 
     fn counting(&self) -> Counting {
@@ -106,9 +128,10 @@ impl Entry {
             },
             idle: self.idle(now),
             spinning: ago(self.spinning_since.map(|at| text.map_or(at, |text| text.max(at)))),
-            seen: self.sight.look.attention,
+            seen: self.seen(now),
             gate: self.sight.look.gate.zip(ago(self.sight.gate_since.max(input))),
             project_finished: self.project_finished,
+            twins: &self.twins,
             ..Evidence::default()
         }
     }
@@ -148,6 +171,9 @@ impl Entry {
         if let (Some(attention), Some(rule)) = (self.sight.look.attention, &self.sight.look.because) {
             add("screen", format!("{attention}, by the rule {rule:?}"), self.sight.at);
         }
+        if let Some((status, attention)) = self.status.as_ref().and_then(|s| Some((s, s.attention?))) {
+            add("status", status.in_words(attention), self.status_since());
+        }
         if let Some(at) = self.spinning_since {
             add("spinning", format!("the agent has kept a core busy for {}", short(now.saturating_sub(at))), Some(at));
         }
@@ -180,7 +206,12 @@ impl Entry {
 
     /// How its conversation is taken up again.
     pub fn resume(&self) -> Option<String> {
-        self.standard.profiles.by_name(&self.session.agent)?.resume.command(None)
+        self.standard.profiles.by_name(&self.session.agent)?.resume.command(self.conversation())
+    }
+
+    /// The agent's own name for what it is talking about.
+    pub fn conversation(&self) -> Option<&str> {
+        self.status.as_ref()?.session.as_deref()
     }
 
     /// One sentence of advice, where there is something to do.

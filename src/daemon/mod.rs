@@ -14,6 +14,7 @@
 //! or held by keepers.
 
 pub mod adopt;
+mod attach;
 pub mod authority;
 pub mod birth;
 pub mod cleaner;
@@ -26,6 +27,7 @@ pub mod entry;
 pub mod events;
 pub mod evidence;
 pub mod foreign;
+pub mod handed;
 pub mod handle;
 mod house;
 mod keepers;
@@ -44,6 +46,7 @@ pub mod start;
 pub mod store;
 pub mod supervisor;
 pub mod sweep;
+mod tcp;
 pub mod tmux;
 mod verbs;
 

@@ -27,6 +27,7 @@ use super::discovery::{Discovery, Scene};
 use super::entry::Entry;
 use super::evidence::Standard;
 use super::foreign::{Foreign, Memory};
+use super::handed::HandedOver;
 use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
 use super::projects::{Ordered, Queue};
@@ -101,6 +102,7 @@ pub struct Supervisor {
     /// When this daemon last did anything, by the clock its sessions age by.
     awake: Duration,
     pub(super) watched_until: Option<Instant>,
+    pub(super) handed_over: HandedOver,
     pub(super) next_tick: Instant,
     pub(super) busy_at: Instant,
     /// Keepers that were our children and are about to end.
@@ -152,6 +154,7 @@ impl Supervisor {
             awake: clock::monotonic(),
             sample_latecomers: Vec::new(),
             watched_until: None,
+            handed_over: HandedOver::default(),
             next_tick: now,
             busy_at: now,
             dying: Vec::new(),
@@ -275,7 +278,7 @@ impl Supervisor {
 
     /// When [`tick`](Self::tick) wants to be called.
     pub fn next_tick(&self) -> Option<Instant> {
-        let idle_end = (self.set.auto && self.live().next().is_none()).then_some(self.busy_at + NOTHING_TO_DO);
+        let idle_end = (self.set.auto && !self.has_subjects()).then_some(self.busy_at + NOTHING_TO_DO);
         [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due(), self.queue_due()]
             .into_iter()
             .flatten()
@@ -284,7 +287,7 @@ impl Supervisor {
 
     pub fn tick(&mut self, now: Instant) {
         self.wake();
-        let anybody = self.live().next().is_some();
+        let anybody = self.has_subjects();
         if now >= self.next_tick {
             self.sample();
         }

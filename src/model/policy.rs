@@ -28,7 +28,7 @@ const SLEPT: Duration = Duration::from_secs(1);
 pub struct Facts {
     pub state: State,
     pub attention: Attention,
-    /// Its keeper lives and does not answer: nothing is concluded.
+    /// Its keeper, or its tmux server, lives and does not answer: nothing is concluded.
     pub silent: bool,
     pub age: Option<Duration>,
     /// `None` is unknown.
@@ -145,7 +145,7 @@ fn untouched(facts: &Facts) -> Result<(), Exempt> {
     }
     match facts {
         Facts { pinned: true, .. } => Err("it is pinned"),
-        Facts { silent: true, .. } => Err("its keeper does not answer"),
+        Facts { silent: true, .. } => Err("what holds it does not answer"),
         Facts { survived: true, .. } => Err("what is left of it cannot be taken"),
         _ => Ok(()),
     }

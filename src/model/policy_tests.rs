@@ -77,7 +77,7 @@ fn the_exempt_are_exempt_and_it_is_said_why() {
         (Facts { attached_ago: Some(M * 29), ..base }, "somebody was attached lately"),
         (Facts { state: State::Paused, paused: true, ..base }, "it is paused"),
         (Facts { pinned: true, ..base }, "it is pinned"),
-        (Facts { silent: true, ..base }, "its keeper does not answer"),
+        (Facts { silent: true, ..base }, "what holds it does not answer"),
         (Facts { state: State::Closing, ..base }, "it is being closed"),
         (Facts { state: State::Starting, ..base }, "it is starting"),
         (Facts { state: State::Ended, ..base }, "it has ended"),

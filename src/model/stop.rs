@@ -1,7 +1,9 @@
 //! How a session is taken away: soft, hard, verify. Pure: the plan is shown who is alive, and says what to do next.
 //!
 //! ```text
-//!            set empty ─────────────────────────────► Done (clean)
+//!   Gentle ── the agent's own way to end: typed at its prompt, or a signal to it alone
+//!     │ it has ended, or its time is over
+//!     ▼      set empty ─────────────────────────────► Done (clean)
 //!               ▲
 //!   Soft ───────┤ TERM CONT HUP to each, once; newcomers too
 //!     │ grace over, or hurried
@@ -28,6 +30,8 @@ pub enum Signal {
     Term,
     Cont,
     Hup,
+    Int,
+    Quit,
     Stop,
     Kill,
 }
@@ -38,12 +42,19 @@ impl Signal {
             Self::Term => "TERM",
             Self::Cont => "CONT",
             Self::Hup => "HUP",
+            Self::Int => "INT",
+            Self::Quit => "QUIT",
             Self::Stop => "STOP",
             Self::Kill => "KILL",
         }
     }
 }
 
+/// Most of the grace that an agent's own way to end may take, and least grace that leaves time for it.
+const GENTLE: Duration = Duration::from_secs(2);
+const TOO_SHORT: Duration = Duration::from_secs(1);
+/// Between what is typed and Enter: in one burst, agents take them for pasted text.
+const BURST: Duration = Duration::from_millis(200);
 /// Longest time that freezing may take before force is used all the same.
 const FREEZE: Duration = Duration::from_millis(500);
 /// Longest time of force, and most rounds of it.
@@ -73,11 +84,25 @@ pub struct Manner {
     pub terminal: bool,
     /// Has a cgroup of its own that holds nobody protected.
     pub cgroup: bool,
+    /// The agent, and how it likes to be asked.
+    pub gentle: Option<(ProcId, Gentle)>,
+}
+
+/// An agent's own way to end, before the signals that any program gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gentle {
+    /// A word typed at its prompt.
+    Typed,
+    Signal(Signal),
 }
 
 /// What to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Order {
+    /// Type the word that ends the agent, whose end is to be watched.
+    Type(ProcId),
+    /// Enter behind it.
+    Enter,
     /// Close the standard input of the agent.
     CloseInput,
     Signal(ProcId, Signal),
@@ -106,6 +131,7 @@ pub enum Ending {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
+    Gentle { entered: bool },
     Soft,
     Freeze { since: Duration, round: u32 },
     Kill { round: u32 },
@@ -128,6 +154,8 @@ pub struct Plan {
     phase: Phase,
     /// When the first was asked to end: the grace runs from here, not from a search that took its time.
     asked_at: Option<Duration>,
+    /// Its standard input is closed, where that is a pipe.
+    input_closed: bool,
     /// When the first was killed.
     killed_at: Option<Duration>,
     /// Time and rounds are over, and those who came last have been killed as well.
@@ -138,10 +166,12 @@ pub struct Plan {
 
 impl Plan {
     pub fn new(manner: Manner) -> Self {
+        let gently = manner.gentle.is_some() && manner.grace >= TOO_SHORT;
         Self {
             manner,
-            phase: Phase::Soft,
+            phase: if gently { Phase::Gentle { entered: false } } else { Phase::Soft },
             asked_at: None,
+            input_closed: manner.terminal,
             killed_at: None,
             last_round: false,
             told: BTreeMap::new(),
@@ -162,7 +192,7 @@ impl Plan {
     pub fn ending(&self) -> Option<Ending> {
         match self.phase {
             Phase::Done(ending) => Some(ending),
-            Phase::Soft | Phase::Freeze { .. } | Phase::Kill { .. } => None,
+            Phase::Gentle { .. } | Phase::Soft | Phase::Freeze { .. } | Phase::Kill { .. } => None,
         }
     }
 
@@ -194,8 +224,13 @@ impl Plan {
                 Phase::Done(ending) => break Next::Done(ending),
                 _ if seen.is_empty() && sure => self.phase = Phase::Done(self.ending_when_empty()),
                 _ if self.only_refused(seen) => self.phase = Phase::Done(Ending::Survivors),
-                Phase::Soft if self.hurried || now >= grace_until => {
+                Phase::Gentle { .. } | Phase::Soft if self.hurried || now >= grace_until => {
                     self.phase = Phase::Freeze { since: now, round: 0 };
+                }
+                Phase::Gentle { entered } => {
+                    if let Some(next) = self.gently(entered, now, seen, &mut orders) {
+                        break next;
+                    }
                 }
                 Phase::Soft => {
                     self.ask(seen, &mut orders);
@@ -228,12 +263,40 @@ impl Plan {
         }
     }
 
+    /// `None` when the phase changed.
+    fn gently(&mut self, entered: bool, now: Duration, seen: &[Seen], orders: &mut Vec<Order>) -> Option<Next> {
+        let until = self.asked_at.unwrap_or(now) + GENTLE.min(self.manner.grace / 2);
+        let Some((leader, how)) = self.manner.gentle.filter(|(leader, _)| seen.iter().any(|s| s.id == *leader)) else {
+            self.phase = Phase::Soft;
+            return None;
+        };
+        for s in seen {
+            self.told.entry(s.id).or_default();
+        }
+        match (self.asked_at, how) {
+            (None, Gentle::Typed) => orders.push(Order::Type(leader)),
+            (None, Gentle::Signal(signal)) => orders.push(Order::Signal(leader, signal)),
+            (Some(at), Gentle::Typed) if !entered && now >= at + BURST => {
+                orders.push(Order::Enter);
+                self.phase = Phase::Gentle { entered: true };
+            }
+            (Some(_), _) if now >= until => {
+                self.phase = Phase::Soft;
+                return None;
+            }
+            (Some(_), _) => {}
+        }
+        let typing = how == Gentle::Typed && matches!(self.phase, Phase::Gentle { entered: false });
+        let at = *self.asked_at.get_or_insert(now);
+        Some(Next::AllGoneOr(if typing { at + BURST } else { until.max(now) }))
+    }
+
     fn only_refused(&self, seen: &[Seen]) -> bool {
         !seen.is_empty() && seen.iter().all(|s| self.told.get(&s.id).is_some_and(|t| t.refused))
     }
 
     fn ask(&mut self, seen: &[Seen], orders: &mut Vec<Order>) {
-        if self.asked_at.is_none() && !self.manner.terminal {
+        if !std::mem::replace(&mut self.input_closed, true) {
             orders.push(Order::CloseInput);
         }
         for s in seen {
@@ -304,7 +367,7 @@ mod tests {
     use proptest::prelude::*;
 
     const MS: fn(u64) -> Duration = Duration::from_millis;
-    const MANNER: Manner = Manner { grace: Duration::from_secs(5), terminal: true, cgroup: false };
+    const MANNER: Manner = Manner { grace: Duration::from_secs(5), terminal: true, cgroup: false, gentle: None };
 
     fn seen(pid: i32, state: u8) -> Seen {
         Seen { id: ProcId { pid, start: 1 }, state }
@@ -326,6 +389,38 @@ mod tests {
         assert_eq!(signals(&orders), [(9, Signal::Term), (9, Signal::Cont), (9, Signal::Hup)]);
         assert_eq!(next, Next::AllGoneOr(MANNER.grace));
         assert_eq!(plan.step(MS(3), &[], true), (vec![], Next::Done(Ending::Clean)));
+    }
+
+    #[test]
+    fn an_agent_is_asked_in_its_own_way_first_and_the_others_once_it_has_ended() {
+        let leader = ProcId { pid: 9, start: 1 };
+        let both = [seen(9, b'S'), seen(10, b'S')];
+        let mut plan = Plan::new(Manner { gentle: Some((leader, Gentle::Typed)), ..MANNER });
+        assert_eq!(plan.step(MS(0), &both, true), (vec![Order::Type(leader)], Next::AllGoneOr(BURST)));
+        assert_eq!(plan.step(BURST, &both, true), (vec![Order::Enter], Next::AllGoneOr(GENTLE)));
+        assert_eq!(plan.clone().step(MS(300), &[], true).1, Next::Done(Ending::Clean));
+        let (orders, next) = plan.step(MS(300), &[seen(10, b'S')], true);
+        assert_eq!(signals(&orders), [(10, Signal::Term), (10, Signal::Cont), (10, Signal::Hup)]);
+        assert_eq!(next, Next::AllGoneOr(MANNER.grace), "out of the same grace");
+    }
+
+    #[test]
+    fn who_is_deaf_to_its_own_word_is_asked_like_any_other_within_the_grace() {
+        let leader = ProcId { pid: 9, start: 1 };
+        let gentle = |gentle, grace| Plan::new(Manner { gentle: Some((leader, gentle)), grace, ..MANNER });
+        let mut plan = gentle(Gentle::Signal(Signal::Int), MANNER.grace);
+        assert_eq!(signals(&plan.step(MS(0), &[seen(9, b'S')], true).0), [(9, Signal::Int)]);
+        assert_eq!(plan.step(MS(1000), &[seen(9, b'S')], true), (vec![], Next::AllGoneOr(GENTLE)));
+        let (orders, next) = plan.step(GENTLE, &[seen(9, b'S')], true);
+        assert_eq!((signals(&orders)[0], next), ((9, Signal::Term), Next::AllGoneOr(MANNER.grace)));
+        let mut hurried = gentle(Gentle::Typed, MANNER.grace);
+        hurried.step(MS(0), &[seen(9, b'S')], true);
+        hurried.hurry();
+        assert_eq!(signals(&hurried.step(MS(1), &[seen(9, b'S')], true).0), [(9, Signal::Stop)]);
+        let mut short = gentle(Gentle::Typed, MS(900));
+        assert_eq!(signals(&short.step(MS(0), &[seen(9, b'S')], true).0)[0], (9, Signal::Term), "no time for it");
+        let mut gone = gentle(Gentle::Typed, MANNER.grace);
+        assert_eq!(signals(&gone.step(MS(0), &[seen(10, b'S')], true).0)[0], (10, Signal::Term), "nobody to ask");
     }
 
     #[test]
@@ -452,6 +547,7 @@ mod tests {
         #[test]
         fn every_close_ends_in_time_and_tells_the_truth(
             cast in prop::collection::vec(an_actor(), 0..6), grace in 0u64..3000, terminal: bool, cgroup: bool,
+            gentle in prop::option::of((0i32..3, prop_oneof![Just(Gentle::Typed), Just(Gentle::Signal(Signal::Int))])),
             mut missed in prop::collection::vec(any::<bool>(), 0..20)
         ) {
             let mut next_id = 10;
@@ -459,7 +555,10 @@ mod tests {
                 next_id += 1;
                 Actor { deaf: *deaf, immortal: *immortal, refuses: *refuses, forks_until: *forks_until, state: b'S', id: next_id }
             }).collect();
-            let mut plan = Plan::new(Manner { grace: MS(grace), terminal, cgroup });
+            let mut plan = Plan::new(Manner {
+                grace: MS(grace), terminal, cgroup,
+                gentle: gentle.map(|(n, how)| (ProcId { pid: 11 + n, start: 1 }, how)),
+            });
             let mut now = 0u64;
             let ending = loop {
                 // A look may miss everybody, and knows that somebody was there.
@@ -472,7 +571,7 @@ mod tests {
                     let Some(actor) = world.iter_mut().find(|a| a.id == id.pid) else { continue };
                     if actor.refuses { plan.refused(id); continue }
                     match signal {
-                        Signal::Term | Signal::Hup if !actor.deaf => actor.state = b'Z',
+                        Signal::Term | Signal::Hup | Signal::Int if !actor.deaf => actor.state = b'Z',
                         Signal::Stop => actor.state = b'T',
                         Signal::Kill if actor.immortal => actor.state = b'D',
                         Signal::Kill => actor.state = b'Z',

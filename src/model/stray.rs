@@ -8,14 +8,18 @@
 //! ```
 //!
 //! A proof alone justifies taking; a veto forbids it, whatever else is true. What could not be read is a veto: an error
-//! is never an absence. The parent, the age, the silence of a process prove nothing.
+//! is never an absence. The parent, the age, the silence of a process prove nothing. What two scans and the marks of a
+//! person make of it is in [`plan`].
 //! Refuses to know where observations come from, and how anything is signalled.
+
+mod plan;
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::plan::{Marks, Plan, Scan, agree};
 use super::session::ProcId;
 
 /// An answer of the machine, or what could not be read.
@@ -165,6 +169,10 @@ pub enum Veto {
     BeadleIsYoung,
     /// The scan before did not see it so.
     NotTwice,
+    /// A person said so.
+    LeftOut,
+    /// A person agreed to others, and was not asked about this one.
+    NotAsked,
     Unreadable(String),
 }
 
@@ -185,6 +193,8 @@ impl fmt::Display for Veto {
             Self::Young => f.write_str("too young"),
             Self::BeadleIsYoung => f.write_str("beadle has not watched long enough"),
             Self::NotTwice => f.write_str("two scans must agree, and one did not"),
+            Self::LeftOut => f.write_str("a person left it out"),
+            Self::NotAsked => f.write_str("nobody was asked about it"),
             Self::Unreadable(what) => write!(f, "{what} cannot be read"),
         }
     }
@@ -207,13 +217,19 @@ pub struct Judged {
     pub proofs: Vec<Proof>,
     pub vetoes: Vec<Veto>,
     pub fate: Fate,
+    /// A person marked it: that stands in for a proof.
+    pub marked: bool,
 }
+
+/// Taken for nothing but a mark.
+const MARKED: &str = "a person marked it, and nothing speaks against it";
 
 impl Judged {
     /// In words: what decided.
     pub fn why(&self) -> String {
         let join = |words: Vec<String>| words.join(", ");
         match self.fate {
+            Fate::Take if self.proofs.is_empty() => MARKED.into(),
             Fate::Take => join(self.proofs.iter().map(Proof::to_string).collect()),
             Fate::Spare | Fate::Ignore => join(self.vetoes.iter().map(Veto::to_string).collect()),
             Fate::Suspect => "no terminal and its parent has gone, but nothing proves it a stray".into(),
@@ -230,7 +246,7 @@ pub fn judge(seen: &Observation, ground: Ground) -> Judged {
         (true, false) if looks_left(seen) && seen.own && seen.owner.is_none() => Fate::Spare,
         (true, _) => Fate::Ignore,
     };
-    Judged { id: seen.id, proofs, vetoes, fate }
+    Judged { id: seen.id, proofs, vetoes, fate, marked: false }
 }
 
 /// Supporting evidence: never enough.
@@ -303,225 +319,5 @@ fn answer<T>(asked: &Asked<T>, judged: impl FnOnce(&T) -> Option<Veto>) -> Optio
     }
 }
 
-/// One look at everything, or why there was none: a question about all of them that failed.
-pub type Scan = Result<Vec<Judged>, String>;
-
-/// What two scans agree on. A failed question about all takes nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Plan {
-    pub candidates: Vec<Judged>,
-    /// Why nothing may be taken at all.
-    pub failed: Option<String>,
-}
-
-impl Plan {
-    pub fn taken(&self) -> impl Iterator<Item = &Judged> {
-        self.candidates.iter().filter(|c| c.fate == Fate::Take)
-    }
-}
-
-/// Candidates of the second scan; taken is only what the first one would have taken too, for a proof both saw.
-pub fn agree(first: &Scan, second: &Scan) -> Plan {
-    let (before, now) = match (first, second) {
-        (Ok(before), Ok(now)) => (before, now),
-        (Err(why), _) | (_, Err(why)) => return Plan { candidates: Vec::new(), failed: Some(why.clone()) },
-    };
-    let agreed = |judged: &Judged| {
-        let earlier = before.iter().find(|b| b.id == judged.id && b.fate == Fate::Take);
-        earlier.is_some_and(|b| b.proofs.iter().any(|p| judged.proofs.contains(p)))
-    };
-    let one = |judged: &Judged| match judged.fate {
-        Fate::Ignore => None,
-        Fate::Take if !agreed(judged) => {
-            let vetoes = vec![Veto::NotTwice];
-            Some(Judged { fate: Fate::Spare, vetoes, ..judged.clone() })
-        }
-        Fate::Take | Fate::Spare | Fate::Suspect => Some(judged.clone()),
-    };
-    Plan { candidates: now.iter().filter_map(one).collect(), failed: None }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const GROUND: Ground = Ground { min_age: Duration::from_secs(60), up: Duration::from_secs(3600) };
-
-    /// An old process of ours without a terminal, adopted by init, of which everything could be read.
-    fn left(kind: Kind) -> Observation {
-        Observation {
-            id: ProcId { pid: 7, start: 70 },
-            agent: "codex".into(),
-            kind,
-            age: Duration::from_secs(7200),
-            tag: Asked::Is(Tag::None),
-            terminal: false,
-            stdio: Asked::Is(Stdio::Other),
-            peers: Asked::Is(Peers::SomebodyThere),
-            clients: Asked::Is(Clients::Connected),
-            birth_ended: false,
-            kin_lives: false,
-            pane: Asked::Is(None),
-            registered: Asked::Is(false),
-            service: Asked::Is(false),
-            editor: Asked::Is(None),
-            owner: None,
-            protected: false,
-            own: true,
-            adopted: true,
-        }
-    }
-
-    fn proved() -> [Observation; 4] {
-        let ended = Tag::Ended { session: "a1".into(), after_start: true };
-        let unused = Asked::Is(Clients::NoneFor(Duration::from_secs(60)));
-        [
-            Observation { tag: Asked::Is(ended), ..left(Kind::Tagged) },
-            Observation { stdio: Asked::Is(Stdio::TerminalDeleted), ..left(Kind::Agent) },
-            Observation { peers: Asked::Is(Peers::BothGone), ..left(Kind::Helper { stdio: true }) },
-            Observation { clients: unused, birth_ended: true, ..left(Kind::Shared) },
-        ]
-    }
-
-    #[test]
-    fn each_proof_alone_is_enough() {
-        use Proof::{LastClientGone, RecordSaysDead, StdioPeersGone, TerminalDeleted};
-        let all = [RecordSaysDead, TerminalDeleted, StdioPeersGone, LastClientGone];
-        for (seen, proof) in proved().iter().zip(all) {
-            let judged = judge(seen, GROUND);
-            assert_eq!((judged.fate, judged.proofs.as_slice()), (Fate::Take, &[proof][..]), "{judged:?}");
-            assert_eq!(judged.why(), proof.to_string());
-        }
-    }
-
-    type Change = fn(Observation) -> Observation;
-
-    #[test]
-    fn each_veto_alone_spares_whatever_is_proved() {
-        let cases: [(&str, Change); 17] = [
-            ("protected", |o| Observation { protected: true, ..o }),
-            ("another user's", |o| Observation { own: false, ..o }),
-            ("owned", |o| Observation { owner: Some("a2".into()), ..o }),
-            ("terminal", |o| Observation { terminal: true, ..o }),
-            ("pane", |o| Observation { pane: Asked::Is(Some("tmux:ops:1".into())), ..o }),
-            ("pane unknown", |o| Observation { pane: Asked::Unreadable("tmux".into()), ..o }),
-            ("registered", |o| Observation { registered: Asked::Is(true), ..o }),
-            ("registry unreadable", |o| Observation { registered: Asked::Unreadable("its registry".into()), ..o }),
-            ("service", |o| Observation { service: Asked::Is(true), ..o }),
-            ("service unknown", |o| Observation { service: Asked::Unreadable("its cgroup".into()), ..o }),
-            ("editor", |o| Observation { editor: Asked::Is(Some("vscode-server".into())), ..o }),
-            ("editor unknown", |o| Observation { editor: Asked::Unreadable("its parent".into()), ..o }),
-            ("unknown tag", |o| Observation { tag: Asked::Is(Tag::Unknown), ..o }),
-            ("older than its tag", |o| Observation {
-                tag: Asked::Is(Tag::Ended { session: "a1".into(), after_start: false }),
-                ..o
-            }),
-            ("live tag", |o| Observation { tag: Asked::Is(Tag::Live { session: "a1".into() }), ..o }),
-            ("unreadable environment", |o| Observation { tag: Asked::Unreadable("its environment".into()), ..o }),
-            ("young", |o| Observation { age: Duration::from_secs(59), ..o }),
-        ];
-        for (name, change) in cases {
-            for seen in proved() {
-                let judged = judge(&change(seen), GROUND);
-                assert!(!judged.vetoes.is_empty() && judged.fate != Fate::Take, "{name}: {judged:?}");
-            }
-        }
-        for seen in proved() {
-            let young = Ground { up: Duration::from_secs(59), ..GROUND };
-            assert_eq!(judge(&seen, young).vetoes, [Veto::BeadleIsYoung]);
-        }
-    }
-
-    #[test]
-    fn what_is_no_proof() {
-        let gone = || Asked::Is(Peers::BothGone);
-        let unused = |seconds| Asked::Is(Clients::NoneFor(Duration::from_secs(seconds)));
-        let cases = [
-            ("an agent on closed pipes (cron, nohup)", Observation { peers: gone(), ..left(Kind::Agent) }),
-            (
-                "a helper that does not speak over stdio",
-                Observation { peers: gone(), ..left(Kind::Helper { stdio: false }) },
-            ),
-            (
-                "a helper whose terminal is gone",
-                Observation {
-                    stdio: Asked::Is(Stdio::TerminalDeleted),
-                    peers: Asked::Is(Peers::SomebodyThere),
-                    ..left(Kind::Helper { stdio: true })
-                },
-            ),
-            ("a shared daemon just left", Observation { clients: unused(59), birth_ended: true, ..left(Kind::Shared) }),
-            ("a shared daemon of unknown birth", Observation { clients: unused(600), ..left(Kind::Shared) }),
-            (
-                "a shared daemon while its kind lives",
-                Observation { clients: unused(600), birth_ended: true, kin_lives: true, ..left(Kind::Shared) },
-            ),
-            (
-                "age, silence and init as parent",
-                Observation { age: Duration::from_secs(9_000_000), ..left(Kind::Agent) },
-            ),
-        ];
-        for (name, seen) in cases {
-            assert_ne!(judge(&seen, GROUND).fate, Fate::Take, "{name}");
-        }
-    }
-
-    #[test]
-    fn without_proof_and_veto_it_is_a_suspect_only_where_something_looks_like_it() {
-        assert_eq!(judge(&left(Kind::Agent), GROUND).fate, Fate::Suspect);
-        assert_eq!(judge(&Observation { adopted: false, ..left(Kind::Agent) }, GROUND).fate, Fate::Ignore);
-        assert_eq!(judge(&Observation { terminal: true, ..left(Kind::Agent) }, GROUND).fate, Fate::Ignore);
-        let registered = Observation { registered: Asked::Is(true), ..left(Kind::Agent) };
-        assert_eq!(judge(&registered, GROUND).why(), "its own registry says it is alive");
-    }
-
-    fn asked<T: Clone + fmt::Debug + 'static>(answers: Vec<T>) -> impl Strategy<Value = Asked<T>> {
-        let is = prop::sample::select(answers).prop_map(Asked::Is);
-        prop_oneof![5 => is, 1 => Just(Asked::Unreadable("it".into()))]
-    }
-
-    prop_compose! {
-        fn anything()(
-            kind in prop::sample::select(vec![Kind::Agent, Kind::Helper { stdio: true }, Kind::Helper { stdio: false }, Kind::Shared, Kind::Tagged]),
-            pid in 2i32..6, age in 0u64..200,
-            tag in asked(vec![Tag::None, Tag::Unknown, Tag::Live { session: "a".into() }, Tag::Ended { session: "a".into(), after_start: true }, Tag::Ended { session: "a".into(), after_start: false }]),
-            stdio in asked(vec![Stdio::TerminalDeleted, Stdio::Other]), peers in asked(vec![Peers::BothGone, Peers::SomebodyThere]),
-            clients in asked(vec![Clients::Connected, Clients::NoneFor(Duration::from_secs(100))]),
-            pane in asked(vec![None, Some("p".to_string())]), registered in asked(vec![true, false]), service in asked(vec![true, false]),
-            editor in asked(vec![None, Some("e".to_string())]), bits in prop::array::uniform6(any::<bool>()), owned in prop::option::weighted(0.2, Just("o".to_string())),
-        ) -> Observation {
-            let [terminal, birth_ended, kin_lives, protected, own, adopted] = bits;
-            Observation { id: ProcId { pid, start: 1 }, agent: "x".into(), kind, age: Duration::from_secs(age), tag, terminal, stdio, peers,
-                clients, birth_ended, kin_lives, pane, registered, service, editor, owner: owned, protected, own, adopted }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_taken_without_a_proof_or_against_a_veto(seen in anything(), up in 0u64..200) {
-            let judged = judge(&seen, Ground { up: Duration::from_secs(up), ..GROUND });
-            prop_assert_eq!(judged.fate == Fate::Take, !judged.proofs.is_empty() && judged.vetoes.is_empty());
-            if seen.protected || !seen.own || seen.terminal || seen.owner.is_some() || up < 60 || matches!(seen.tag, Asked::Unreadable(_)) {
-                prop_assert_ne!(judged.fate, Fate::Take);
-            }
-        }
-
-        #[test]
-        fn a_failed_question_about_all_takes_nothing_and_two_scans_must_agree(
-            a in prop::collection::vec(anything(), 0..6), b in prop::collection::vec(anything(), 0..6), failed in 0u8..3,
-        ) {
-            let scan = |seen: &[Observation]| seen.iter().map(|s| judge(s, GROUND)).collect::<Vec<_>>();
-            let first: Scan = if failed == 1 { Err("tmux".into()) } else { Ok(scan(&a)) };
-            let second: Scan = if failed == 2 { Err("tmux".into()) } else { Ok(scan(&b)) };
-            let plan = agree(&first, &second);
-            if failed > 0 {
-                prop_assert!(plan.candidates.is_empty() && plan.failed.is_some());
-            }
-            for taken in plan.taken() {
-                let before = first.as_ref().unwrap().iter().any(|j| j.id == taken.id && j.fate == Fate::Take);
-                prop_assert!(before && second.as_ref().unwrap().contains(taken));
-            }
-        }
-    }
-}
+mod tests;

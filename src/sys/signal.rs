@@ -65,6 +65,8 @@ impl From<crate::model::stop::Signal> for Signal {
             Planned::Term => Self::Term,
             Planned::Cont => Self::Cont,
             Planned::Hup => Self::Hup,
+            Planned::Int => Self::Int,
+            Planned::Quit => Self::Quit,
             Planned::Stop => Self::Stop,
             Planned::Kill => Self::Kill,
         }

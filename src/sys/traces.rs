@@ -35,6 +35,7 @@ pub fn editor(lineage: &[i32]) -> Option<String> {
 
 /// Editors start agents without a terminal, and what they speak with them is in the arguments.
 fn editor_in(arguments: &[String]) -> Option<String> {
+    const AGENTS: [&str; 1] = ["cursor-agent"];
     const EDITORS: [&str; 12] = [
         "vscode",
         "vscodium",
@@ -51,6 +52,10 @@ fn editor_in(arguments: &[String]) -> Option<String> {
     ];
     let is_part = |part: &str| {
         let part = part.trim_start_matches('.').to_ascii_lowercase();
+        // Agents of their own, whose makers have an editor too: one of these below the editor has the editor above it.
+        if AGENTS.iter().any(|a| part == *a) {
+            return None;
+        }
         EDITORS
             .iter()
             .find(|e| part == **e || part.strip_prefix(**e).is_some_and(|rest| rest.starts_with(['-', '.', '_'])))
@@ -82,10 +87,23 @@ mod tests {
             "claude --input-format stream-json --output-format stream-json",
             "claude --input-format=stream-json",
             "vscode-server",
+            "/usr/share/cursor/cursor --type=utility",
+            "/opt/Cursor/cursor-1.7.AppImage",
+            "/root/.cursor-server/cli/servers/node /root/.cursor/extensions/x/cursor-agent",
+            "/home/me/.local/share/cursor-agent/versions/1/node index.js --input-format stream-json",
         ] {
             assert!(words(line).is_some(), "{line}");
         }
-        for line in ["claude", "node /usr/lib/codex.js", "vim ideas.txt", "tail -f zed.log", ""] {
+        for line in [
+            "claude",
+            "node /usr/lib/codex.js",
+            "vim ideas.txt",
+            "tail -f zed.log",
+            "",
+            "cursor-agent",
+            "/home/me/.local/bin/cursor-agent --resume",
+            "/home/me/.local/share/cursor-agent/versions/2025.11/node /home/me/.local/share/cursor-agent/versions/2025.11/index.js",
+        ] {
             assert_eq!(words(line), None, "{line}");
         }
     }

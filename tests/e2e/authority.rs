@@ -245,3 +245,32 @@ fn the_agents_of_a_plain_user_are_held_to_it_too() {
     arena.run(&["daemon", "stop", "--yes"]).ok();
     until("nothing is left", || arena.processes().is_empty());
 }
+
+/// Which of its panes an agent types into, and which a person, nobody can tell: the agent has the socket too.
+#[test]
+fn a_shell_in_a_tmux_server_born_inside_is_inside_also_with_a_person_attached_from_outside() {
+    if !has("tmux") || !has("script") {
+        return;
+    }
+    let arena = Arena::new();
+    arena.sh("neighbour", "exec sleep 600");
+    let inside = Inside::begin(&arena, "a");
+    let socket = arena.path("work/born-inside").display().to_string();
+    inside.sh(&format!("tmux -S {socket} -f /dev/null new-session -d -x 80 -y 24 'exec sh'")).ok();
+    let mut person = arena.program("script");
+    person.args(["-qec", &format!("tmux -S {socket} attach"), "/dev/null"]).stdin(std::process::Stdio::piped());
+    person.env("TERM", "xterm");
+    let person = super::support::Running::of(person);
+    let tmux = |args: &[&str]| {
+        let mut command = arena.program("tmux");
+        command.arg("-S").arg(&socket).args(args);
+        super::support::Running::of(command).wait().ok()
+    };
+    until("somebody is attached", || !tmux(&["list-clients"]).trim().is_empty());
+    let line = format!("{} close-all >said 2>&1; echo $? >status", arena.binary());
+    tmux(&["send-keys", "-l", &line]);
+    tmux(&["send-keys", "Enter"]);
+    assert_eq!(arena.line_of("work/status"), "5");
+    assert!(std::fs::read_to_string(arena.path("work/said")).unwrap().contains(ALLOWED));
+    drop(person);
+}

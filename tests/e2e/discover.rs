@@ -390,3 +390,66 @@ fn what_an_agent_says_of_itself_counts_only_for_that_very_process() {
     write(leader.start, "idle");
     until("its own is", || attention() == "idle");
 }
+
+#[test]
+fn who_is_within_the_cleaners_reach_is_announced_and_closed_and_nobody_else_is() {
+    if !has("tmux") {
+        return;
+    }
+    let arena = Arena::with(
+        "[stop]\ngrace = \"300ms\"\n[cleanup]\ninterval = \"50ms\"\nmax_idle = \"3s\"\nnotice = \"500ms\"\nquiet_start = \"0s\"\n\
+         reach = [\"tmux\"]\n",
+    );
+    arena.install(&["claude"], "#!/bin/sh\nwhile read line; do :; done\nsleep 600\n");
+    let managed = arena.sh("managed", "exec sleep 600");
+    let _shell = arena.terminal("claude\n");
+    let found = arena.one_foreign();
+    let tmux = Tmux::new(&arena, "a", "work");
+    tmux.ok(&["new-window", "-t", "work", "-n", "pinned", "exec sh"]);
+    tmux.types("work:0", "claude; echo over > over; exec sleep 703");
+    tmux.types("work:pinned", "exec claude");
+    arena.until_foreign(3);
+    arena.run(&["pin", "tmux:work:1.0"]).ok();
+    let idle = arena.show("tmux:work:0.0");
+    let id = text(&idle, "id");
+    let announced = until_some("it is announced", || {
+        Some(arena.show(id)).filter(|s| !s["closes_at"].is_null() || s["state"] == "ended")
+    });
+    assert_eq!((text(&announced, "state"), text(&announced, "closes_because")), ("running", "idle for 3 s"));
+    let ended = arena.until_state(id, "ended");
+    assert_eq!((text(&ended["exit"], "by"), text(&ended["exit"], "reason")), ("policy", "idle for 3 s"));
+    until("the shell it was typed into goes on", || arena.is_there("sleep 703"));
+    // Longer than all of them may be idle.
+    until("long past", || arena.show(&managed)["idle_seconds"].as_f64().unwrap() > 6.0);
+    for word in ["tmux:work:1.0", text(&found, "id"), &managed] {
+        let shown = arena.show(word);
+        assert_eq!((text(&shown, "state"), &shown["closes_at"]), ("running", &Value::Null), "{shown}");
+    }
+    let audit = arena.json(&["audit", "--session", id, "--json"]);
+    assert_eq!(audit.as_array().unwrap().len(), 1, "{audit}");
+}
+
+#[test]
+fn a_container_an_agent_started_is_named_in_the_report_of_its_close() {
+    if !has("python3") {
+        return;
+    }
+    let arena = Arena::new();
+    // A program called docker that reads `run` as its script.
+    std::fs::write(arena.path("work/run"), "import time; time.sleep(600)\n").unwrap();
+    let docker = arena.path("docker");
+    std::os::unix::fs::symlink("/usr/bin/python3", &docker).unwrap();
+    let script = format!("#!/bin/sh\n{} run --name db postgres &\nwhile :; do sleep 600; done\n", docker.display());
+    arena.install(&["claude"], &script);
+    let managed = arena.session(&["--", arena.path("agents/claude").to_str().unwrap()]);
+    let _shell = arena.terminal("claude\n");
+    let found = text(&arena.one_foreign(), "id").to_string();
+    for id in [&managed, &found] {
+        until("its container", || arena.show(id)["tree"].to_string().contains("--name db"));
+        let report = arena.json(&["kill", id, "--yes", "--now", "--json"]);
+        let spared = report["sessions"][0]["spared"].to_string();
+        assert!(spared.contains("outside its tree: container db (docker run)"), "{report}");
+    }
+    // What the client of it was is in the tree and has gone.
+    assert!(!arena.agents().iter().any(|p| p.arguments.iter().any(|a| a == "db")));
+}

@@ -207,3 +207,42 @@ fn nobody_ages_while_there_is_no_daemon_and_what_was_known_stays_known() {
     assert_eq!(row(&arena, &stuck)["health"], "stuck");
     until_stuck(&arena, &silent);
 }
+
+#[test]
+fn what_the_agent_of_a_session_says_of_itself_counts_while_it_is_fresh_and_names_its_conversation() {
+    let arena = Arena::with(FAST);
+    let claude = |name: &str| {
+        std::fs::create_dir_all(arena.path(name)).unwrap();
+        let path = arena.script(&format!("{name}/claude"), "#!/bin/sh\nexec 0<&-\nwhile :; do sleep 600; done\n");
+        arena.session(&["--name", name, "--", &path])
+    };
+    let (id, silent) = (claude("says"), claude("silent"));
+    let leader = pid_of(&row(&arena, &id)["leader_pid"]);
+    let write = |leader: beadle::model::session::ProcId, status: &str| {
+        let file = arena.path(&format!("home/.claude/sessions/{}.json", leader.pid));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let body = serde_json::json!({ "pid": leader.pid, "procStart": leader.start.to_string(), "sessionId": "c1",
+            "status": status, "waitingFor": "approve Bash", "statusUpdatedAt": u64::try_from(now).unwrap() });
+        std::fs::write(&file, body.to_string()).unwrap();
+    };
+    until_row(&arena, &silent, "long past", |row| {
+        write(leader, "busy");
+        row["idle_seconds"].as_f64().unwrap() > 9.0
+    });
+    assert_eq!(row(&arena, &silent)["health"], "stuck");
+    let busy = row(&arena, &id);
+    assert_eq!((busy["health"].as_str(), busy["attention"].as_str()), (Some("healthy"), Some("working")), "{busy}");
+    write(leader, "waiting");
+    until_row(&arena, &id, "it waits", |row| row["attention"] == "waiting");
+    let evidence = arena.show(&id)["evidence"].clone();
+    let text = "its own status file says waiting, for: approve Bash";
+    assert!(evidence.as_array().unwrap().iter().any(|e| e["kind"] == "status" && e["text"] == text), "{evidence}");
+    // The last word is old by now, and ages like the rest.
+    until_stuck(&arena, &id);
+    write(pid_of(&row(&arena, &silent)["leader_pid"]), "idle");
+    let row = until_row(&arena, &silent, "its twin is seen", |row| row["reason"].as_str().unwrap().contains("says"));
+    assert_eq!(row["health"], "stuck", "{row}");
+    let report = arena.json(&["kill", &id, "--json"]);
+    assert_eq!(report["sessions"][0]["resume"], "claude --resume c1", "{report}");
+}

@@ -17,9 +17,12 @@ use super::support::{Arena, Running, has, is_root, pid_of, until, until_some};
 /// Waits, whatever it is given to read.
 const IDLE: &str = "#!/bin/sh\ntrap '' HUP\nwhile :; do sleep 600; done\n";
 
+/// In `/etc/passwd`, as `screen` wants it.
+pub const NOBODY: u32 = 65534;
+
 /// A fenced arena of a plain user where there is root, whose processes may be young.
-fn arena() -> Arena {
-    let arena = if is_root() { Arena::of_user(4711) } else { Arena::new() };
+pub fn arena() -> Arena {
+    let arena = if is_root() { Arena::of_user(NOBODY) } else { Arena::new() };
     std::fs::create_dir_all(arena.path("work/bin")).unwrap();
     arena.configure_sweep();
     for name in ["claude", "codex", "mcp-server-x", "goose", "vscode-server"] {
@@ -33,7 +36,10 @@ impl Arena {
         // The fence is of the same section: written into it.
         let path = self.path("config/beadle/config.toml");
         let fenced = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(&path, fenced.replace("[sweep]\n", "[sweep]\nmin_age = \"1ms\"\n")).unwrap();
+        let fenced = fenced.replace("[sweep]\n", "[sweep]\nmin_age = \"1ms\"\n");
+        // Whoever is silent for a moment has been so for long.
+        let idle = "[health]\nstuck_after = \"1ms\"\norphaned_after = \"2ms\"\n";
+        std::fs::write(&path, format!("{fenced}{idle}")).unwrap();
     }
 
     fn bin(&self, name: &str) -> PathBuf {
@@ -42,7 +48,7 @@ impl Arena {
 
     /// A command line run by a shell; what it starts with `&` outlives it.
     #[track_caller]
-    fn line(&self, script: &str) -> Running {
+    pub fn line(&self, script: &str) -> Running {
         let path = format!("{}:/usr/local/bin:/usr/bin:/bin", self.path("work/bin").display());
         let mut command = self.program("sh");
         command.args(["-c", script]).env("PATH", path);
@@ -50,7 +56,7 @@ impl Arena {
     }
 
     /// Live processes whose last argument is this.
-    fn named(&self, what: &str) -> Vec<ProcId> {
+    pub fn named(&self, what: &str) -> Vec<ProcId> {
         let is_it = |arguments: &[String]| arguments.last().is_some_and(|last| last == what);
         // Whoever is about to become it: setpriv, setsid, env.
         let is_before =
@@ -60,8 +66,18 @@ impl Arena {
     }
 
     #[track_caller]
-    fn until_named(&self, what: &str) -> ProcId {
+    pub fn until_named(&self, what: &str) -> ProcId {
         until_some(what, || self.named(what).first().copied())
+    }
+
+    /// Starts a program on pipes with nobody at their other ends.
+    #[track_caller]
+    pub fn without_ends(&self, program: &[&str]) {
+        let pipe = "import os,sys,subprocess\nr,_w=os.pipe();_r,w=os.pipe()\n\
+            subprocess.Popen(sys.argv[1:],stdin=r,stdout=w,stderr=subprocess.DEVNULL,start_new_session=True)\n";
+        let mut command = self.program("python3");
+        command.args(["-c", pipe]).args(program);
+        Running::of(command).wait().ok();
     }
 
     #[track_caller]
@@ -86,87 +102,19 @@ fn detached(line: &str) -> String {
 }
 
 #[test]
-fn nobody_who_lives_in_an_odd_way_is_taken() {
-    if !has("tmux") || !has("script") || !has("setsid") || !has("python3") {
-        return;
-    }
-    let arena = arena();
-    arena.run(&["daemon", "start"]).ok();
-    let bin = arena.path("work/bin").display().to_string();
-    let mut shells = Vec::new();
-    // In a plain terminal of its own.
-    let mut terminal = arena.program("script");
-    terminal.args(["-qec", &format!("{bin}/claude in-a-terminal"), "/dev/null"]).stdin(Stdio::piped());
-    shells.push(Running::of(terminal));
-    // In a tmux server on a socket of its own, that carries the tag of a session somewhere else.
-    let mut tmux = arena.program("tmux");
-    tmux.arg("-S").arg(arena.path("work/odd")).args(["-f", "/dev/null", "new-session", "-d"]);
-    tmux.args(["-x", "80", "-y", "24", &format!("{bin}/codex in-tmux")]).env("BEADLE_SESSION", "zzzzzz@elsewhere");
-    Running::of(tmux).wait().ok();
-    let lines = [
-        format!("{bin}/vscode-server 601 & {bin}/claude beside-an-editor </dev/null >/dev/null 2>&1 &"),
-        detached(&format!("exec {bin}/claude with-init-above")),
-        detached(&format!("(exec {bin}/codex twice-detached >>out 2>&1) &")),
-        format!("echo x | {bin}/codex after-an-echo >/dev/null 2>&1 &"),
-        format!("cat /dev/null | {bin}/claude -p as-from-cron >cron.out 2>&1 &"),
-        detached(&format!("exec {bin}/claude --input-format stream-json")),
-        "nohup sh -c \"while :; do sleep 602; done\" nohuped-build >/dev/null 2>&1 &".to_string(),
-        format!("{bin}/goose --env production up >/dev/null 2>&1 &"),
-        format!(
-            "python3 -c \"import ctypes,os,time;ctypes.CDLL(None).prctl(36,1);os.fork() or (os.fork() or \
-             os.execv('{bin}/claude',['claude','below-a-subreaper'])) and os._exit(0);time.sleep(608)\" >/dev/null 2>&1 &"
-        ),
-        format!("BEADLE_SESSION=abcdef@another setsid {bin}/claude of-another-beadle </dev/null >/dev/null 2>&1 &"),
-        // By hand: somebody still reads, or still writes.
-        format!("sleep 603 | {bin}/mcp-server-x by-hand | sleep 604 &"),
-        detached(&format!(
-            "exec python3 -c \"import ctypes,time;ctypes.CDLL(None).prctl(4,0);time.sleep(605)\" {bin}/mcp-server-x"
-        )),
-    ];
-    shells.extend(lines.iter().map(|line| arena.line(&format!("{line}\nsleep 606"))));
-    for last in [
-        "in-a-terminal",
-        "in-tmux",
-        "beside-an-editor",
-        "with-init-above",
-        "twice-detached",
-        "after-an-echo",
-        "below-a-subreaper",
-        "as-from-cron",
-        "stream-json",
-        "nohuped-build",
-        "up",
-        "of-another-beadle",
-        "by-hand",
-    ] {
-        arena.until_named(last);
-    }
-    // Of a session that lives, with its helper.
-    let own = arena.sh("own", "mcp-server-x & exec sleep 607");
-    let all = arena.json(&["ls", "--json"]);
-    let known = all.as_array().unwrap().iter().filter(|s| s["agent"] == "claude" || s["agent"] == "codex");
-    assert!(known.count() >= 9, "they are known for agents: {all}");
-    let before: Vec<ProcId> = arena.agents().iter().map(|p| p.id).collect();
-    for report in [arena.dry(), arena.sweep()] {
-        assert_eq!((&report["killed"], &report["failed"], &report["failure"]), (&json!(0), &json!(0), &Value::Null));
-        let actions = report["candidates"].as_array().unwrap().iter().map(|c| c["action"].as_str().unwrap());
-        assert!(actions.clone().all(|a| a == "spared" || a == "suspect"), "{report}");
-    }
-    let gone: Vec<&ProcId> = before.iter().filter(|id| !process::is_alive(**id)).collect();
-    // A sleep of a loop may have ended; nothing here sleeps less than ten minutes.
-    assert!(gone.is_empty(), "{gone:?}");
-    assert_eq!(arena.show(&own)["state"], "running");
-}
-
-#[test]
 fn an_agent_whose_terminal_is_gone_is_taken_with_what_is_below_it() {
     if !has("script") {
         return;
     }
+    // An agent whose name looks like an editor's is an agent.
+    ["claude", "cursor-agent"].into_iter().for_each(lost_terminal);
+}
+
+fn lost_terminal(agent: &str) {
     let arena = arena();
-    arena.script("work/bin/claude", "#!/bin/sh\ntrap '' HUP\nsleep 611 &\nwhile :; do sleep 612; done\n");
+    arena.script(&format!("work/bin/{agent}"), "#!/bin/sh\ntrap '' HUP\nsleep 611 &\nwhile :; do sleep 612; done\n");
     let mut terminal = arena.program("script");
-    terminal.args(["-qec", &format!("setsid -w {} stray", arena.bin("claude").display()), "/dev/null"]);
+    terminal.args(["-qec", &format!("setsid -w {} stray", arena.bin(agent).display()), "/dev/null"]);
     terminal.stdin(Stdio::piped());
     let mut terminal = Running::of(terminal);
     let stray = arena.until_named("stray");
@@ -202,24 +150,17 @@ fn a_helper_with_nobody_at_either_end_is_taken_and_one_that_cannot_be_read_is_sp
     }
     let arena = arena();
     arena.run(&["daemon", "start"]).ok();
-    let start = |program: &str| {
-        let pipe = "import os,sys,subprocess\nr,_w=os.pipe();_r,w=os.pipe()\n\
-            subprocess.Popen(sys.argv[1:],stdin=r,stdout=w,stderr=subprocess.DEVNULL,start_new_session=True)\n";
-        let mut command = arena.program("python3");
-        let words: Vec<&str> = program.split('|').collect();
-        command.args(["-c", pipe]).args(words);
-        Running::of(command).wait().ok();
-    };
     let server = arena.bin("mcp-server-x").display().to_string();
-    start(&format!("{server}|left-behind"));
+    arena.without_ends(&[&server, "left-behind"]);
+    let stray = arena.until_named("left-behind");
     let hidden = format!(
         "import ctypes,time,sys\nctypes.CDLL(None).prctl(4,0)\nopen({:?},'w').write('ready\\n')\ntime.sleep(621)",
         arena.path("work/hidden")
     );
     std::fs::write(arena.path("work/bin/mcp-server-hidden.py"), hidden).unwrap();
-    start(&format!("python3|{}|unreadable", arena.bin("mcp-server-hidden.py").display()));
+    let server = arena.bin("mcp-server-hidden.py").display().to_string();
+    arena.without_ends(&["python3", &server, "unreadable"]);
     arena.line_of("work/hidden");
-    let stray = arena.until_named("left-behind");
     let dry = arena.dry();
     assert_eq!(candidate(&dry, stray)["proofs"], json!(["stdio-peers-gone"]), "{dry}");
     let done = arena.sweep();
@@ -317,11 +258,8 @@ fn a_tmux_server_that_does_not_answer_means_that_nothing_is_taken() {
     tmux(&["new-session", "-d", "sleep 641"]);
     let server: i32 = tmux(&["display-message", "-p", "#{pid}"]).trim().parse().unwrap();
     let server = process::identity(server).unwrap();
-    let pipe = "import os,sys,subprocess\nr,_w=os.pipe();_r,w=os.pipe()\n\
-        subprocess.Popen(sys.argv[1:],stdin=r,stdout=w,stderr=subprocess.DEVNULL,start_new_session=True)\n";
-    let mut command = arena.program("python3");
-    command.args(["-c", pipe]).arg(arena.bin("mcp-server-x")).arg("left-behind");
-    Running::of(command).wait().ok();
+    let server_x = arena.bin("mcp-server-x").display().to_string();
+    arena.without_ends(&[&server_x, "left-behind"]);
     let stray = arena.until_named("left-behind");
     until("it would be taken", || arena.dry().to_string().contains("would-kill"));
     arena.signal(server, Signal::STOP);
@@ -392,4 +330,94 @@ fn a_keeper_without_a_daemon_starts_nothing_again_while_it_is_latched() {
     until("its keeper gives up", || arena.keepers().is_empty());
     assert_eq!(std::fs::read_to_string(arena.path("work/runs")).unwrap(), "run\n");
     assert_eq!(arena.show(&id)["exit"]["by"], "sweep");
+}
+
+/// Somebody nobody waits for, without a terminal and with no proof against it.
+fn suspect(arena: &Arena, name: &str) -> ProcId {
+    arena.line(&detached(&format!("exec {} {name}", arena.bin("claude").display()))).wait().ok();
+    let id = arena.until_named(name);
+    until("it is a suspect", || action(&arena.dry(), id) == "suspect");
+    id
+}
+
+fn action(report: &Value, id: ProcId) -> String {
+    let all = report["candidates"].as_array().unwrap();
+    let one = all.iter().find(|c| c["pid"] == id.pid && c["start_time"] == id.start);
+    one.map_or_else(String::new, |c| c["action"].as_str().unwrap().to_string())
+}
+
+#[test]
+fn a_suspect_is_taken_only_when_a_person_marks_it() {
+    if !has("setsid") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let (marked, unmarked) = (suspect(&arena, "marked"), suspect(&arena, "unmarked"));
+    let pid = marked.pid.to_string();
+    assert_eq!(arena.sweep()["killed"], 0, "nothing proves it");
+    let dry = arena.json(&["sweep", "--dry-run", "--take", &pid, "--json"]);
+    assert_eq!((action(&dry, marked), action(&dry, unmarked)), ("would-kill".into(), "suspect".into()), "{dry}");
+    assert!(process::is_alive(marked), "a rehearsal takes nobody");
+    let done = arena.json(&["sweep", "--yes", "--take", &pid, "--reason", "by hand", "--json"]);
+    assert_eq!((&done["killed"], &candidate(&done, marked)["marked"]), (&json!(1), &json!(true)), "{done}");
+    assert!(!process::is_alive(marked) && process::is_alive(unmarked));
+    until("its record", || arena.json(&["audit", "--json"]).to_string().contains("a person marked it"));
+}
+
+#[test]
+fn a_mark_takes_nobody_that_something_speaks_against() {
+    if !has("setsid") || !has("tmux") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let claude = arena.bin("claude").display().to_string();
+    arena
+        .line(&format!("BEADLE_SESSION=abcdef@another {}", detached(&format!("exec {claude} of-another"))))
+        .wait()
+        .ok();
+    let mut tmux = arena.program("tmux");
+    tmux.arg("-S").arg(arena.path("work/held")).args([
+        "-f",
+        "/dev/null",
+        "new-session",
+        "-d",
+        &format!("{claude} held"),
+    ]);
+    Running::of(tmux).wait().ok();
+    let (of_another, held) = (arena.until_named("of-another"), arena.until_named("held"));
+    until("it is spared", || action(&arena.dry(), of_another) == "spared");
+    let said = arena.run(&["sweep", "--yes", "--take", &of_another.pid.to_string()]);
+    said.fails(5, "carries the tag of a session that is not known here");
+    arena.run(&["sweep", "--yes", "--take", "1"]).fails(4, "no candidate has pid 1");
+    // Straight to the daemon, by whoever knows their names, and with a stale name.
+    let suspect = suspect(&arena, "stale");
+    let name = |id: ProcId, later: u64| json!({"pid": id.pid, "start_time": id.start + later});
+    let keeper = arena.sh("lives", "exec sleep 671");
+    let leader = pid_of(&arena.show(&keeper)["leader_pid"]);
+    let take =
+        [name(of_another, 0), name(held, 0), name(leader, 0), name(suspect, 1), json!({"pid": 1, "start_time": 0})];
+    let body = json!({"take": take}).to_string();
+    let answer = ask(&arena.socket(), "POST", "/api/sweep", &body);
+    let report: Value = serde_json::from_slice(&answer.body).unwrap();
+    assert_eq!((answer.status, &report["killed"]), (200, &json!(0)), "{report}");
+    assert!(report["notes"].as_array().unwrap().len() >= 4, "each mark that could not be followed is named: {report}");
+    assert!([of_another, held, leader, suspect].iter().all(|id| process::is_alive(*id)));
+}
+
+#[test]
+fn what_a_person_leaves_out_stays_also_below_a_stray() {
+    if !has("setsid") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    arena.script("work/bin/claude", "#!/bin/sh\nsleep 681 &\nsleep 682 &\nwhile :; do sleep 683; done\n");
+    let above = suspect(&arena, "above");
+    let (kept, gone) = (arena.until_named("681"), arena.until_named("682"));
+    let (above_pid, kept_pid) = (above.pid.to_string(), kept.pid.to_string());
+    let done = arena.json(&["sweep", "--yes", "--take", &above_pid, "--leave", &kept_pid, "--json"]);
+    assert_eq!(done["killed"], 1, "{done}");
+    assert!(!process::is_alive(above) && !process::is_alive(gone) && process::is_alive(kept));
 }

@@ -9,13 +9,14 @@
 //! nothing and waits for nothing: the sample before it, and the closes after it, happen elsewhere.
 //!
 //! - `pass`: one look. `pressure`: room for a new session. `settings`: what changes while the daemon runs.
-//! - `stats`: what can be seen of it. `routes`: the same over HTTP.
+//! - `subject`: whom it looks at. `stats`: what can be seen of it. `routes`: the same over HTTP.
 
 mod pass;
 mod pressure;
 mod routes;
 mod settings;
 mod stats;
+mod subject;
 
 pub use pressure::{Made, Request};
 pub use routes::routes;
@@ -51,6 +52,8 @@ pub struct Cleaner {
     pub counts: Counts,
     /// Stopped by a person: it stays so when the file is read again.
     stopped: bool,
+    /// How long the last look at everybody took.
+    took: Option<Duration>,
     /// Workspaces of starts that wait for a session to make room.
     rooms: Vec<String>,
 }
@@ -66,6 +69,7 @@ impl Cleaner {
             waiting: Vec::new(),
             counts: Counts::default(),
             stopped: false,
+            took: None,
             rooms: Vec::new(),
         };
         cleaner.begin(interval);
@@ -100,13 +104,13 @@ fn policy(cleanup: &Cleanup) -> Policy {
 impl Supervisor {
     /// When the cleaner wants to be called: while there is somebody to look at.
     pub(super) fn cleaner_due(&self) -> Option<Instant> {
-        let anybody = self.live().next().is_some();
+        let anybody = self.has_subjects();
         let pass = self.set.config.cleanup.enabled.then_some(self.cleaner.due);
         [pass, self.cleaner.timeout].into_iter().flatten().min().filter(|_| anybody)
     }
 
     pub(super) fn tick_cleaner(&mut self, now: Instant) {
-        if self.live().next().is_none() {
+        if !self.has_subjects() {
             return;
         }
         if self.cleaner.timeout.is_some_and(|at| at <= now) {
@@ -119,7 +123,7 @@ impl Supervisor {
 
     /// Somebody is there again: the time without sessions was no lost time.
     pub(super) fn wake_cleaner(&mut self) {
-        if self.live().next().is_none() {
+        if !self.has_subjects() {
             self.cleaner.begin(self.set.config.cleanup.interval);
         }
     }

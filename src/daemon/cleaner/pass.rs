@@ -9,6 +9,7 @@ use super::super::closing::How;
 use super::super::entry::{Announced, Entry};
 use super::super::supervisor::{Supervisor, answer};
 use super::policy;
+use super::subject::Subject;
 use crate::api::cleanup::{Cleaned, CleanedSession, Seconds};
 use crate::api::types::{Closed, Outcome};
 use crate::config::show_duration;
@@ -21,6 +22,13 @@ use crate::sys::clock;
 struct Over {
     session: CleanedSession,
     cause: Cause,
+}
+
+/// What becomes of a session.
+enum Decision {
+    Rest,
+    Announce(Announced),
+    Close(Over),
 }
 
 impl Supervisor {
@@ -39,30 +47,40 @@ impl Supervisor {
             let quiet = show_duration(self.set.config.cleanup.quiet_start);
             info!("time went by that nobody watched: nothing is closed by policy for {quiet}");
         }
-        let ids: Vec<String> = self.live().map(|e| e.id().to_string()).collect();
         let before = self.announced();
-        let over: Vec<Over> = ids.iter().filter_map(|id| self.look_at(id, lost, now)).collect();
+        let decided: Vec<(String, Decision)> =
+            self.subjects(now).map(|s| (s.id.to_string(), self.decide(&s, lost, now))).collect();
+        let over: Vec<Over> =
+            decided.into_iter().filter_map(|(id, decision)| self.carry_out_decision(&id, decision)).collect();
         self.tell_announced(&before);
         self.cleaner.counts.cleanup_runs += 1;
         self.plan_timeouts();
         self.bump();
-        tracing::debug!("looked at {} sessions in {:?}", ids.len(), begun.elapsed());
+        self.cleaner.took = Some(begun.elapsed());
         self.close_over(over);
     }
 
-    fn look_at(&mut self, id: &str, lost: bool, now: Duration) -> Option<Over> {
+    /// Announces, withdraws, or says that its time is over.
+    fn decide(&self, subject: &Subject<'_>, lost: bool, now: Duration) -> Decision {
         let cleanup = &self.set.config.cleanup;
         let (notice, quiet_until) = (cleanup.notice, self.cleaner.watch.quiet_until(cleanup.quiet_start));
-        let entry = self.entries.get(id)?;
-        let facts = self.facts(entry, now);
-        let due = rules::due(&facts, &policy(cleanup), now).ok().filter(|_| !lost);
-        let told = entry.announced.as_ref().map(|a| a.told).filter(|_| !lost);
-        let step = due.as_ref().map_or(Step::Rest, |due| rules::step(due, told, notice, quiet_until, now));
-        let entry = self.entries.get_mut(id)?;
-        match (step, due) {
-            (Step::Close, Some(due)) => return Some(over(entry, &facts, due)),
-            (Step::Wait { since, closes_at }, Some(due)) => announce(entry, due, since, closes_at),
-            (Step::Rest | Step::Close | Step::Wait { .. }, _) => withdraw(entry),
+        let due = rules::due(&subject.facts, &policy(cleanup), now).ok().filter(|_| !lost);
+        let told = subject.announced.map(|a| a.told).filter(|_| !lost);
+        let Some(due) = due else { return Decision::Rest };
+        match rules::step(&due, told, notice, quiet_until, now) {
+            Step::Rest => Decision::Rest,
+            Step::Close => Decision::Close(over(subject, due)),
+            Step::Wait { since, closes_at } => Decision::Announce(announced(subject, due, since, closes_at)),
+        }
+    }
+
+    fn carry_out_decision(&mut self, id: &str, decision: Decision) -> Option<Over> {
+        match decision {
+            Decision::Close(over) => return Some(over),
+            Decision::Announce(announced) => {
+                *self.announcement(id)? = Some(announced);
+            }
+            Decision::Rest => withdraw(id, self.announcement(id)?),
         }
         None
     }
@@ -70,14 +88,22 @@ impl Supervisor {
     /// Withdraws what is no longer true; announces nothing.
     pub(super) fn recall(&mut self) {
         let (now, policy) = (clock::monotonic(), policy(&self.set.config.cleanup));
-        let holds = |e: &Entry| rules::due(&self.facts(e, now), &policy, now).is_ok_and(|due| now >= due.notice_at);
-        let announced = self.live().filter(|e| e.announced.is_some());
-        let over: Vec<String> = announced.filter(|e| !holds(e)).map(|e| e.id().to_string()).collect();
+        let holds = |s: &Subject<'_>| rules::due(&s.facts, &policy, now).is_ok_and(|due| now >= due.notice_at);
+        let announced = self.subjects(now).filter(|s| s.announced.is_some());
+        let over: Vec<String> = announced.filter(|s| !holds(s)).map(|s| s.id.to_string()).collect();
         if over.is_empty() {
             return;
         }
+        self.withdraw_each(&over);
+    }
+
+    fn withdraw_each(&mut self, ids: &[String]) {
         let before = self.announced();
-        over.iter().for_each(|id| self.entries.get_mut(id).map_or((), withdraw));
+        for id in ids {
+            if let Some(announced) = self.announcement(id) {
+                withdraw(id, announced);
+            }
+        }
         self.tell_announced(&before);
     }
 
@@ -88,7 +114,7 @@ impl Supervisor {
         if waiting.is_empty() {
             return;
         }
-        let announced = self.live().filter(|e| e.announced.is_some()).count();
+        let announced = self.subjects(clock::monotonic()).filter(|s| s.announced.is_some()).count();
         let session_timeout = Seconds::from(self.set.config.cleanup.max_idle);
         tokio::spawn(async move {
             let mut sessions = Vec::new();
@@ -135,35 +161,34 @@ impl Supervisor {
 
     /// What was announced is no longer meant.
     pub(super) fn withdraw_all(&mut self) {
-        let before = self.announced();
-        self.entries.values_mut().for_each(withdraw);
-        self.tell_announced(&before);
+        let ids: Vec<String> = self.entries.keys().chain(self.foreign.keys()).cloned().collect();
+        self.withdraw_each(&ids);
     }
 }
 
-fn announce(entry: &mut Entry, due: Due, since: Duration, closes_at: Duration) {
+fn announced(subject: &Subject<'_>, due: Due, since: Duration, closes_at: Duration) -> Announced {
     let told = Told { what: due.what, since };
-    if entry.announced.as_ref().is_none_or(|a| a.told != told) {
+    if subject.announced.is_none_or(|a| a.told != told) {
         let left = short(closes_at.saturating_sub(since));
         let when = if due.held { "once it rests" } else { left.as_str() };
-        info!("announced session={} name={:?} closes={when:?} because={:?}", entry.id(), entry.name(), due.reason);
+        info!("announced session={} name={:?} closes={when:?} because={:?}", subject.id, subject.name, due.reason);
     }
-    entry.announced = Some(Announced { told, closes_at, reason: due.reason });
+    Announced { told, closes_at, reason: due.reason }
 }
 
-fn withdraw(entry: &mut Entry) {
-    if let Some(announced) = entry.announced.take() {
-        info!("withdrawn session={} name={:?} because={:?}", entry.id(), entry.name(), announced.reason);
+fn withdraw(id: &str, announced: &mut Option<Announced>) {
+    if let Some(announced) = announced.take() {
+        info!("withdrawn session={id} because={:?}", announced.reason);
     }
 }
 
-fn over(entry: &Entry, facts: &Facts, due: Due) -> Over {
+fn over(subject: &Subject<'_>, due: Due) -> Over {
     let by = if due.what == What::Timeout { ExitBy::Timeout } else { ExitBy::Policy };
     let session = CleanedSession {
-        session_id: entry.id().into(),
-        name: entry.name().into(),
-        workspace_name: entry.session.workspace.clone(),
-        inactive_time: facts.idle.map(super::stats::tenths),
+        session_id: subject.id.into(),
+        name: subject.name.into(),
+        workspace_name: subject.workspace.clone(),
+        inactive_time: subject.facts.idle.map(super::stats::tenths),
         reason: due.reason.clone(),
     };
     Over { session, cause: Cause::new(by, due.reason) }

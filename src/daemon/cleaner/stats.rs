@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::entry::Entry;
 use super::super::supervisor::Supervisor;
 use super::policy;
+use super::subject::Subject;
 use crate::api::cleanup::{Configuration, Pending, Seconds, Statistics, Stats, Task, Three};
 use crate::config::{self, Cleanup};
 use crate::model::policy::{self as rules, Facts};
@@ -31,13 +31,13 @@ impl Supervisor {
     pub(in crate::daemon) fn stats(&self) -> Stats {
         let now = clock::monotonic();
         let cleanup = &self.set.config.cleanup;
-        let all: Vec<(&Entry, Facts)> = self.live().map(|e| (e, self.facts(e, now))).collect();
-        let inactive = all.iter().filter(|(_, facts)| self.is_inactive(facts)).count();
-        let to_close = all.iter().filter(|(e, _)| e.announced.is_some()).count();
-        let workspaces: BTreeSet<&str> = all.iter().map(|(e, _)| e.session.workspace.as_str()).collect();
-        let pending = all.iter().filter(|(e, facts)| e.announced.is_some() || self.is_inactive(facts));
+        let all: Vec<Subject<'_>> = self.subjects(now).collect();
+        let inactive = all.iter().filter(|s| self.is_inactive(&s.facts)).count();
+        let to_close = all.iter().filter(|s| s.announced.is_some()).count();
+        let workspaces: BTreeSet<&str> = all.iter().map(|s| s.workspace.as_str()).collect();
+        let pending = all.iter().filter(|s| s.announced.is_some() || self.is_inactive(&s.facts));
         Stats {
-            sessions_pending_cleanup: pending.map(|(e, facts)| self.pending(e, facts, now)).collect(),
+            sessions_pending_cleanup: pending.map(|s| self.pending(s, now)).collect(),
             configuration: Configuration {
                 three: three(cleanup),
                 max_sessions: cleanup.max_sessions,
@@ -73,6 +73,7 @@ impl Supervisor {
         Task {
             running: cleanup.enabled,
             task_status: status.into(),
+            last_run_seconds: self.cleaner.took.map(|took| took.as_secs_f64()),
             next_run_at: (cleanup.enabled && !nobody).then(|| clock::wall_at(next)),
             quiet_until: (quiet_until > now).then(|| clock::wall_at(quiet_until)),
         }
@@ -87,20 +88,20 @@ impl Supervisor {
         facts.idle.is_some_and(|idle| idle >= limit)
     }
 
-    fn pending(&self, entry: &Entry, facts: &Facts, now: Duration) -> Pending {
-        let due = rules::due(facts, &policy(&self.set.config.cleanup), now);
-        let reason = match (&entry.announced, due) {
+    fn pending(&self, subject: &Subject<'_>, now: Duration) -> Pending {
+        let due = rules::due(&subject.facts, &policy(&self.set.config.cleanup), now);
+        let reason = match (subject.announced, due) {
             (Some(announced), _) => announced.reason.clone(),
             (None, Ok(due)) => due.reason,
             (None, Err(why)) => why.into(),
         };
         Pending {
-            session_id: entry.id().into(),
-            name: entry.name().into(),
-            workspace_name: entry.session.workspace.clone(),
-            inactive_time: facts.idle.map(tenths),
-            will_cleanup: entry.announced.is_some(),
-            closes_at: entry.announced.as_ref().map(|a| clock::wall_at(a.closes_at)),
+            session_id: subject.id.into(),
+            name: subject.name.into(),
+            workspace_name: subject.workspace.clone(),
+            inactive_time: subject.facts.idle.map(tenths),
+            will_cleanup: subject.announced.is_some(),
+            closes_at: subject.announced.map(|a| clock::wall_at(a.closes_at)),
             reason,
         }
     }

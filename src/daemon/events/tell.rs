@@ -206,21 +206,23 @@ impl Supervisor {
 
     /// The closes that are announced now.
     pub(in crate::daemon) fn announced(&self) -> HashMap<String, Announced> {
-        self.live().filter_map(|e| Some((e.id().to_string(), e.announced.clone()?))).collect()
+        let managed = self.live().filter_map(|e| Some((e.id().to_string(), e.announced.clone()?)));
+        let foreign = self.foreign_live().filter_map(|f| Some((f.id.clone(), f.announced.clone()?)));
+        managed.chain(foreign).collect()
     }
 
     /// What is announced now and was not before, and the other way round. A close that has begun withdraws nothing.
     pub(in crate::daemon) fn tell_announced(&self, before: &HashMap<String, Announced>) {
-        for entry in self.live() {
-            match (before.get(entry.id()), &entry.announced) {
+        let managed = self.live().map(|e| (e.id(), e.announced.as_ref(), e.who()));
+        let foreign = self.foreign_live().map(|f| (f.id.as_str(), f.announced.as_ref(), f.who()));
+        for (id, is, who) in managed.chain(foreign) {
+            match (before.get(id), is) {
                 (was, Some(is)) if was.is_none_or(|was| was.told != is.told) => self.tell(What::CloseAnnounced {
-                    who: entry.who(),
+                    who,
                     closes_at: clock::wall_at(is.closes_at),
                     reason: said(&is.reason),
                 }),
-                (Some(was), None) => {
-                    self.tell(What::CloseWithdrawn { who: entry.who(), reason: said(&was.reason) });
-                }
+                (Some(was), None) => self.tell(What::CloseWithdrawn { who, reason: said(&was.reason) }),
                 (_, Some(_)) | (None, None) => {}
             }
         }

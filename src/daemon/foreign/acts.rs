@@ -98,6 +98,7 @@ impl Supervisor {
             called_off: false,
         });
         foreign.life.apply(Event::CloseBegan);
+        foreign.announced = None;
         (receive, Some(foreign.target(grace, cause.clone(), hurry, spared)))
     }
 
@@ -118,11 +119,12 @@ impl Supervisor {
         spared
     }
 
-    pub(in crate::daemon) fn on_foreign_closed(&mut self, mut closed: Closed, by: ExitBy) {
+    pub(in crate::daemon) fn on_foreign_closed(&mut self, closed: &Closed, by: ExitBy) {
         let now = clock::monotonic();
         let Some(foreign) = self.foreign.get_mut(&closed.id) else { return };
-        closed.spared.extend(foreign.handed_over.iter().map(|what| format!("outside its tree: {what}")));
         foreign.life.apply(Event::CloseEnded);
+        foreign.announced = None;
+        foreign.survived = closed.outcome == Outcome::Survivors;
         if closed.outcome != Outcome::Survivors {
             let reason = closed.reason.clone();
             foreign.finish(Exit { code: None, signal: None, at: clock::wall(), by, reason }, now);

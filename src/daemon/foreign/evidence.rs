@@ -28,11 +28,10 @@ impl Foreign {
             self.life.apply(Event::LeaderEnded);
             self.exit = Some(unknown_exit());
         }
-        let handed = self.seen.members.iter().filter_map(|m| scene.handed_over.get(&m.pid));
-        self.handed_over.extend(handed.cloned());
         if let Some(sample) = sample {
             self.measure(sample, now);
         }
+        self.attended = self.pane().filter(|p| p.attached > 0).map(|_| now).or(self.attended);
         self.terminal = scene.terminals.get(&self.seen.leader).copied().unwrap_or(self.terminal);
         self.hear(scene);
         self.status = self.status_in(scene);
@@ -213,8 +212,7 @@ impl Foreign {
             add("screen", format!("{attention}, by the rule {rule:?}"), sight.at);
         }
         if let Some((file, attention)) = self.status.as_ref().and_then(|s| Some((s, s.attention?))) {
-            let on = file.waiting_for.as_ref().map(|w| format!(", for: {w}")).unwrap_or_default();
-            add("status", format!("its own status file says {attention}{on}"), status);
+            add("status", file.in_words(attention), status);
         }
         if let Some(at) = self.spinning_since {
             add("spinning", format!("the agent has kept a core busy for {}", short(now.saturating_sub(at))), Some(at));

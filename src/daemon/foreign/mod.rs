@@ -17,15 +17,16 @@ use std::time::Duration;
 
 pub use memory::{Memory, Said};
 
-use super::close::Target;
+use super::close::{Gently, Target};
 use super::discovery::{Person, Terminal};
-use super::entry::{CloseUnderWay, Usage};
+use super::entry::{Announced, CloseUnderWay, Usage};
 use super::evidence::{Sight, Standard};
 use super::sampler::Ask;
 use crate::api::types::{Detail, PaneAt, Session};
 use crate::model::fold::{Fold, Recent};
 use crate::model::heard::Counting;
 use crate::model::lifecycle::{Event, Keeper, Life};
+use crate::model::policy::{Facts, Kept};
 use crate::model::profile::Status;
 use crate::model::scene::{Pane, SHELL, Sighting};
 use crate::model::session::{Attention, Cause, Exit, Health, Origin, ProcId, State};
@@ -84,9 +85,13 @@ pub struct Foreign {
     pub project_finished: bool,
     /// Names of other sessions in which its conversation is open.
     twins: Vec<String>,
-    /// Work it handed to somebody outside its tree.
-    pub handed_over: BTreeSet<String>,
     pub close: Option<CloseUnderWay>,
+    /// The close by policy that is announced.
+    pub announced: Option<Announced>,
+    /// A close left survivors: no policy tries again.
+    pub survived: bool,
+    /// When a terminal was last attached to its tmux session.
+    attended: Option<Duration>,
     standard: Arc<Standard>,
     shown: Option<(Health, Attention)>,
     /// The verdict that was told last.
@@ -124,8 +129,10 @@ impl Foreign {
             spinning_since: None,
             project_finished: false,
             twins: Vec::new(),
-            handed_over: BTreeSet::new(),
             close: None,
+            announced: None,
+            survived: false,
+            attended: None,
             standard,
             shown: None,
             told: None,
@@ -211,6 +218,8 @@ impl Foreign {
             cgroup: None,
             grace,
             terminal: self.seen.origin == Origin::Tmux || self.terminal.times.is_some(),
+            // What stands in a terminal somebody else types into is not typed into.
+            gently: self.standard.profiles.by_name(&self.agent).and_then(|p| p.gentle.signal).map(Gently::Signal),
             link: None,
             cause,
             hurry,
@@ -230,6 +239,31 @@ impl Foreign {
         self.seen.members.clear();
     }
 
+    pub fn workspace(&self) -> String {
+        self.person.workspace.as_deref().map(card::text_of).unwrap_or_default()
+    }
+
+    /// What the cleaner asks, where it may reach this far. What a dead agent left behind is for a sweep to judge.
+    pub fn facts(&self, now: Duration) -> Facts {
+        let unheard = self.seen.origin == Origin::Tmux && self.pane().is_none();
+        Facts {
+            state: self.life.state(),
+            attention: self.attention(now),
+            silent: unheard || !self.life.has_leader(),
+            age: Some(now.saturating_sub(self.started)),
+            idle: self.idle(now),
+            attached: self.pane().is_some_and(|p| p.attached > 0),
+            attached_ago: self.attended.map(|at| now.saturating_sub(at)),
+            // Somebody pressed Ctrl-Z, and will come back.
+            paused: self.usage.leader_stopped,
+            pinned: self.said.pinned,
+            lingering: None,
+            kept: Kept::Nobody,
+            survived: self.survived,
+            own: self.standard.profiles.by_name(&self.agent).map(|p| p.limits).unwrap_or_default(),
+        }
+    }
+
     pub fn row(&self, now: Duration) -> Session {
         let verdict = self.verdict(now);
         let live = self.is_live();
@@ -241,7 +275,7 @@ impl Foreign {
             name: self.name.clone(),
             agent: self.agent.clone(),
             project: self.said.project.clone(),
-            workspace: self.person.workspace.as_deref().map(card::text_of).unwrap_or_default(),
+            workspace: self.workspace(),
             origin: self.seen.origin,
             address: self.address.clone().filter(|_| live),
             state: self.life.state(),
@@ -260,8 +294,8 @@ impl Foreign {
             idle_seconds: self.idle(now).map(|idle| tenth(idle.as_secs_f64())),
             age_seconds: tenth(age.as_secs_f64()),
             exit: self.exit.clone().filter(|_| self.life.state() != State::Running),
-            closes_at: None,
-            closes_because: None,
+            closes_at: self.announced.as_ref().map(|a| clock::wall_at(a.closes_at)),
+            closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             attached: self.pane().map_or(0, |p| p.attached),
             command: self.person.argv.clone(),
         }

@@ -10,6 +10,7 @@ use super::Foreign;
 use crate::daemon::discovery::{Scene, View};
 use crate::daemon::sampler::Sample;
 use crate::daemon::supervisor::Supervisor;
+use crate::model::profile::Status;
 use crate::model::session::{Exit, ExitBy, ProcId};
 use crate::sys::clock;
 
@@ -62,7 +63,9 @@ impl Supervisor {
             there.insert(id, seen.leader);
         }
         changed |= self.finish_foreign(&there, now);
-        self.find_twins(&scene);
+        changed |= self.hear_status(&scene);
+        self.find_twins();
+        self.note_handed_over(&scene);
         self.note_errors(&scene);
         self.scene = Some(Arc::new(scene));
         changed
@@ -100,23 +103,41 @@ impl Supervisor {
         }
     }
 
-    /// One conversation resumed twice: two agents that write over each other.
-    fn find_twins(&mut self, scene: &Scene) {
-        let mut open: HashMap<String, Vec<(String, String)>> = HashMap::new();
-        for foreign in self.foreign_live() {
-            if let Some(conversation) = foreign.conversation() {
-                open.entry(conversation.into()).or_default().push((foreign.id.clone(), foreign.name().to_string()));
-            }
-        }
+    /// What the agents of managed sessions say of themselves: of each session the most recent word.
+    fn hear_status(&mut self, scene: &Scene) -> bool {
+        let mut told: HashMap<String, Status> = HashMap::new();
         for (process, status) in &scene.registry {
-            let entry = scene.session_of(process.pid).and_then(|id| self.entries.get(&id));
-            if let Some((entry, conversation)) = entry.zip(status.as_ref().ok().and_then(|s| s.session.clone())) {
-                open.entry(conversation).or_default().push((entry.id().into(), entry.name().into()));
+            let (Some(id), Ok(status)) = (scene.session_of(process.pid), status) else { continue };
+            if told.get(&id).is_none_or(|known| known.since_millis < status.since_millis) {
+                told.insert(id, status.clone());
             }
         }
+        let mut changed = false;
+        for entry in self.entries.values_mut().filter(|e| e.is_live()) {
+            let status = told.remove(entry.id());
+            changed |= status != entry.status;
+            entry.status = status;
+        }
+        changed
+    }
+
+    /// One conversation resumed twice: two agents that write over each other.
+    fn find_twins(&mut self) {
+        let mut open: HashMap<String, Vec<(String, String)>> = HashMap::new();
+        let managed = self.live().filter_map(|e| Some((e.conversation()?, e.id(), e.name())));
+        let foreign = self.foreign_live().filter_map(|f| Some((f.conversation()?, f.id.as_str(), f.name())));
+        for (conversation, id, name) in managed.chain(foreign) {
+            open.entry(conversation.into()).or_default().push((id.into(), name.into()));
+        }
+        let twins = |conversation: Option<&str>, own: &str| -> Vec<String> {
+            let same = conversation.and_then(|c| open.get(c)).into_iter().flatten();
+            same.filter(|(id, _)| id != own).map(|(_, name)| name.clone()).collect()
+        };
         for foreign in self.foreign.values_mut() {
-            let same = foreign.conversation().and_then(|c| open.get(c)).into_iter().flatten();
-            foreign.twins = same.filter(|(id, _)| *id != foreign.id).map(|(_, name)| name.clone()).collect();
+            foreign.twins = twins(foreign.conversation(), &foreign.id);
+        }
+        for entry in self.entries.values_mut() {
+            entry.twins = twins(entry.conversation(), entry.id());
         }
     }
 

@@ -16,6 +16,7 @@ use crate::daemon::handle::Input;
 use crate::daemon::supervisor::{Supervisor, answer};
 use crate::daemon::sweep::{Before, Ordered};
 use crate::model::session::{Cause, ExitBy};
+use crate::model::stray::Marks;
 
 /// Between a failure and the search for what it left elsewhere.
 const BEFORE_SWEEP: Duration = Duration::from_secs(2);
@@ -176,7 +177,7 @@ impl Supervisor {
             return;
         }
         let cause = Cause::new(ExitBy::Sweep, reason);
-        let ordered = Ordered { dry_run: false, only: None, cause, before: Before::default() };
+        let ordered = Ordered { dry_run: false, marks: Marks::default(), cause, before: Before::default() };
         let (reply, swept) = oneshot::channel();
         self.make_sweep(ordered, reply);
         // Its report is in the log and in the audit.

@@ -30,12 +30,12 @@ use super::events::said;
 use super::handle::{Input, Reply};
 use super::supervisor::{Supervisor, answer};
 use crate::api::refusal::{Code, Refusal};
-use crate::api::sweep::{EmergencyRequest, Marked, Released, SweepReport, SweepRequest};
+use crate::api::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
 use crate::api::types::KillReport;
 use crate::model::event::What;
 use crate::model::lifecycle::Keeper;
 use crate::model::session::{Asked, Cause, ExitBy};
-use crate::model::stray::Ground;
+use crate::model::stray::{Ground, Marks};
 use crate::sys::clock;
 
 /// What an emergency has done before its sweep.
@@ -48,28 +48,31 @@ pub struct Before {
 /// A sweep that is to be made.
 pub struct Ordered {
     pub dry_run: bool,
-    pub only: Option<Vec<Marked>>,
+    pub marks: Marks,
     pub cause: Cause,
     pub before: Before,
 }
 
 impl Supervisor {
     pub(super) fn sweep(&mut self, request: SweepRequest, asked: Option<Asked>, reply: Reply<SweepReport>) {
+        let marks = request.marks();
         let reason = request.reason.unwrap_or_else(|| "sweep".into());
         let cause = Cause::new(ExitBy::Sweep, reason).asked(asked);
-        let ordered = Ordered { dry_run: request.dry_run, only: request.only, cause, before: Before::default() };
+        let ordered = Ordered { dry_run: request.dry_run, marks, cause, before: Before::default() };
         self.make_sweep(ordered, reply);
     }
 
     /// Scans, and acts unless it is a rehearsal.
     pub(super) fn make_sweep(&mut self, ordered: Ordered, reply: Reply<SweepReport>) {
         let (teller, reason) = (self.teller(), ordered.cause.reason.clone());
-        let (asking, taking) = (self.asking(), self.taking(ordered.cause));
+        let (asking, mut taking) = (self.asking(), self.taking(ordered.cause));
+        taking.spared.extend(&ordered.marks.leave);
         let latched = self.latch.why().is_some();
         let inputs = self.inputs.clone();
         tokio::task::spawn_blocking(move || {
-            let report = take::sweep(&asking, &taking, ordered.dry_run, ordered.only.as_deref());
+            let report = take::sweep(&asking, &taking, ordered.dry_run, &ordered.marks);
             let Before { sessions, notes } = ordered.before;
+            let notes = notes.into_iter().chain(report.notes.iter().cloned()).collect();
             let report = SweepReport { sessions, latched, notes, ..report };
             info!(
                 killed = report.killed,
@@ -88,6 +91,7 @@ impl Supervisor {
 
     /// Closes every managed session and sweeps; nothing starts any more from before the first close on.
     pub(super) fn emergency(&mut self, request: EmergencyRequest, asked: Option<Asked>, reply: Reply<SweepReport>) {
+        let marks = request.marks();
         let reason = request.reason.unwrap_or_else(|| "emergency".into());
         let cause = Cause::new(ExitBy::Sweep, reason.clone()).asked(asked);
         let live: Vec<String> = self.live().map(|e| e.id().to_string()).collect();
@@ -113,7 +117,7 @@ impl Supervisor {
         tokio::spawn(async move {
             let sessions = closed.await.ok().and_then(Result::ok);
             let before = Before { sessions, notes };
-            let ordered = Ordered { dry_run: request.dry_run, only: request.only, cause, before };
+            let ordered = Ordered { dry_run: request.dry_run, marks, cause, before };
             // A supervisor that has ended sweeps no more: who asked is told that it is gone.
             let _ = inputs.send(Input::ToSweep { ordered: Box::new(ordered), reply });
         });

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::births;
 use super::scan::{Asking, Seen};
-use crate::api::sweep::{Action, Candidate, Marked, SweepReport, in_words};
+use crate::api::sweep::{Action, Candidate, SweepReport, in_words};
 use crate::api::types::{Evidence, Outcome};
 use crate::daemon::close::{self, Report, Surroundings, Target};
+use crate::daemon::handed;
 use crate::daemon::store::{CloseBegan, CloseEnded, Fact, Run, Store};
 use crate::model::process::Claim;
 use crate::model::session::{Cause, Origin, ProcId};
-use crate::model::stray::{self, Fate, Judged, Plan, Veto};
+use crate::model::stray::{self, Fate, Judged, Marks, Plan, Veto};
 use crate::sys::{clock, process};
 
 /// Between the two scans.
@@ -22,25 +23,27 @@ const BETWEEN: Duration = Duration::from_secs(1);
 pub struct Taking {
     pub around: Surroundings,
     pub grace: Duration,
-    /// Members of managed sessions and their keepers.
+    /// Members of managed sessions and their keepers, and whom a person left out.
     pub spared: Vec<ProcId>,
     pub store: Store,
     pub boot: String,
     pub cause: Cause,
 }
 
-/// The whole of it. `only`: of those that may be taken, these.
-pub fn sweep(asking: &Asking, taking: &Taking, dry_run: bool, only: Option<&[Marked]>) -> SweepReport {
-    let (plan, seen) = planned(asking);
+/// The whole of it, with what a person said about single processes.
+pub fn sweep(asking: &Asking, taking: &Taking, dry_run: bool, marks: &Marks) -> SweepReport {
+    let (plan, seen) = planned(asking, marks);
     let failure = plan.failed.clone();
     let mut report = SweepReport { dry_run, failure, ..SweepReport::default() };
     let Some(seen) = seen else { return report };
-    report.candidates = shown(&plan, &seen, only);
+    report.candidates = shown(&plan, &seen);
+    report.notes = unmet(marks, &plan, &seen);
     if !dry_run {
         let wanted = plan.taken().filter(|j| report.candidates.iter().any(|c| is_wanted(c, j.id)));
         let strays: Vec<&Judged> = wanted.collect();
         let done = taking.take(&strays, &plan, &seen);
         report.candidates.iter_mut().for_each(|c| settle(c, &done));
+        report.notes.extend(report.candidates.iter().flat_map(|c| outside(c, &done)));
     }
     let count = |actions: &[Action]| report.candidates.iter().filter(|c| actions.contains(&c.action)).count();
     report.killed = count(&[Action::Killed]);
@@ -52,7 +55,7 @@ pub fn sweep(asking: &Asking, taking: &Taking, dry_run: bool, only: Option<&[Mar
 }
 
 /// Two scans, and what both agree on.
-fn planned(asking: &Asking) -> (Plan, Option<Seen>) {
+fn planned(asking: &Asking, marks: &Marks) -> (Plan, Option<Seen>) {
     let first = asking.scan();
     if let Err(why) = first {
         return (Plan { candidates: Vec::new(), failed: Some(why) }, None);
@@ -60,39 +63,57 @@ fn planned(asking: &Asking) -> (Plan, Option<Seen>) {
     std::thread::sleep(BETWEEN.min(asking.ground.min_age));
     let second = asking.scan();
     let judged = |scan: &Result<Seen, String>| scan.as_ref().map(|s| s.judged.clone()).map_err(Clone::clone);
-    (stray::agree(&judged(&first), &judged(&second)), second.ok())
+    (stray::agree(&judged(&first), &judged(&second), marks), second.ok())
 }
 
 /// Candidates as people see them. Who is below a stray goes with it and is no candidate of its own.
-fn shown(plan: &Plan, seen: &Seen, only: Option<&[Marked]>) -> Vec<Candidate> {
-    let taken: HashSet<i32> = plan.taken().map(|j| j.id.pid).collect();
-    let goes_along = |j: &&Judged| {
-        let above = seen.scene.table.lineage(j.id.pid);
-        above.iter().skip(1).any(|up| taken.contains(up)) && !is_wall(j)
-    };
-    let one = |j: &Judged| {
-        let unmarked = only.is_some_and(|only| !only.iter().any(|m| m.is(j.id)));
-        let action = match j.fate {
-            Fate::Take if unmarked => Action::Spared,
+fn shown(plan: &Plan, seen: &Seen) -> Vec<Candidate> {
+    let all: HashSet<i32> = plan.candidates.iter().map(|j| j.id.pid).collect();
+    let one = |j: &Judged| Candidate {
+        pid: j.id.pid,
+        start_time: j.id.start,
+        agent: seen.agents.get(&j.id).cloned().unwrap_or_default(),
+        command: seen.commands.get(&j.id).cloned().unwrap_or_default(),
+        memory_bytes: memory(seen, j.id.pid),
+        proofs: j.proofs.clone(),
+        vetoes: in_words(&j.vetoes),
+        action: match j.fate {
             Fate::Take => Action::WouldKill,
             Fate::Spare | Fate::Ignore => Action::Spared,
             Fate::Suspect => Action::Suspect,
-        };
-        let why = if j.fate == Fate::Take && unmarked { "nobody was asked about it".into() } else { j.why() };
-        Candidate {
-            pid: j.id.pid,
-            start_time: j.id.start,
-            agent: seen.agents.get(&j.id).cloned().unwrap_or_default(),
-            command: seen.commands.get(&j.id).cloned().unwrap_or_default(),
-            memory_bytes: memory(seen, j.id.pid),
-            proofs: j.proofs.clone(),
-            vetoes: in_words(&j.vetoes),
-            action,
-            why,
-            survivors: Vec::new(),
+        },
+        why: j.why(),
+        marked: j.marked,
+        below: above(seen, j.id.pid).find(|up| all.contains(up)),
+        survivors: Vec::new(),
+    };
+    plan.candidates.iter().filter(|j| is_wall(j) || taken_with(plan, seen, j.id.pid).is_none()).map(one).collect()
+}
+
+fn above(seen: &Seen, pid: i32) -> impl Iterator<Item = i32> {
+    seen.scene.table.lineage(pid).into_iter().skip(1)
+}
+
+/// Who is taken, and takes this one along.
+fn taken_with(plan: &Plan, seen: &Seen, pid: i32) -> Option<i32> {
+    above(seen, pid).find(|up| plan.taken().any(|j| j.id.pid == *up))
+}
+
+/// Marks that name nobody who could be taken.
+fn unmet(marks: &Marks, plan: &Plan, seen: &Seen) -> Vec<String> {
+    let mut asked: Vec<ProcId> = marks.take.iter().copied().collect();
+    asked.sort_unstable_by_key(|id| id.pid);
+    let one = |id: ProcId| {
+        if !seen.scene.table.is_alive(id) {
+            return Some(format!("pid {} was marked and is not there any more", id.pid));
+        }
+        match plan.candidates.iter().find(|j| j.id == id) {
+            Some(j) if j.fate == Fate::Take || taken_with(plan, seen, id.pid).is_some() => None,
+            Some(j) => Some(format!("pid {} was marked and is spared: {}", id.pid, j.why())),
+            None => Some(format!("pid {} was marked and is no suspect", id.pid)),
         }
     };
-    plan.candidates.iter().filter(|j| !goes_along(j)).map(one).collect()
+    asked.into_iter().filter_map(one).collect()
 }
 
 /// Below a stray it is left alone all the same.
@@ -100,7 +121,13 @@ fn is_wall(judged: &Judged) -> bool {
     let goes = |veto: &Veto| {
         matches!(
             veto,
-            Veto::Owned(_) | Veto::Young | Veto::NotTwice | Veto::BeadleIsYoung | Veto::Clients | Veto::KinLives
+            Veto::Owned(_)
+                | Veto::Young
+                | Veto::NotTwice
+                | Veto::NotAsked
+                | Veto::BeadleIsYoung
+                | Veto::Clients
+                | Veto::KinLives
         )
     };
     judged.fate == Fate::Spare && !judged.vetoes.iter().all(goes)
@@ -122,7 +149,7 @@ fn memory(seen: &Seen, pid: i32) -> u64 {
 }
 
 fn is_wanted(candidate: &Candidate, id: ProcId) -> bool {
-    candidate.action == Action::WouldKill && candidate.marked().is(id)
+    candidate.action == Action::WouldKill && candidate.name().id() == id
 }
 
 /// What became of it.
@@ -130,7 +157,7 @@ fn settle(candidate: &mut Candidate, done: &HashMap<String, Report>) {
     if candidate.action != Action::WouldKill {
         return;
     }
-    let Some(report) = done.get(&name_of(ProcId { pid: candidate.pid, start: candidate.start_time })) else {
+    let Some(report) = done.get(&name_of(candidate.name().id())) else {
         candidate.action = Action::Failed;
         candidate.why = "the close of it did not end".into();
         return;
@@ -141,6 +168,12 @@ fn settle(candidate: &mut Candidate, done: &HashMap<String, Report>) {
     if let Some(survivor) = report.closed.survivors.first().filter(|_| !gone) {
         candidate.why = format!("pid {} is still there: {}", survivor.pid, survivor.why);
     }
+}
+
+/// Containers and units of strays that were taken: they live outside of their trees.
+fn outside(candidate: &Candidate, done: &HashMap<String, Report>) -> Vec<String> {
+    let tree = done.get(&name_of(candidate.name().id())).map(|report| report.tree.as_slice());
+    handed::by(tree.unwrap_or_default()).map(|what| format!("outside the tree of {}: {what}", candidate.pid)).collect()
 }
 
 /// The name a stray has in the record: no session's.
@@ -177,6 +210,7 @@ impl Taking {
             cgroup: None,
             grace: self.grace,
             terminal: false,
+            gently: None,
             link: None,
             cause: self.cause.clone(),
             hurry: Arc::default(),
@@ -210,6 +244,7 @@ impl Taking {
         let (id, at) = (stray.id, clock::wall());
         let started_at = clock::wall_at(clock::moment_of_start(id.start));
         let proof = |p: &stray::Proof| Evidence { kind: "proof".into(), text: p.to_string(), at: Some(at.clone()) };
+        let mark = stray.marked.then(|| Evidence { kind: "mark".into(), text: stray.why(), at: Some(at.clone()) });
         CloseBegan {
             run: Run {
                 id: name_of(id),
@@ -225,7 +260,7 @@ impl Taking {
                 messages: None,
             },
             cause: self.cause.clone(),
-            evidence: stray.proofs.iter().map(proof).collect(),
+            evidence: stray.proofs.iter().map(proof).chain(mark).collect(),
             at,
         }
     }

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::model::session::Attention;
+use crate::model::stop::Signal;
 
 /// Words of an agent's own and what they mean.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -58,6 +59,14 @@ pub struct Status {
     pub since_millis: Option<i64>,
 }
 
+impl Status {
+    /// As `show` tells it.
+    pub fn in_words(&self, attention: Attention) -> String {
+        let on = self.waiting_for.as_ref().map(|w| format!(", for: {w}")).unwrap_or_default();
+        format!("its own status file says {attention}{on}")
+    }
+}
+
 impl StatusFile {
     /// Where the file of a process is, when `home` is what its variable holds.
     pub fn path_for(&self, pid: i32, home: Option<&str>, user_home: &str) -> String {
@@ -100,8 +109,8 @@ pub struct StatusHook {
 pub struct Gentle {
     /// Typed, and Enter.
     pub typed: Option<String>,
-    /// Sent first, such as `INT`.
-    pub signal: Option<String>,
+    /// Sent first, to the agent alone.
+    pub signal: Option<Signal>,
 }
 
 /// How a conversation is taken up again.
