@@ -4,12 +4,17 @@ mod cleanup;
 mod events;
 mod far;
 mod memory;
+mod project;
 mod sweep;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
 pub use events::Events;
 pub use far::{DialStdio, Service, ServiceInstall, ServiceUninstall, ServiceVerb, Status, StatusFormat};
 pub use memory::{Audit, Export, History, Remembered, Stats};
+pub use project::{
+    Add as ProjectAdd, List as ProjectList, Names as ProjectNames, One as ProjectOne, Project, ProjectVerb,
+    Several as ProjectSeveral,
+};
 pub use sweep::Sweep;
 
 use std::path::PathBuf;
@@ -104,6 +109,8 @@ pub enum Verb {
     Cleanup(Cleanup),
     /// Exempt one process from the close of what agents leave behind.
     KeepChild(KeepChild),
+    /// The queue: work that is started when its turn comes, and taken away when it is over.
+    Project(Project),
     /// Start the same command again.
     Restart(Several),
     /// Go on with the conversation of an agent that has ended.

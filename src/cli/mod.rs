@@ -28,6 +28,7 @@ mod ls;
 mod paper;
 mod peek;
 mod print;
+mod project;
 mod run;
 #[cfg(test)]
 mod sample;
@@ -124,6 +125,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Unpin(args) => act::act(g, Act::Unpin, &args).await,
         Verb::Rm(args) => act::act(g, Act::Rm, &args).await,
         Verb::Cleanup(args) => cleanup::run(g, &args).await,
+        Verb::Project(args) => project::run(g, &args.verb).await,
         Verb::KeepChild(args) => cleanup::keep_child(g, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
         Verb::Resume(args) => act::resume(g, &args).await,

@@ -135,6 +135,7 @@ impl Entry {
             spinning: ago(self.spinning_since.map(|at| text.map_or(at, |text| text.max(at)))),
             seen: self.seen(now),
             gate: self.sight.look.gate.zip(ago(self.sight.gate_since.max(input))),
+            project_finished: self.project_finished,
             twins: &self.twins,
             ..Evidence::default()
         }

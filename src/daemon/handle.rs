@@ -182,6 +182,12 @@ pub enum Command {
         pid: i32,
         reply: Reply<String>,
     },
+    /// Of the queue of projects.
+    Project {
+        order: super::projects::Order,
+        asked: Option<Asked>,
+        reply: Reply<super::projects::Answer>,
+    },
     Shutdown {
         keep: Option<bool>,
         asked: Option<Asked>,
@@ -233,6 +239,8 @@ pub enum Input {
         reply: Reply<KillReport>,
         overdue: bool,
     },
+    /// From the queue's own work.
+    Queue(Box<super::projects::News>),
     /// Bytes that are kept of each session.
     Measured(Vec<(String, u64)>),
     /// The sessions of an emergency are closed: strays are next.

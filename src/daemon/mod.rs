@@ -40,6 +40,7 @@ pub mod metrics;
 mod missed;
 mod openapi;
 pub mod overview;
+pub mod projects;
 mod queries;
 mod recall;
 mod remember;

@@ -214,6 +214,7 @@ impl Daemon {
         supervisor.tell_begun();
         supervisor.on_adopted(adopted);
         supervisor.remember_all();
+        supervisor.watch_database();
         supervisor.tell_again();
         failpoint::here("daemon.adoption.after");
         let handle = Handle {

@@ -31,6 +31,7 @@ use super::handed::HandedOver;
 use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
 use super::metrics::Metrics;
+use super::projects::{Ordered, Queue};
 use super::sampler::{Ground, Sample, Sampler};
 use super::store::Store;
 use super::sweep::{Births, Latch};
@@ -121,6 +122,7 @@ pub struct Supervisor {
     /// Who asked for the daemon's end; what is born during it has the same cause.
     pub(super) stopped_by: Option<Asked>,
     pub(super) house: House,
+    pub(super) queue: Queue,
     pub(super) ended: Option<Ended>,
 }
 
@@ -138,6 +140,7 @@ impl Supervisor {
             memory: Memory::open(&set.paths.foreign(), &boot),
             boot,
             latch: Latch::open(set.paths.latch()),
+            queue: Queue::new(set.paths.database(), set.store.clone()),
             discovery: Arc::default(),
             scene: None,
             standard: Arc::new(standard(&set.config)),
@@ -236,6 +239,9 @@ impl Supervisor {
             Command::ConfigFile { reply } => answer(reply, Ok(self.set.paths.config.clone())),
             Command::Holder { pid, reply } => answer(reply, self.holder(pid)),
             Command::KeepChild { word, pid, reply } => answer(reply, self.keep_child(&word, pid)),
+            Command::Project { order, asked, reply } => {
+                self.order(Ordered { order, asked, reply, by_hook: self.by_hook });
+            }
             Command::Shutdown { keep, asked, reply } => self.shutdown(keep, asked, reply),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),
             Command::Again { reply } => {
@@ -264,6 +270,7 @@ impl Supervisor {
             }
             Input::AskedTmux => self.asking_tmux = false,
             Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
+            Input::Queue(news) => self.on_queue(*news),
             Input::Measured(measured) => self.on_measured(&measured),
             Input::Swept(left) => self.note_sweep(left),
             Input::ToSweep { ordered, reply } => self.make_sweep(*ordered, reply),
@@ -284,12 +291,16 @@ impl Supervisor {
                 self.sample();
             }
         }
+        self.mind_queue();
     }
 
     /// When [`tick`](Self::tick) wants to be called.
     pub fn next_tick(&self) -> Option<Instant> {
         let idle_end = (self.set.auto && !self.has_subjects()).then_some(self.busy_at + NOTHING_TO_DO);
-        [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due()].into_iter().flatten().min()
+        [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due(), self.queue_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn tick(&mut self, now: Instant) {
@@ -299,7 +310,9 @@ impl Supervisor {
             self.sample();
         }
         self.tick_cleaner(now);
-        if self.set.auto && !anybody && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
+        self.tick_queue(now);
+        let idle = !anybody && !self.queue.is_pending();
+        if self.set.auto && idle && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
             info!("nothing to do: ending");
             self.ended = Some(Ended::Stopped);
         } else if !anybody && now >= self.busy_at + NOTHING_TO_DO {
