@@ -35,6 +35,8 @@ mod discover;
 mod disk;
 #[path = "e2e/doctor.rs"]
 mod doctor;
+#[path = "e2e/elsewhere.rs"]
+mod elsewhere;
 #[path = "e2e/events.rs"]
 mod events;
 #[path = "e2e/gentle.rs"]
@@ -76,6 +78,8 @@ mod support;
 mod survivor;
 #[path = "e2e/sweep.rs"]
 mod sweep;
+#[path = "e2e/tcp.rs"]
+mod tcp;
 #[path = "e2e/users.rs"]
 mod users;
 #[path = "e2e/zoo.rs"]

@@ -11,9 +11,9 @@ pub mod filter;
 pub mod keys;
 mod terminal;
 
-use std::path::Path;
 use std::time::Duration;
 
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 use self::bridge::{Bridge, Event, Terminal, View};
@@ -54,8 +54,6 @@ pub enum Left {
 pub enum AttachError {
     #[error("failed to attach: standard input and output must be a terminal")]
     NoTerminal,
-    #[error("failed to connect to the session's keeper at {0}: {1}")]
-    Connect(String, std::io::Error),
     #[error("failed to use the terminal: {0}")]
     Terminal(std::io::Error),
     #[error("failed to read from the session's keeper: {0}")]
@@ -72,17 +70,14 @@ pub enum AttachError {
     Told(i32),
 }
 
-/// Attaches the terminal of this process to the session behind `socket` until it detaches or ends.
+/// Attaches the terminal of this process to the session whose keeper is at the other end, until it detaches or ends.
 ///
 /// Handlers for WINCH, CONT, HUP, INT and TERM stay installed afterwards.
-pub async fn attach(socket: &Path, options: &Options) -> Result<Left, AttachError> {
+pub async fn attach(stream: UnixStream, options: &Options) -> Result<Left, AttachError> {
     let keys = Keys::new(&options.detach_key)?;
     if !term::is_terminal() {
         return Err(AttachError::NoTerminal);
     }
-    let stream = crate::sys::socket::connect_async(socket)
-        .await
-        .map_err(|e| AttachError::Connect(socket.display().to_string(), e))?;
     let taken = Taken::take().map_err(AttachError::Terminal)?;
     let (input, typed) = term::Input::start().map_err(AttachError::Terminal)?;
     let output = term::Output::start().map_err(AttachError::Terminal)?;

@@ -167,6 +167,8 @@ pub struct Task {
     /// `running`, `resting` (no sessions) or `stopped`.
     pub task_status: String,
     pub next_run_at: Option<String>,
+    /// How long the last look at all sessions took, without the sample before it.
+    pub last_run_seconds: Option<f64>,
     /// Nothing is closed by policy before.
     pub quiet_until: Option<String>,
 }

@@ -1,17 +1,21 @@
-//! HTTP over the daemon's Unix socket. Holds no truth: every call asks anew.
+//! HTTP to a daemon, whatever the way to it. Holds no truth: every call asks anew.
+//!
+//! On this machine each call opens a connection of its own, but for the one after [`Client::greet`]. From elsewhere a
+//! connection is dear (an `ssh`), so that those of answered calls are used again, and few are open at once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::rt::TokioIo;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, UPGRADE};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::sync::Semaphore;
 
 use super::memory::{Audit, Filter, History, Stats};
 use super::refusal::{Code, Refusal};
@@ -20,14 +24,28 @@ use super::types::{
     Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
     LogChunk, RestartRequest, Screen, SendRequest, Session, SignalRequest, StartRequest, Started, StopRequest, Table,
 };
+use super::way::{Open, Way};
+
+/// Connections from elsewhere at once. The interface waits for the table on one and asks on another.
+const MOST: usize = 4;
+
+/// Within this time after a call began, a connection had ended before it.
+const BETWEEN_CALLS: Duration = Duration::from_millis(500);
 
 /// Why a call did not bring an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("failed to connect to the daemon at {path}: {source}")]
-    Connect { path: PathBuf, source: std::io::Error },
-    #[error("the daemon at {path} closed the connection: {source}")]
-    Broken { path: PathBuf, source: hyper::Error },
+    #[error("failed to connect to the daemon at {at}: {source}")]
+    Connect { at: String, source: std::io::Error },
+    #[error("the daemon at {at} closed the connection: {source}")]
+    Broken { at: String, source: hyper::Error },
+    /// No way to a daemon elsewhere; `status` is that of `ssh`.
+    #[error("failed to reach the daemon at {at}: {why}")]
+    Unreached { at: String, why: String, status: Option<i32> },
+    #[error("the connection to {at} was lost: {why}")]
+    Lost { at: String, why: String },
+    #[error("what answers at {0} is not beadle")]
+    NotBeadle(String),
     #[error(
         "the daemon sent what this version does not understand: {0} (a daemon of another version? `beadle daemon restart`)"
     )]
@@ -36,32 +54,70 @@ pub enum ClientError {
     Refused(#[from] Refusal),
 }
 
-/// A daemon's address. Cheap to clone; each call opens a connection of its own, but for the one after [`Client::greet`].
+impl ClientError {
+    /// True when the next daemon may answer.
+    fn may_pass(&self) -> bool {
+        self.is_no_answer() || matches!(self, Self::Refused(refusal) if refusal.code == Code::ShuttingDown)
+    }
+
+    /// True when nobody answered: whoever is asked again later may.
+    pub const fn is_no_answer(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Broken { .. } | Self::Unreached { .. } | Self::Lost { .. } => true,
+            Self::NotBeadle(_) | Self::Garbled(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
+/// A daemon's address. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Client {
-    socket: PathBuf,
-    /// A connection somebody has answered on, for the next call.
-    warm: Arc<Mutex<Option<Line>>>,
+    way: Arc<Way>,
+    /// Connections somebody has answered on, for the next calls.
+    idle: Arc<Mutex<Vec<Open>>>,
+    /// For connections from elsewhere.
+    turns: Arc<Semaphore>,
+    /// `ssh` may ask the person at the terminal.
+    asks: Arc<AtomicBool>,
     /// Told once when the daemon is of another version.
     notice: Option<fn(&str)>,
     noticed: Arc<AtomicBool>,
 }
 
-/// One connection to a daemon.
-type Line = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
-
 /// The header in which a daemon says its version.
 pub const VERSION_HEADER: &str = "x-beadle-version";
+/// What a connection becomes that is to reach a keeper (RFC 9110, 7.8).
+pub const ATTACH_PROTOCOL: &str = "beadle-attach";
 
 impl Client {
     pub fn new(socket: impl Into<PathBuf>) -> Self {
-        Self { socket: socket.into(), warm: Arc::default(), notice: None, noticed: Arc::default() }
+        Self::to(Way::Socket(socket.into()))
+    }
+
+    pub fn to(way: Way) -> Self {
+        Self {
+            way: Arc::new(way),
+            idle: Arc::default(),
+            turns: Arc::new(Semaphore::new(MOST)),
+            asks: Arc::new(AtomicBool::new(true)),
+            notice: None,
+            noticed: Arc::default(),
+        }
     }
 
     /// Calls `notice` with the daemon's version, once, when it is not ours.
     #[must_use]
     pub fn with_notice(self, notice: fn(&str)) -> Self {
         Self { notice: Some(notice), ..self }
+    }
+
+    pub fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// From now on nobody is asked anything at the terminal: it is somebody else's.
+    pub fn ask_nobody(&self) {
+        self.asks.store(false, Ordering::Relaxed);
     }
 
     fn compare_versions(&self, headers: &hyper::HeaderMap) {
@@ -74,16 +130,13 @@ impl Client {
         }
     }
 
-    pub fn socket(&self) -> &Path {
-        &self.socket
-    }
-
     /// Finds out whether anybody answers, and keeps the connection for the next call: a daemon about to end still takes
     /// connections, and what was never answered must not have been an order.
     pub async fn greet(&self) -> Result<(), ClientError> {
-        let mut line = self.dial().await?;
-        self.say(&mut line, "GET", "/api/version", Bytes::new()).await?;
-        *self.warm.lock().unwrap_or_else(PoisonError::into_inner) = Some(line);
+        let mut open = self.open().await?;
+        let greeted = self.say(&mut open, "GET", "/api/version", Bytes::new()).await?;
+        accepted("GET", "/api/version", greeted)?;
+        self.keep(open);
         Ok(())
     }
 
@@ -223,43 +276,132 @@ impl Client {
     }
 
     async fn exchange(&self, method: &str, path: &str, body: Bytes) -> Result<Answer, ClientError> {
-        let warm = self.warm.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut line) = warm
-            && line.ready().await.is_ok()
-        {
-            return self.say(&mut line, method, path, body).await;
+        // The semaphore is never closed.
+        let _turn = if self.way.is_elsewhere() { self.turns.acquire().await.ok() } else { None };
+        while let Some(mut open) = self.kept() {
+            if open.line.ready().await.is_err() {
+                continue;
+            }
+            let began = tokio::time::Instant::now();
+            match self.say(&mut open, method, path, body.clone()).await {
+                // Hung up on between two calls: what asks may ask again, what orders only if it was never sent. A
+                // connection that broke later is lost, and the caller is told.
+                Err(Unsaid { sent: false, .. }) => {}
+                Err(Unsaid { error, .. })
+                    if method == "GET" && error.is_no_answer() && began.elapsed() < BETWEEN_CALLS => {}
+                said => return self.done(open, said),
+            }
         }
-        self.say(&mut self.dial().await?, method, path, body).await
+        let mut open = self.open().await?;
+        let said = self.say(&mut open, method, path, body).await;
+        self.done(open, said)
     }
 
-    async fn dial(&self) -> Result<Line, ClientError> {
-        let stream = crate::sys::socket::connect_async(&self.socket)
-            .await
-            .map_err(|source| ClientError::Connect { path: self.socket.clone(), source })?;
-        let (line, connection) = hyper::client::conn::http1::handshake(TokioIo::<UnixStream>::new(stream))
-            .await
-            .map_err(|source| self.broken(source))?;
-        // It ends with the line.
-        tokio::spawn(connection);
-        Ok(line)
+    fn done(&self, open: Open, said: Result<Answer, Unsaid>) -> Result<Answer, ClientError> {
+        // One that is about to end hangs up.
+        let goes_on = |answer: &Answer| answer.status != hyper::StatusCode::SERVICE_UNAVAILABLE;
+        if said.as_ref().is_ok_and(goes_on) && self.way.is_elsewhere() {
+            self.keep(open);
+        }
+        said.map_err(ClientError::from)
     }
 
-    fn broken(&self, source: hyper::Error) -> ClientError {
-        ClientError::Broken { path: self.socket.clone(), source }
+    fn kept(&self) -> Option<Open> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    async fn say(&self, line: &mut Line, method: &str, path: &str, body: Bytes) -> Result<Answer, ClientError> {
+    fn keep(&self, open: Open) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(open);
+    }
+
+    async fn open(&self) -> Result<Open, ClientError> {
+        self.way.open(self.asks.load(Ordering::Relaxed)).await
+    }
+
+    async fn say(&self, open: &mut Open, method: &str, path: &str, body: Bytes) -> Result<Answer, Unsaid> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = if method == "GET" { hyper::Method::GET } else { hyper::Method::POST };
-        *request.uri_mut() = path.parse().unwrap_or_else(|_| hyper::Uri::from_static("/"));
-        let headers = request.headers_mut();
-        headers.insert("host", hyper::header::HeaderValue::from_static("beadle"));
-        headers.insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
-        let response = line.send_request(request).await.map_err(|e| self.broken(e))?;
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let response = self.head(open, request, path).await?;
         let (head, body) = response.into_parts();
-        let body = body.collect().await.map_err(|e| self.broken(e))?.to_bytes();
+        let body = match body.collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(e) => return Err(Unsaid { sent: true, error: self.lost(open, e).await }),
+        };
         self.compare_versions(&head.headers);
         Ok(Answer { status: head.status, headers: head.headers, body })
+    }
+
+    /// One request, up to the head of its answer.
+    async fn head(
+        &self,
+        open: &mut Open,
+        mut request: Request<Full<Bytes>>,
+        path: &str,
+    ) -> Result<hyper::Response<Incoming>, Unsaid> {
+        *request.uri_mut() = path.parse().unwrap_or_else(|_| hyper::Uri::from_static("/"));
+        let headers = request.headers_mut();
+        headers.insert(HOST, HeaderValue::try_from(&open.host).unwrap_or(HeaderValue::from_static("beadle")));
+        if let Some(token) = open.token.as_ref().and_then(|token| HeaderValue::try_from(token).ok()) {
+            headers.insert(AUTHORIZATION, token);
+        }
+        let response = match open.line.send_request(request).await {
+            Ok(response) => response,
+            Err(e) => return Err(Unsaid { sent: !e.is_canceled(), error: self.lost(open, e).await }),
+        };
+        // Who refuses a stranger does not say who it is.
+        let is_refusal = [401, 403].contains(&response.status().as_u16());
+        if self.way.is_elsewhere() && !is_refusal && !response.headers().contains_key(VERSION_HEADER) {
+            return Err(Unsaid { sent: true, error: ClientError::NotBeadle(self.way.to_string()) });
+        }
+        open.answered = true;
+        Ok(response)
+    }
+
+    /// What the end of a connection means.
+    async fn lost(&self, open: &mut Open, source: hyper::Error) -> ClientError {
+        let at = self.way.to_string();
+        if !self.way.is_elsewhere() {
+            return ClientError::Broken { at, source };
+        }
+        if source.is_parse() && !open.answered {
+            return ClientError::NotBeadle(at);
+        }
+        let (why, status) = match &mut open.said {
+            Some(said) => said.why().await,
+            None => (reason(&source), None),
+        };
+        if open.answered { ClientError::Lost { at, why } } else { ClientError::Unreached { at, why, status } }
+    }
+
+    /// How the keeper of a session is reached: its socket, or from elsewhere the session's id.
+    pub fn door(&self, detail: &Detail) -> Option<String> {
+        let is_elsewhere = self.way.is_elsewhere();
+        detail.keeper_socket.as_ref().map(|socket| if is_elsewhere { &detail.session.id } else { socket }.clone())
+    }
+
+    /// A connection to the keeper behind such a door: straight there on this machine, through the daemon from elsewhere.
+    pub async fn enter(&self, door: &str) -> Result<UnixStream, ClientError> {
+        if !self.way.is_elsewhere() {
+            let connected = crate::sys::socket::connect_async(std::path::Path::new(door)).await;
+            return connected.map_err(|source| ClientError::Connect { at: door.into(), source });
+        }
+        let mut open = self.open().await?;
+        let path = format!("/api/sessions/{}/attach", path_segment(door));
+        let mut request = Request::new(Full::new(Bytes::new()));
+        request.headers_mut().insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        request.headers_mut().insert(UPGRADE, HeaderValue::from_static(ATTACH_PROTOCOL));
+        let response = self.head(&mut open, request, &path).await?;
+        if response.status() == hyper::StatusCode::SWITCHING_PROTOCOLS {
+            let at = self.way.to_string();
+            return open.become_bytes(response).map_err(|source| ClientError::Connect { at, source });
+        }
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let answer = Answer { status: head.status, headers: head.headers, body };
+        let unexpected =
+            |_| Refusal::new(Code::Internal, "the daemon does not know how to attach from elsewhere").into();
+        Err(accepted("GET", &path, answer).map_or_else(|e| e, unexpected))
     }
 
     /// Waits until the daemon answers, at most `patience`.
@@ -267,13 +409,34 @@ impl Client {
         let end = tokio::time::Instant::now() + patience;
         loop {
             match self.daemon().await {
-                Err(ClientError::Connect { .. } | ClientError::Broken { .. }) if tokio::time::Instant::now() < end => {
+                Err(error) if error.may_pass() && tokio::time::Instant::now() < end => {
                     tokio::time::sleep(Duration::from_millis(3)).await;
                 }
                 answer => return answer,
             }
         }
     }
+}
+
+/// A call without an answer; whether it can have got there.
+struct Unsaid {
+    sent: bool,
+    error: ClientError,
+}
+
+impl From<Unsaid> for ClientError {
+    fn from(unsaid: Unsaid) -> Self {
+        unsaid.error
+    }
+}
+
+/// The innermost cause, which is the one that says something.
+fn reason(error: &hyper::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 struct Answer {
@@ -350,7 +513,7 @@ mod tests {
         let (_dir, client, count) = a_daemon(1);
         client.greet().await.unwrap();
         // Until the end of the connection is seen.
-        while client.warm.lock().unwrap().as_ref().is_some_and(|line| !line.is_closed()) {
+        while client.idle.lock().unwrap().iter().any(|open| !open.line.is_closed()) {
             tokio::task::yield_now().await;
         }
         client.get::<serde_json::Value>("/").await.unwrap();

@@ -2,7 +2,8 @@
 //!
 //! - [`types`]: what travels as JSON, on the socket and behind `--json`.
 //! - [`refusal`]: every refusal, with its HTTP status and its exit status, in one place.
-//! - [`client`]: HTTP over the Unix socket; [`launch`]: finding the daemon, or starting one.
+//! - [`client`]: HTTP to the daemon; [`way`]: where it is, on this machine or elsewhere ([`ssh`]); [`launch`]: finding
+//!   the one of this machine, or starting it.
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
 //! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording; [`text`]: recorded bytes as
 //!   plain text; [`cast`]: the same for asciinema; [`tar`]: what `export` hands over.
@@ -18,8 +19,10 @@ pub mod launch;
 pub mod memory;
 pub mod record;
 pub mod refusal;
+pub mod ssh;
 pub mod sweep;
 pub mod tar;
 pub mod text;
 pub mod types;
+pub mod way;
 pub mod wire;

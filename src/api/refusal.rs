@@ -22,6 +22,8 @@ pub enum Code {
     AtCap,
     Latched,
     Forbidden,
+    /// Without the token, over TCP.
+    Unauthorized,
     Unprocessable,
     /// The keeper does not answer.
     KeeperSilent,
@@ -56,6 +58,7 @@ impl Code {
             Self::AtCap => ("at-cap", 429, 5),
             Self::Latched => ("latched", 409, 5),
             Self::Forbidden => ("forbidden", 403, 5),
+            Self::Unauthorized => ("unauthorized", 401, 5),
             Self::Unprocessable => ("unprocessable", 422, 1),
             Self::KeeperSilent => ("keeper-silent", 504, 1),
             Self::ShuttingDown => ("shutting-down", 503, 1),

@@ -12,17 +12,18 @@ pub async fn act(globals: &Globals, verb: Act, args: &Several) -> Ended {
     told(&done, args.json)
 }
 
-/// Sends the caller's environment along, for those that have ended; one refusal does not stop the others.
+/// Sends the caller's environment along, for those that have ended (elsewhere they get that of the daemon there); one refusal does not stop the others.
 pub async fn restart(globals: &Globals, args: &Several) -> Ended {
     let client = connect::client(globals).await?;
     let sessions = client.sessions(true, false).await?.sessions;
     let ids = select::ids(&args.ids, &sessions).map_err(crate::api::refusal::Refusal::from)?;
-    let request = RestartRequest {
+    let own = || RestartRequest {
         env: caller::environment(),
         env_whole: true,
         umask: Some(caller::umask()),
         limits: caller::limits(),
     };
+    let request = if client.way().is_elsewhere() { RestartRequest::default() } else { own() };
     let (mut done, mut first) = (Done::default(), None);
     for id in &ids {
         match client.restart(id, &request).await {

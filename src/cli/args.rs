@@ -125,6 +125,9 @@ pub enum Verb {
     Config(Config),
     /// What on this host will bite, and what to do about it.
     Doctor(Doctor),
+    /// Connect standard input and output with the daemon, for `--host ssh://…` on another machine.
+    #[command(hide = true)]
+    DialStdio(DialStdio),
     /// Completions for a shell.
     Completions(Completions),
     /// The manual page.
@@ -143,7 +146,7 @@ pub struct Run {
     /// Piece of work it belongs to.
     #[arg(long, short)]
     pub project: Option<String>,
-    /// Directory to run in, instead of this one.
+    /// Directory to run in, instead of this one; with --host a path there, and its home if left out.
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
     /// Size of its terminal while nobody is attached.
@@ -157,7 +160,8 @@ pub struct Run {
     /// When to start it again by itself: never, on-failure (after growing pauses; see [restart] in the settings).
     #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
     pub restart: Restart,
-    /// Set a variable (K=V), or insist that one is set (K); the whole environment goes along anyway.
+    /// Set a variable (K=V), or insist that one is set (K); the whole environment goes along anyway, but to another
+    /// machine (--host) only what is named here.
     #[arg(long, value_name = "K=V|K")]
     pub env: Vec<String>,
     /// Pipes instead of a terminal.
@@ -174,7 +178,7 @@ pub struct Run {
 }
 
 const MAX_IDLE: &str = "Close it when idle for this long, instead of cleanup.max_idle; announced cleanup.notice before";
-const HOST: &str = "Where the daemon listens, if not here: unix:///path/to/beadle.sock [env: BEADLE_HOST]";
+const HOST: &str = "Where the daemon is, if not here: ssh://user@server, http://server:7717 (with BEADLE_TOKEN), unix:///path/to/beadle.sock [env: BEADLE_HOST]";
 const ID: &str = "Its id, the beginning of it, or its name";
 const IDS: &str = "Ids, the beginnings of them, names, or globs";
 const JSON: &str = "Print JSON";
@@ -529,6 +533,13 @@ pub struct Doctor {
 pub enum DoctorVerb {
     /// Which of your processes the profiles take for agents, for helpers, or for neither, and by which rule.
     Profiles,
+}
+
+#[derive(Debug, Args)]
+pub struct DialStdio {
+    /// Exit with 3 when no daemon runs.
+    #[arg(long)]
+    pub no_start: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,17 +1,22 @@
 //! `attach`: a session's terminal on this one, and a line afterwards that says how it ended.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::time::Duration;
 
 use super::args::{Attach, Globals};
 use super::exit::{DONE, Ended, FAILED, Failure};
 use super::{connect, print, show};
 use crate::api::attach::{self, AttachError, Left, Options};
-use crate::api::client::Client;
+use crate::api::client::{Client, ClientError};
 use crate::api::refusal::Code;
+use crate::api::ssh::Ssh;
 use crate::api::types::{Detail, PaneAt, Session};
+use crate::api::way::Way;
 use crate::model::session::{Origin, State};
 use crate::model::text::printable;
+
+/// How long somebody whose session went away is kept from knowing it.
+const WHY: Duration = Duration::from_secs(3);
 
 pub async fn run(globals: &Globals, args: &Attach) -> Ended {
     let client = connect::client(globals).await?;
@@ -22,26 +27,41 @@ pub async fn run(globals: &Globals, args: &Attach) -> Ended {
 pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
     let detail = client.session(id).await?;
     if let Some(pane) = &detail.pane {
-        return in_tmux(pane, &detail.session, read_only);
+        return match client.way() {
+            Way::Socket(_) => in_tmux(pane, &detail.session, read_only),
+            Way::Ssh(ssh) => in_far_tmux(ssh, pane, read_only),
+            Way::Tcp(_) => {
+                let why =
+                    format!("{} is in tmux: over http it cannot be attached, over ssh it can", detail.session.name);
+                Err(Failure::refused(Code::WrongState, why))
+            }
+        };
     }
-    let socket = attachable(&detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
+    attachable(&detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
     if let Some(why) = detail.keyless.as_ref().filter(|_| !read_only) {
         let name = &detail.session.name;
         return Err(Failure::refused(Code::Forbidden, format!("{why} (`beadle attach --read-only {name}` looks)")));
     }
     let name = detail.session.name.clone();
     let options = Options { read_only, detach_key: detach_key()?, name };
-    let left = attach::attach(Path::new(socket), &options).await?;
-    let left = if left == Left::Lost { why_lost(client, id).await } else { left };
+    let door = client.door(&detail).ok_or(AttachError::Silent)?;
+    let left = attach::attach(client.enter(&door).await?, &options).await?;
+    let left = if left == Left::Lost { why_lost(client, id).await? } else { left };
     print::line(&farewell(&detail.session, &left))?;
     Ok(DONE)
 }
 
-/// A keeper that hung up has ended with its session, mostly, and the daemon knows how.
-async fn why_lost(client: &Client, id: &str) -> Left {
-    match client.session(id).await {
-        Ok(detail) if detail.session.state == State::Ended => Left::Ended(detail.session.exit),
-        _ => Left::Lost,
+/// A keeper that hung up has ended with its session, mostly, and the daemon knows how. From elsewhere it may have been
+/// the way there that ended.
+async fn why_lost(client: &Client, id: &str) -> Result<Left, Failure> {
+    client.ask_nobody();
+    let lost = || ClientError::Lost { at: client.way().to_string(), why: "it does not answer any more".into() };
+    let is_elsewhere = client.way().is_elsewhere();
+    match tokio::time::timeout(WHY, client.session(id)).await {
+        Ok(Ok(detail)) if detail.session.state == State::Ended => Ok(Left::Ended(detail.session.exit)),
+        Ok(Err(error)) if is_elsewhere => Err(error.into()),
+        Err(_) if is_elsewhere => Err(lost().into()),
+        Ok(_) | Err(_) => Ok(Left::Lost),
     }
 }
 
@@ -108,6 +128,23 @@ fn in_tmux(pane: &PaneAt, session: &Session, read_only: bool) -> Ended {
     Ok(if status.success() { DONE } else { FAILED })
 }
 
+/// The same on the other machine, with a terminal of its own.
+fn in_far_tmux(ssh: &Ssh, pane: &PaneAt, read_only: bool) -> Ended {
+    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
+        return Err(Failure::Attach(AttachError::NoTerminal));
+    }
+    let look = if read_only { " -r" } else { "" };
+    let far = format!("exec tmux -S {} attach-session{look} -t {}", quoted(&pane.socket), quoted(&pane.id));
+    let status = ssh.command(true).arg("-t").arg("--").arg(ssh.host()).arg(far).status();
+    let status = status.map_err(|e| Failure::Local(format!("failed to run ssh: {e}")))?;
+    Ok(if status.success() { DONE } else { FAILED })
+}
+
+/// One word to a shell, whatever is in it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
 /// `TMUX` is `socket,pid of the server,session` (tmux(1)).
 fn is_server(tmux: &str, pane: &PaneAt) -> bool {
     let mut fields = tmux.rsplitn(3, ',');
@@ -150,6 +187,11 @@ mod tests {
         assert!(attachable(&detail, None).unwrap_err().to_string().contains("tmux server of front does not answer"));
         detail.session.origin = Origin::Found;
         assert!(attachable(&detail, None).unwrap_err().to_string().contains("cannot reach"));
+    }
+
+    #[test]
+    fn what_another_machine_calls_its_socket_is_one_word_to_a_shell() {
+        assert_eq!(quoted("/tmp/a b'; x"), r"'/tmp/a b'\''; x'");
     }
 
     #[test]

@@ -50,6 +50,8 @@ fn row(kill: &Kill) -> Vec<Cell> {
 fn who(kill: &Kill) -> String {
     let command = kill.command.as_deref().unwrap_or_default();
     match (kill.uid, kill.pid) {
+        // Over TCP there is no process to be named.
+        (Some(_), Some(0)) => command.into(),
         (Some(uid), Some(pid)) => format!("uid {uid} pid {pid} {command}"),
         _ => "beadle".into(),
     }
@@ -79,6 +81,8 @@ mod tests {
             report: None,
         };
         assert_eq!(who(&kill), "uid 1000 pid 7 beadle kill x");
+        let far = Kill { pid: Some(0), command: Some("over TCP from 10.0.0.7:5000".into()), ..kill.clone() };
+        assert_eq!(who(&far), "over TCP from 10.0.0.7:5000");
         assert_eq!(who(&Kill { uid: None, pid: None, ..kill }), "beadle");
     }
 }

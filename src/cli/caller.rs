@@ -9,9 +9,15 @@ use super::print;
 use crate::api::types::Limit;
 use crate::sys::inherit;
 
-/// The caller's whole environment. What is not UTF-8 cannot travel: it is left out, and said so.
+/// Where the caller finds its daemon, and what it shows there: not for the agents it starts, who would speak to that
+/// daemon as somebody from outside.
+const OURS: [&str; 3] = ["BEADLE_HOST", "BEADLE_TOKEN", "BEADLE_SERVER__TOKEN"];
+
+/// The caller's whole environment, but for what is beadle's own. What is not UTF-8 cannot travel: it is left out, and
+/// said so.
 pub fn environment() -> BTreeMap<String, String> {
-    let (env, skipped) = in_utf8(std::env::vars_os());
+    let (mut env, skipped) = in_utf8(std::env::vars_os());
+    env.retain(|name, _| !OURS.contains(&name.as_str()));
     for name in skipped {
         print::complain(&format!("the variable {name} is not UTF-8 and is left out"));
     }
@@ -45,6 +51,23 @@ pub fn add(env: &mut BTreeMap<String, String>, words: &[String]) -> Result<(), F
         }
     }
     Ok(())
+}
+
+/// What `--env` says to a machine elsewhere: `K=V` sets, `K` takes the caller's value along.
+pub fn named(words: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut env = BTreeMap::new();
+    for word in words.iter().filter(|word| !word.contains('=')) {
+        env.extend(std::env::var(word).ok().map(|value| (word.clone(), value)));
+    }
+    add(&mut env, words)?;
+    Ok(env)
+}
+
+/// A directory of another machine, which knows whether it is there.
+pub fn far_directory(dir: &Path) -> Result<String, Failure> {
+    let wrong = |what| Failure::Usage(format!("--cwd {}: {what}", print::printable(&dir.display().to_string())));
+    let text = dir.to_str().ok_or_else(|| wrong("its name is not UTF-8"))?;
+    if dir.is_absolute() { Ok(text.into()) } else { Err(wrong("it is on the other machine: write it whole, from /")) }
 }
 
 /// An absolute path of an existing directory: `dir`, or the current one.

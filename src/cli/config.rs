@@ -8,10 +8,19 @@ use crate::config::paths::Paths;
 
 pub async fn run(globals: &Globals, verb: &ConfigVerb) -> Ended {
     match verb {
+        ConfigVerb::Reload => reload(globals).await,
+        ConfigVerb::Check | ConfigVerb::Show(_) | ConfigVerb::Path => {
+            connect::only_here(globals, "config")?;
+            of_file(verb)
+        }
+    }
+}
+
+fn of_file(verb: &ConfigVerb) -> Ended {
+    match verb {
         ConfigVerb::Check => check(),
         ConfigVerb::Show(args) => show(args),
-        ConfigVerb::Path => path(),
-        ConfigVerb::Reload => reload(globals).await,
+        ConfigVerb::Path | ConfigVerb::Reload => path(),
     }
 }
 

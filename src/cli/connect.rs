@@ -1,14 +1,14 @@
 //! The way to a daemon: directories out of the environment, `--host`, a daemon started where a verb needs one.
 
 use std::future::Future;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::args::Globals;
-use super::exit::Failure;
+use super::exit::{Failure, NO_DAEMON};
 use super::print;
 use crate::api::client::{Client, ClientError};
 use crate::api::launch;
+use crate::api::way::Way;
 use crate::config::paths::Paths;
 use crate::sys::dirs;
 
@@ -20,10 +20,10 @@ pub fn paths() -> Result<Paths, Failure> {
     Ok(Paths::resolve(|name| std::env::var(name).ok(), dirs::is_usable)?)
 }
 
-/// A daemon; started when there is none.
+/// A daemon; started when there is none, on this machine or behind `ssh`.
 pub async fn client(globals: &Globals) -> Result<Client, Failure> {
-    if let Some(socket) = named_socket(globals)? {
-        return Ok(Client::new(socket));
+    if let Some(way) = named(globals)? {
+        return named_client(way).await;
     }
     let paths = paths()?;
     let mut tries = 0;
@@ -31,7 +31,7 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
         let client = Client::new(launch::ensure_daemon(&paths).await?).with_notice(other_version);
         match client.greet().await {
             // One that is killed at this moment takes connections to the last: the next one is asked.
-            Err(ClientError::Connect { .. } | ClientError::Broken { .. }) if tries < TRIES => {
+            Err(error) if error.is_no_answer() && tries < TRIES => {
                 tries += 1;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -41,9 +41,24 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
     }
 }
 
+/// One elsewhere is greeted first, so that what is wrong with the way is said before anything is asked.
+async fn named_client(way: Way) -> Result<Client, Failure> {
+    if !way.is_elsewhere() {
+        return Ok(Client::to(way));
+    }
+    let client = Client::to(way).with_notice(other_version_there);
+    client.greet().await?;
+    Ok(client)
+}
+
 /// The daemon after its connection broke: it may be renewed or killed while somebody waits; the sessions do
 /// not mind, and the next one knows them.
-pub async fn again(globals: &Globals) -> Result<Client, Failure> {
+///
+/// A way to another machine may take long to be made again: that it broke is said first.
+pub async fn again(globals: &Globals, broke: &ClientError) -> Result<Client, Failure> {
+    if is_elsewhere(globals)? {
+        print::complain(&format!("{broke}; trying again"));
+    }
     tokio::time::sleep(Duration::from_millis(200)).await;
     let client = client(globals).await?;
     client.until_up(Duration::from_secs(10)).await?;
@@ -52,10 +67,16 @@ pub async fn again(globals: &Globals) -> Result<Client, Failure> {
 
 /// The daemon, if one runs. Never starts one.
 pub async fn running(globals: &Globals) -> Result<Option<Client>, Failure> {
-    if let Some(socket) = named_socket(globals)? {
-        return Ok(Some(Client::new(socket)));
+    let way = match named(globals)? {
+        Some(Way::Ssh(ssh)) => Way::Ssh(ssh.without_a_start()),
+        Some(way) => way,
+        None => return Ok(launch::find_daemon(&paths()?).await?.map(Client::new)),
+    };
+    match named_client(way).await {
+        // What `dial-stdio` ends with when none runs there.
+        Err(Failure::Client(ClientError::Unreached { status, .. })) if status == Some(i32::from(NO_DAEMON)) => Ok(None),
+        client => client.map(Some),
     }
-    Ok(launch::find_daemon(&paths()?).await?.map(Client::new))
 }
 
 /// Runs a verb that talks. The runtime lives no longer than that.
@@ -67,19 +88,28 @@ pub fn block_on<T>(verb: impl Future<Output = Result<T, Failure>>) -> Result<T, 
 }
 
 /// What `--host` or `BEADLE_HOST` names, if anything.
-fn named_socket(globals: &Globals) -> Result<Option<PathBuf>, Failure> {
+pub fn named(globals: &Globals) -> Result<Option<Way>, Failure> {
     let named = globals.host.clone().or_else(|| std::env::var("BEADLE_HOST").ok());
-    named.filter(|url| !url.is_empty()).map(|url| socket_of(&url)).transpose()
+    let token = std::env::var("BEADLE_TOKEN").ok();
+    let way = |url: String| {
+        let wrong = |why| Failure::Usage(format!("--host {}: {why}", print::printable(&url)));
+        Way::parse(&url, token.as_deref()).map_err(wrong)
+    };
+    named.filter(|url| !url.is_empty()).map(way).transpose()
 }
 
-fn socket_of(url: &str) -> Result<PathBuf, Failure> {
-    match url.split_once("://") {
-        Some(("unix", path)) if path.starts_with('/') => Ok(PathBuf::from(path)),
-        Some(("http" | "https" | "ssh", _)) => Err(Failure::Usage(format!(
-            "--host {url}: only unix:///path/to/beadle.sock is there yet; over ssh, run beadle on the other machine"
-        ))),
-        _ => Err(Failure::Usage(format!("--host {url}: write it like unix:///path/to/beadle.sock"))),
-    }
+/// True when the paths, the environment and the processes of this machine mean nothing to the daemon.
+pub fn is_elsewhere(globals: &Globals) -> Result<bool, Failure> {
+    Ok(named(globals)?.is_some_and(|way| way.is_elsewhere()))
+}
+
+/// Refuses what reads or changes this machine, while another one is named.
+pub fn only_here(globals: &Globals, verb: &str) -> Result<(), Failure> {
+    let Some(way) = named(globals)?.filter(Way::is_elsewhere) else { return Ok(()) };
+    Err(Failure::Usage(format!(
+        "`beadle {verb}` is about the machine it runs on: run it on {}, or leave --host and BEADLE_HOST out",
+        print::printable(way.host().unwrap_or_default())
+    )))
 }
 
 /// `ls`, `kill` and `close-all` still work.
@@ -88,15 +118,26 @@ fn other_version(theirs: &str) {
     print::complain(&format!("this is version {ours}, the daemon is {theirs}: `beadle daemon restart` renews it"));
 }
 
+fn other_version_there(theirs: &str) {
+    let (ours, theirs) = (env!("CARGO_PKG_VERSION"), print::printable(theirs));
+    print::complain(&format!(
+        "this is version {ours}, the daemon there is {theirs}: what only one of them knows fails"
+    ));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(host: &str) -> Globals {
+        Globals { host: Some(host.into()) }
+    }
+
     #[test]
-    fn only_a_socket_can_be_a_host_for_now() {
-        assert_eq!(socket_of("unix:///run/b.sock").unwrap(), PathBuf::from("/run/b.sock"));
-        for url in ["unix://relative", "http://h:1", "ssh://u@h", "/run/b.sock", "x"] {
-            assert_eq!(socket_of(url).unwrap_err().status(), 2, "{url}");
-        }
+    fn what_is_about_this_machine_is_refused_while_another_is_named() {
+        assert!(only_here(&at("unix:///run/b.sock"), "doctor").is_ok());
+        let refused = only_here(&at("ssh://me@server"), "doctor").unwrap_err();
+        assert!(refused.status() == 2 && refused.to_string().contains("run it on server"), "{refused}");
+        assert_eq!(named(&at("nonsense")).unwrap_err().status(), 2);
     }
 }

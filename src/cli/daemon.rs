@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::{DaemonStatus as StatusArgs, DaemonStop, Globals};
 use super::exit::{DONE, Ended, Failure};
 use super::{connect, kill, print};
-use crate::api::client::{Client, ClientError};
+use crate::api::client::Client;
 use crate::api::memory::MemoryState;
 use crate::api::types::{DaemonStatus, StopRequest};
 use crate::daemon::Options;
@@ -71,7 +71,8 @@ pub async fn restart(globals: &Globals) -> Ended {
     let before = client.daemon().await?.uptime_seconds;
     match client.daemon_restart().await {
         // It may be gone before it has answered.
-        Ok(_) | Err(ClientError::Broken { .. }) => {}
+        Ok(_) => {}
+        Err(error) if error.is_no_answer() => {}
         Err(e) => return Err(e.into()),
     }
     let end = tokio::time::Instant::now() + PATIENCE;

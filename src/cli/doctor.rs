@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const COMMAND: usize = 100;
 
 pub async fn run(globals: &Globals, args: &Doctor) -> Ended {
+    connect::only_here(globals, "doctor")?;
     match args.verb {
         None => report(globals, args.json).await,
         Some(DoctorVerb::Profiles) => profiles(args.json),

@@ -56,7 +56,7 @@ async fn follow(globals: &Globals, mut client: Client, mut which: Which, json: b
             }
             Err(ClientError::Refused(refusal)) => return Err(refusal.into()),
             Err(ClientError::Garbled(error)) => return Err(ClientError::Garbled(error).into()),
-            Err(_) => client = connect::again(globals).await?,
+            Err(error) => client = connect::again(globals, &error).await?,
         }
     }
 }

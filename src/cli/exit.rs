@@ -64,13 +64,20 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Paths(_) => WRONG_USE,
-            Self::Launch(_) | Self::NoDaemon | Self::Client(ClientError::Connect { .. }) => NO_DAEMON,
+            Self::Launch(_)
+            | Self::NoDaemon
+            | Self::Client(ClientError::Connect { .. } | ClientError::Unreached { .. }) => NO_DAEMON,
             Self::Client(ClientError::Refused(refusal)) | Self::Refused(refusal) => refusal.code.exit(),
             Self::Attach(error) => attach_status(error),
             // The reader has seen enough: `beadle ls | head -1`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => DONE,
             Self::Wait(_) => WAIT_FAILED,
-            Self::Client(ClientError::Broken { .. } | ClientError::Garbled(_))
+            Self::Client(
+                ClientError::Broken { .. }
+                | ClientError::Lost { .. }
+                | ClientError::NotBeadle(_)
+                | ClientError::Garbled(_),
+            )
             | Self::Runtime(_)
             | Self::Read { .. }
             | Self::Output(_)
@@ -93,8 +100,7 @@ fn attach_status(error: &AttachError) -> u8 {
     match error {
         AttachError::NoTerminal | AttachError::Key(_) => WRONG_USE,
         AttachError::Told(signal) => of_signal(*signal),
-        AttachError::Connect(..)
-        | AttachError::Terminal(_)
+        AttachError::Terminal(_)
         | AttachError::Broken(_)
         | AttachError::Silent
         | AttachError::Garbled(_)
@@ -152,7 +158,7 @@ mod tests {
     #[test]
     fn no_daemon_is_three_and_a_signal_is_as_a_shell_says_it() {
         assert_eq!(Failure::NoDaemon.status(), 3);
-        let refused = ClientError::Connect { path: "/x".into(), source: io::ErrorKind::ConnectionRefused.into() };
+        let refused = ClientError::Connect { at: "/x".into(), source: io::ErrorKind::ConnectionRefused.into() };
         assert_eq!(Failure::from(refused).status(), 3);
         assert_eq!(Failure::from(AttachError::Told(15)).status(), 143);
     }

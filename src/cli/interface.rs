@@ -19,14 +19,28 @@ pub struct Wanted {
 }
 
 pub fn run(globals: &Globals, wanted: Wanted) -> Ended {
+    if wanted.embedded {
+        connect::only_here(globals, "--embedded")?;
+    }
     connect::block_on(async {
         if wanted.embedded { embedded(wanted).await } else { before_a_daemon(globals, wanted).await }
     })
 }
 
 async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
-    let options = options(wanted);
     let client = connect::client(globals).await?;
+    let mut options = options(wanted);
+    if let Some(host) = client.way().host() {
+        options = tui::Options {
+            host: host.into(),
+            directory: String::new(),
+            home: None,
+            command: String::new(),
+            template: StartRequest::default(),
+            ..options
+        };
+        client.ask_nobody();
+    }
     tui::run(client, options).await.map_err(shown)?;
     Ok(DONE)
 }

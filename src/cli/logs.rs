@@ -3,7 +3,6 @@
 use super::args::{Globals, Logs};
 use super::exit::{DONE, Ended, Failure};
 use super::{connect, print};
-use crate::api::client::ClientError;
 use crate::api::text::Stripper;
 use crate::api::types::LogChunk;
 
@@ -14,8 +13,8 @@ pub async fn run(globals: &Globals, args: &Logs) -> Ended {
     loop {
         let chunk = match client.log(&args.id, from, args.follow).await {
             // A daemon that is being renewed: the recording goes on, and so does this.
-            Err(ClientError::Broken { .. } | ClientError::Connect { .. }) if args.follow => {
-                client = connect::again(globals).await?;
+            Err(error) if error.is_no_answer() && args.follow => {
+                client = connect::again(globals, &error).await?;
                 continue;
             }
             chunk => chunk?,

@@ -34,6 +34,7 @@ mod select;
 mod send;
 mod show;
 mod stats;
+mod stdio;
 mod sweep;
 mod table;
 mod wait;
@@ -55,6 +56,7 @@ pub fn run() -> ExitCode {
     // A keeper is born often and stays small: it never meets the parser. Nor does what holds a hook.
     match verb.as_ref().and_then(|verb| verb.to_str()) {
         Some("keep") => crate::keeper::main(&rest()),
+        Some(crate::sys::crib::VERB) => crate::keeper::crib(),
         Some(leash::VERB) => ExitCode::from(leash::hold(&rest())),
         _ => from_words(),
     }
@@ -72,7 +74,8 @@ fn from_words() -> ExitCode {
     let globals = &beadle.globals;
     match beadle.verb {
         Some(Verb::Daemon(Daemon { auto, inherited, verb: None })) => {
-            daemon::foreground(auto, inherited).unwrap_or_else(|failure| exit::end(Err(failure)))
+            let here = connect::only_here(globals, "daemon");
+            here.and_then(|()| daemon::foreground(auto, inherited)).unwrap_or_else(|failure| exit::end(Err(failure)))
         }
         Some(verb) => exit::end(done(globals, verb)),
         None => {
@@ -87,7 +90,10 @@ fn done(globals: &Globals, verb: Verb) -> Ended {
     match verb {
         Verb::Completions(args) => paper::completions(&args),
         Verb::Man(args) => paper::man(&args),
-        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => journal::run(&args),
+        Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => {
+            connect::only_here(globals, "daemon logs")?;
+            journal::run(&args)
+        }
         verb => connect::block_on(spoken(globals, verb)),
     }
 }
@@ -126,6 +132,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
         Verb::Doctor(args) => doctor::run(g, &args).await,
+        Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
     }

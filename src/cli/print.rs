@@ -15,8 +15,13 @@ pub const UNKNOWN: &str = "–";
 
 /// Writes text as it is: the caller vouches for it.
 pub fn raw(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Bytes as they are, at once.
+pub fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(Failure::Output)
 }
 
 /// One line as it is: the caller vouches for it.

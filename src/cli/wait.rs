@@ -29,8 +29,8 @@ async fn until_ended(globals: &Globals, words: &[String]) -> Result<Vec<Option<E
                 Some(exits) => return Ok(exits),
                 None => known = Some(table.generation),
             },
-            Err(ClientError::Broken { .. } | ClientError::Connect { .. }) => {
-                client = connect::again(globals).await?;
+            Err(error) if error.is_no_answer() => {
+                client = connect::again(globals, &error).await?;
                 known = None;
             }
             Err(e) => return Err(e.into()),

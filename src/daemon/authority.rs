@@ -26,6 +26,9 @@ pub enum Caller {
     /// The daemon itself: a signal it was sent, a rule of its own.
     Daemon,
     Peer(Arc<Kin>),
+    /// Somebody with the token. Which process that is, and of which machine, nobody can tell; what an agent inherits from
+    /// whoever starts it holds no token (`cli::caller`).
+    Bearer,
 }
 
 impl Caller {
@@ -44,7 +47,7 @@ impl Caller {
     /// Asks from inside a hook.
     pub fn is_hook(&self) -> bool {
         match self {
-            Self::Daemon => false,
+            Self::Daemon | Self::Bearer => false,
             Self::Peer(kin) => kin.hook,
         }
     }
@@ -187,7 +190,10 @@ impl Supervisor {
     }
 
     fn place(&self, from: &Caller) -> Place {
-        let Caller::Peer(kin) = from else { return Place::Outside };
+        let kin = match from {
+            Caller::Peer(kin) => kin,
+            Caller::Daemon | Caller::Bearer => return Place::Outside,
+        };
         let holds = |id: ProcId| {
             let mut live = self.live();
             live.find(|e| e.keeper == Some(id) || e.members.contains(&id)).map(|e| e.id().to_string())

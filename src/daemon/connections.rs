@@ -1,5 +1,6 @@
 //! Connections: who may, how many, and for how long one may say nothing.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -108,18 +110,31 @@ fn welcome(stream: UnixStream, handle: Handle, peers: &Peers) {
     let peer = socket::peer_identity(&stream);
     tokio::spawn(async move {
         let router = server::routes(handle.of(Caller::of(peer, &leashes).await));
-        let router = router.layer(axum::Extension(server::Peer { pid, uid }));
-        serve(stream, router, HEAD).await;
-        drop(guest);
+        let router = router.layer(axum::Extension(server::Peer::Process { pid, uid }));
+        serve(stream, router.layer(axum::Extension(Stay::of(guest))), HEAD).await;
     });
 }
 
-async fn serve(stream: UnixStream, router: axum::Router, head: Duration) {
+/// Keeps a connection counted, also once it has become something else than HTTP.
+#[derive(Clone)]
+pub struct Stay(#[expect(dead_code, reason = "held, never looked at")] Arc<dyn Any + Send + Sync>);
+
+impl Stay {
+    pub fn of(guest: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(guest))
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn serve<S>(stream: S, router: axum::Router, head: Duration)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let service = hyper_util::service::TowerToHyperService::new(router);
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head);
     // A client that goes away in the middle is its own affair.
-    let _ = http.serve_connection(TokioIo::new(stream), service).await;
+    let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 
 mod acts;
 pub mod adopt;
+mod attach;
 pub mod authority;
 pub mod birth;
 pub mod cleaner;
@@ -49,6 +50,7 @@ pub mod start;
 pub mod store;
 pub mod supervisor;
 pub mod sweep;
+mod tcp;
 pub mod tmux;
 mod verbs;
 

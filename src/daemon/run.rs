@@ -23,7 +23,7 @@ use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
 use crate::api::launch;
 use crate::config::paths::Paths;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, Server};
 use crate::sys::dirs::{self, DirError};
 use crate::sys::lock::Lock;
 use crate::sys::{cgroup, failpoint, fds, host, process, socket, spawn};
@@ -142,6 +142,8 @@ pub struct Daemon {
     commands: mpsc::UnboundedReceiver<Given>,
     inputs: mpsc::UnboundedReceiver<Input>,
     embedded: bool,
+    /// What is served over TCP.
+    tcp: Server,
 }
 
 impl Daemon {
@@ -169,7 +171,8 @@ impl Daemon {
         let (command_sender, commands) = mpsc::unbounded_channel();
         let peers = Peers::default();
         let store = Store::begin(paths.database());
-        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone() };
+        let tcp = config.server.clone();
+        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone(), crib: Arc::default() };
         let (hooks, hooked) = watch::channel(Arc::new(config.hook.clone()));
         let hooking = hooks::Setting {
             store: store.clone(),
@@ -188,7 +191,8 @@ impl Daemon {
             instance,
             peers: peers.clone(),
             store: store.clone(),
-            auto: options.auto,
+            // Who is to be found on the network does not end because nobody is there.
+            auto: options.auto && tcp.listen.is_none(),
             embedded: options.embedded,
         };
         let mut supervisor = Supervisor::new(setting, input_sender, generation_sender)?;
@@ -225,6 +229,7 @@ impl Daemon {
             commands,
             inputs,
             embedded: options.embedded,
+            tcp,
         };
         daemon.first_pass().await;
         Ok(daemon)
@@ -252,13 +257,15 @@ impl Daemon {
 
     /// Serves until it is stopped; `Some` when it is to be executed again.
     pub async fn serve(self) -> Result<Option<Kept>, DaemonError> {
-        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded } = self;
+        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded, tcp } = self;
         let store = handle.store.clone();
         let (rebind, rebound) = watch::channel(Arc::new(listener));
         let server = tokio::spawn(connections::accept(rebound.clone(), handle.clone(), peers));
+        let over_tcp = tokio::spawn(super::tcp::serve(tcp, handle.clone()));
         let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, embedded));
         let (ended, cgroups) = run(supervisor, commands, inputs).await;
         server.abort();
+        over_tcp.abort();
         hearing.abort();
         let listener = rebound.borrow().clone();
         // Answers under way are written before the end.

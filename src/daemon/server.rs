@@ -1,5 +1,6 @@
 //! HTTP over the Unix socket: routes to commands, refusals to statuses.
 
+use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use crate::api::wire::Request;
 use crate::model::session::{Asked, ExitBy, ProcId};
 use crate::model::text::printable_within;
 use crate::sys::table::Tags;
-use crate::sys::{process, signal};
+use crate::sys::{process, signal, spawn};
 
 /// Longest body, in bytes: an environment and a command line fit many times.
 const MAX_BODY: usize = 8 << 20;
@@ -41,18 +42,27 @@ const NAMED: Duration = Duration::from_millis(50);
 /// How long a keeper may take to answer.
 pub(super) const KEEPER: Duration = Duration::from_secs(2);
 
-/// The process at the other end of a connection.
+/// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer {
-    pub pid: i32,
-    pub uid: u32,
+pub enum Peer {
+    /// A process of this machine.
+    Process { pid: i32, uid: u32 },
+    /// Somebody with the token, over TCP. The kernel does not say which process, nor whose.
+    Address(SocketAddr),
 }
 
 impl Peer {
     /// Who asks for this. What it calls itself is read while it waits for its answer; a process that cannot be read in time
     /// is a number.
     pub(super) async fn asks(self, verb: &str) -> Option<Asked> {
-        let Self { pid, uid } = self;
+        let (pid, uid) = match self {
+            Self::Process { pid, uid } => (pid, uid),
+            Self::Address(at) => {
+                // Acts as whoever wrote the token down: the user of this daemon.
+                let command = format!("over TCP from {at}");
+                return Some(Asked { verb: verb.into(), uid: spawn::own_uid(), pid: 0, command });
+            }
+        };
         let read = tokio::task::spawn_blocking(move || process::command(pid));
         let command = tokio::time::timeout(NAMED, read).await.ok().and_then(Result::ok).unwrap_or_default();
         Some(Asked { verb: verb.into(), uid, pid, command: printable_within(&command, 300) })
@@ -140,7 +150,7 @@ fn bounded(router: Router, patience: Duration) -> Router {
 }
 
 /// What is still to come of a request is not read.
-fn hang_up(refusal: Refusal) -> Response<Body> {
+pub(super) fn hang_up(refusal: Refusal) -> Response<Body> {
     let mut response = Refused(refusal).into_response();
     let close = axum::http::HeaderValue::from_static("close");
     response.headers_mut().insert(axum::http::header::CONNECTION, close);
@@ -212,7 +222,7 @@ pub(super) async fn session(State(handle): State<Handle>, Path(word): Path<Strin
 }
 
 /// A keeper whose socket was lost (a logout, a cleaned `/tmp`) makes it anew before anybody is sent there.
-async fn found_again(socket: &std::path::Path, keeper: ProcId) {
+pub(super) async fn found_again(socket: &std::path::Path, keeper: ProcId) {
     if socket.exists() || !signal::wake(keeper) {
         return;
     }

@@ -6,6 +6,12 @@ pub fn name() -> String {
     name.split('.').next().unwrap_or_default().to_string()
 }
 
+/// What the machine calls itself, whole and up to the first dot.
+pub fn names() -> Vec<String> {
+    let whole = nix::unistd::gethostname().ok().and_then(|n| n.into_string().ok());
+    whole.into_iter().chain([name()]).filter(|n| !n.is_empty()).collect()
+}
+
 /// Memory and available memory in bytes, and the load of the last minute; `None` where the machine does not tell.
 pub fn figures() -> Option<(u64, u64, f64)> {
     let mut system = sysinfo::System::new().ok()?;

@@ -29,6 +29,19 @@ pub async fn connect_async(path: &Path) -> io::Result<tokio::net::UnixStream> {
     tokio::net::UnixStream::from_std(stream)
 }
 
+/// Has the kernel find out within a few seconds that the other end of a TCP connection is gone or takes nothing
+/// (tcp(7)).
+pub fn watch_peer(stream: &impl AsFd) -> io::Result<()> {
+    use nix::sys::socket::{setsockopt, sockopt};
+    let stream = &stream.as_fd();
+    setsockopt(stream, sockopt::TcpNoDelay, &true)?;
+    setsockopt(stream, sockopt::KeepAlive, &true)?;
+    setsockopt(stream, sockopt::TcpKeepIdle, &1)?;
+    setsockopt(stream, sockopt::TcpKeepInterval, &1)?;
+    setsockopt(stream, sockopt::TcpKeepCount, &3)?;
+    Ok(())
+}
+
 /// Binds with mode 0600 in place of whatever socket stood there. The directory must be the user's own: see
 /// [`super::dirs::ensure_private`].
 pub fn bind(path: &Path) -> io::Result<UnixListener> {

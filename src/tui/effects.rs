@@ -41,6 +41,10 @@ impl Performer {
         Self { client, options, send, poll }
     }
 
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Starts carrying out an effect; gives back the ones that need the terminal.
     pub fn perform(&self, effect: Effect) -> Option<Effect> {
         let (client, send) = (self.client.clone(), self.send.clone());
@@ -57,7 +61,7 @@ impl Performer {
             Effect::OpenWindow { id, name } => {
                 let is_readonly = self.options.readonly;
                 spawn(send, async move {
-                    let open = move || outside::open_window(&id, &name, is_readonly);
+                    let open = move || outside::open_window(client.way(), &id, &name, is_readonly);
                     let opened = tokio::task::spawn_blocking(open).await;
                     Msg::Managed(opened.unwrap_or_else(|error| Err(error.to_string())))
                 })
@@ -81,7 +85,7 @@ impl Performer {
             }
             Effect::FindKeeper { id, name } => spawn(send, async move {
                 let detail = answer(client.session(&id).await);
-                let socket = detail.and_then(|d| d.keyless.map_or(Ok(d.keeper_socket), Err));
+                let socket = detail.and_then(|d| d.keyless.clone().map_or(Ok(client.door(&d)), Err));
                 Msg::KeeperFound { name, socket }
             }),
             Effect::Wake(after) => spawn(send, async move {
@@ -110,7 +114,9 @@ impl Performer {
         spawn(self.send.clone(), async move {
             let Effect::Start { command, name, workspace, size } = effect else { return Msg::Ticked };
             let size = Some(size).filter(|(cols, rows)| *cols > 0 && *rows > 0);
-            let request = StartRequest { command, name, workspace: Some(workspace), size, ..template };
+            // None named, elsewhere: wherever the daemon there starts things.
+            let workspace = Some(workspace).filter(|w| !w.is_empty());
+            let request = StartRequest { command, name, workspace, size, ..template };
             Msg::Started(answer(client.start(&request).await))
         })
     }
@@ -151,6 +157,9 @@ const WORKSPACE: Duration = Duration::from_millis(500);
 
 async fn inquire(client: &Client, id: String) -> Msg {
     let detail = answer(client.session(&id).await).map(Box::new);
+    if client.way().is_elsewhere() {
+        return Msg::DetailCame { id, detail, branch: None };
+    }
     let workspace = detail.as_ref().map(|d| d.session.workspace.clone()).unwrap_or_default();
     let reading = tokio::task::spawn_blocking(move || branch::of(Path::new(&workspace)));
     let branch = tokio::time::timeout(WORKSPACE, reading).await.ok().and_then(Result::ok).flatten();

@@ -110,7 +110,9 @@ fn resolved(directory: &str, here: &str, home: Option<&str>) -> Result<String, S
         _ if directory.is_empty() => here.into(),
         _ => Path::new(here).join(directory).to_string_lossy().into_owned(),
     };
-    if path.starts_with('/') { Ok(path) } else { Err(format!("{path:?} is not an absolute path")) }
+    // None at all, where nothing is known of the other machine's.
+    let is_left_open = path.is_empty() && here.is_empty();
+    if path.starts_with('/') || is_left_open { Ok(path) } else { Err(format!("{path:?} is not an absolute path")) }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::panes::Memory;
+use crate::api::way::Way;
 
 /// Says where this daemon is; a window of tmux has the environment of its server.
 const PLACES: &[&str] = &[
@@ -19,7 +20,12 @@ const PLACES: &[&str] = &[
 ];
 
 /// Opens a window of tmux with the session attached in it.
-pub fn open_window(id: &str, name: &str, is_readonly: bool) -> Result<String, String> {
+///
+/// A token is not handed on: arguments can be seen by every user of the machine.
+pub fn open_window(way: &Way, id: &str, name: &str, is_readonly: bool) -> Result<String, String> {
+    if matches!(way, Way::Tcp(_)) {
+        return Err("a window of its own is not to be had over http: Enter attaches here".into());
+    }
     let program = std::env::current_exe().map_err(|e| format!("failed to find this program: {e}"))?;
     let mut tmux = Command::new("tmux");
     tmux.args(["new-window", "-n", &doubled(name)]);
@@ -28,7 +34,11 @@ pub fn open_window(id: &str, name: &str, is_readonly: bool) -> Result<String, St
             tmux.arg("-e").arg(format!("{place}={value}"));
         }
     }
-    tmux.arg("--").arg(program).arg("attach");
+    tmux.arg("--").arg(program);
+    if way.is_elsewhere() {
+        tmux.arg("--host").arg(way.to_string());
+    }
+    tmux.arg("attach");
     if is_readonly {
         tmux.arg("--read-only");
     }

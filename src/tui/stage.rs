@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -235,7 +234,7 @@ impl Stage {
     }
 
     /// Lends the terminal to a session until it is left; `None` when a signal ended the program meanwhile.
-    async fn attach(&mut self, socket: &str, name: String) -> Result<Option<Msg>, TuiError> {
+    async fn attach(&mut self, door: &str, name: String) -> Result<Option<Msg>, TuiError> {
         let options = attach::Options {
             read_only: self.app.options.readonly,
             detach_key: self.app.options.detach_key.clone(),
@@ -246,12 +245,12 @@ impl Stage {
         while crossterm::event::poll(READ_AHEAD).unwrap_or(false) && crossterm::event::read().is_ok() {}
         self.terminal.lend();
         let result = tokio::select! {
-            result = attach::attach(Path::new(socket), &options) => Some(result),
+            result = enter(self.performer.client(), door, &options) => Some(result),
             () = self.endings.ended() => None,
         };
         let Some(result) = result else { return Ok(None) };
         self.redo()?;
-        Ok(Some(Msg::AttachEnded { name, left: result.map_err(|e| e.to_string()) }))
+        Ok(Some(Msg::AttachEnded { name, left: result }))
     }
 
     /// Gives the terminal back, stops, and takes it again when continued.
@@ -298,6 +297,11 @@ impl Stage {
         self.drawn = Instant::now();
         Ok(())
     }
+}
+
+async fn enter(client: &Client, door: &str, options: &attach::Options) -> Result<attach::Left, String> {
+    let stream = client.enter(door).await.map_err(|e| e.to_string())?;
+    attach::attach(stream, options).await.map_err(|e| e.to_string())
 }
 
 async fn next_event(events: &mut Option<EventStream>) -> Option<std::io::Result<Event>> {

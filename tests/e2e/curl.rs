@@ -326,7 +326,8 @@ fn the_figures_for_monitoring_are_as_a_parser_wants_them_and_count_what_happened
         ("beadle_kill_seconds_bucket", "le=\"+Inf\"", 1.0),
         ("beadle_strays", "", 0.0),
     ] {
-        assert_eq!(value(name, labels), expected, "{name}{{{labels}}}");
+        let is = value(name, labels);
+        assert!((is - expected).abs() < 0.5, "{name}{{{labels}}}: {is}");
     }
     let buckets: Vec<f64> = samples.iter().filter(|s| s.0 == "beadle_kill_seconds_bucket").map(|s| s.2).collect();
     assert!(buckets.is_sorted() && buckets.len() > 5, "{buckets:?}");

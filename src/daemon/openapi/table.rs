@@ -13,7 +13,7 @@ use crate::api::types::{
     RenameRequest, RestartRequest, Restarting, Screen, SendRequest, Session, SignalRequest, StartRequest, Started,
     StopRequest, Table, Version,
 };
-use crate::daemon::{acts, cleaner, events, metrics, recall, server};
+use crate::daemon::{acts, attach, cleaner, events, metrics, recall, server};
 use crate::model::event::Event;
 
 /// The table. Whoever adds a route adds it here: the router is made from it, and the description.
@@ -47,6 +47,13 @@ fn looking() -> Vec<Route> {
             .asks::<server::Since>()
             .answers_in("application/octet-stream", None)
             .may(&[Code::NotFound, Code::WrongState]),
+        Route::get(
+            "/api/sessions/{id}/attach",
+            "Its terminal: the connection becomes the keeper's",
+            get(attach::attach),
+        )
+        .with_status(101)
+        .may(&[Code::NotFound, Code::WrongState, Code::KeeperSilent]),
         Route::get(
             "/api/events",
             "Server-sent events with numbers, from now on or after `Last-Event-ID`; with `follow=false` one answer",
