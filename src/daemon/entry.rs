@@ -42,6 +42,8 @@ pub struct CloseUnderWay {
     pub whole: bool,
     /// A run was to come.
     pub called_off: bool,
+    /// It was asked for from inside a hook.
+    pub by_hook: bool,
 }
 
 /// What a pass over the table found.

@@ -56,7 +56,7 @@ impl Ids {
 impl Supervisor {
     /// `started_by`: see [`Described`].
     pub(super) fn start(&mut self, asked: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
-        self.start_where_there_is_room(Request { asked, started_by, reply, notes: Vec::new() });
+        self.start_where_there_is_room(Request { asked, started_by, by_hook: self.by_hook, reply, notes: Vec::new() });
     }
 
     /// What is asked for is judged before anybody is closed for it.
@@ -148,6 +148,7 @@ impl Supervisor {
             max_idle_seconds: request.max_idle_seconds,
             cgroup: None,
             started_by,
+            by_hook: self.by_hook,
         })
     }
 

@@ -52,9 +52,7 @@ pub enum HoldError {
 }
 
 /// The whole life of a keeper.
-pub fn run() -> Result<(), HoldError> {
-    let birth = UnixStream::from(fds::inherited(0)?.try_clone()?);
-    fds::silence_stdio()?;
+pub fn run(birth: UnixStream) -> Result<(), HoldError> {
     spawn::become_keeper()?;
     spawn::stay_small();
     host::call_oneself("beadle");
