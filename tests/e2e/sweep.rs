@@ -369,6 +369,25 @@ fn a_suspect_is_taken_only_when_a_person_marks_it() {
 }
 
 #[test]
+fn who_is_asked_can_mark_and_leave_and_the_question_comes_again() {
+    if !has("setsid") || !has("script") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let (marked, unmarked) = (suspect(&arena, "marked"), suspect(&arena, "unmarked"));
+    let typed = format!("+{} +{}\\n-{}\\ny\\n", marked.pid, unmarked.pid, unmarked.pid);
+    let line = format!("(printf '{typed}'; sleep 600) | script -qec '{} sweep' /dev/null >asked", arena.binary());
+    let _asked = arena.line(&line);
+    until("the marked one is taken", || !process::is_alive(marked));
+    let said = || std::fs::read_to_string(arena.path("work/asked")).unwrap_or_default();
+    until("the report", || said().contains("1 taken"));
+    assert!(said().contains("Nothing is to be taken. [Enter leaves all as it is, +PID takes a suspect]"), "{}", said());
+    assert!(said().contains("Take these 2 strays") && said().contains("Take this stray"), "{}", said());
+    assert!(process::is_alive(unmarked));
+}
+
+#[test]
 fn a_mark_takes_nobody_that_something_speaks_against() {
     if !has("setsid") || !has("tmux") {
         return;
