@@ -290,6 +290,8 @@ fn an_emergency_closes_everything_and_nothing_starts_until_it_is_released() {
     let done = arena.json(&["sweep", "--emergency", "--yes", "--reason", "too hot", "--json"]);
     assert_eq!((&done["sessions"]["closed"], &done["latched"]), (&json!(2), &json!(true)), "{done}");
     assert_eq!(arena.show(&ids[0])["exit"]["by"], "sweep");
+    assert!(arena.status()["latched"].as_str().unwrap().contains("too hot"));
+    assert!(arena.run(&["daemon", "status"]).ok().contains("beadle release"));
     let refused = || {
         arena.run(&["run", "--", "true"]).fails(5, "beadle release");
         arena.run(&["restart", &ids[0]]).fails(5, "too hot");
@@ -302,6 +304,7 @@ fn an_emergency_closes_everything_and_nothing_starts_until_it_is_released() {
     arena.kill_daemon();
     refused();
     assert_eq!(ask(&arena.socket(), "POST", "/api/release", "").status, 200);
+    assert!(arena.status()["latched"].is_null());
     arena.session(&["--", "sleep", "653"]);
 }
 

@@ -260,6 +260,7 @@ fn many_sided(cols: u16, rows: u16) -> Play {
         state_dir: String::new(),
         sessions: 6,
         instance: String::new(),
+        latched: None,
         embedded: false,
         host: Some(crate::api::types::Host { memory_bytes: 16 << 30, available_memory_bytes: 6 << 30, load: 1.42 }),
         memory: crate::api::memory::MemoryState::default(),
