@@ -227,6 +227,12 @@ impl Client {
         self.post(&format!("/api/sessions/{}/send", path_segment(id)), request).await
     }
 
+    /// What an agent says of itself through a hook, in its own word.
+    pub async fn says(&self, id: &str, word: &str) -> Result<Session, ClientError> {
+        let path = format!("/api/heartbeat?session_id={}&says={}", path_segment(id), path_segment(word));
+        self.post(&path, &serde_json::json!({})).await
+    }
+
     pub async fn heartbeat(&self, id: &str) -> Result<Session, ClientError> {
         self.post(&format!("/api/heartbeat?session_id={}", path_segment(id)), &serde_json::json!({})).await
     }

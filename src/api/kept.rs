@@ -66,6 +66,9 @@ pub struct Described {
     /// The session it was started from, and those that one was started from, nearest first.
     #[serde(default)]
     pub started_by: Vec<String>,
+    /// It was started from inside a hook: no hook is run for what becomes of it.
+    #[serde(default)]
+    pub by_hook: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

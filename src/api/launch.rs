@@ -145,7 +145,8 @@ fn kept_environment(paths: &Paths) -> Vec<(String, String)> {
     text.filter(|(name, _)| is_kept(name) || named.contains(name)).collect()
 }
 
-fn is_kept(name: &str) -> bool {
+/// Of an environment, what tells nothing of the session it belongs to.
+pub fn is_kept(name: &str) -> bool {
     const KEPT: [&str; 9] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "TZ", "TMPDIR", "TMUX_TMPDIR"];
     let session = ["BEADLE_SOCKET", "BEADLE_HOST", "BEADLE_TOKEN"];
     let ours = name.starts_with("BEADLE_") && !name.starts_with("BEADLE_SESSION") && !session.contains(&name);

@@ -1,12 +1,13 @@
 //! The queue as JSON: a project, what is asked of it, what its end came to.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::KillReport;
 use crate::model::project::{Status, Verb};
 
 /// One project, as `project ls --json` and `GET /api/projects` show it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Project {
     pub number: i64,
     pub name: String,
@@ -36,7 +37,7 @@ pub struct Project {
 }
 
 /// `POST /api/projects`. Only the name and one of `command` and `commands` are needed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AddRequest {
     pub name: String,
@@ -53,7 +54,7 @@ pub struct AddRequest {
 }
 
 /// `POST /api/project/end`: several at once, by name, number or glob.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EndRequest {
     pub verb: Verb,
@@ -63,21 +64,21 @@ pub struct EndRequest {
 }
 
 /// The body of `POST /api/projects/{name}/{verb}`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReasonRequest {
     pub reason: Option<String>,
 }
 
 /// `POST /api/project/rm`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoveRequest {
     pub targets: Vec<String>,
 }
 
 /// What the end of one project came to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectEnded {
     /// Its name.
@@ -100,7 +101,7 @@ impl ProjectEnded {
 }
 
 /// Several ends.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProjectsEnded {
     pub projects: Vec<ProjectEnded>,
@@ -122,7 +123,7 @@ impl From<Vec<ProjectEnded>> for ProjectsEnded {
 }
 
 /// Projects that were forgotten.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProjectsRemoved {
     pub removed: Vec<String>,
 }

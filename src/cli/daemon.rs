@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{DaemonStatus as StatusArgs, DaemonStop, Globals};
+use super::args::{Daemon, DaemonStatus as StatusArgs, DaemonStop, Globals};
 use super::exit::{DONE, Ended, Failure};
 use super::{connect, kill, print};
 use crate::api::client::Client;
@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const STEP: Duration = Duration::from_millis(10);
 
 /// Bare `daemon`: this process becomes it.
-pub fn foreground(auto: bool, inherited: Option<(i32, i32)>) -> Result<ExitCode, Failure> {
-    Ok(crate::daemon::main(&connect::paths()?, &Options { auto, inherited, embedded: false }))
+pub fn foreground(args: &Daemon) -> Result<ExitCode, Failure> {
+    let options = Options { auto: args.auto, inherited: args.inherited, embedded: false, take_over: args.take_over };
+    Ok(crate::daemon::main(&connect::paths()?, &options))
 }
 
 pub async fn start(globals: &Globals) -> Ended {

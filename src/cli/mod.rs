@@ -33,8 +33,10 @@ mod run;
 mod sample;
 mod select;
 mod send;
+mod service;
 mod show;
 mod stats;
+mod status;
 mod stdio;
 mod sweep;
 mod table;
@@ -47,20 +49,20 @@ use clap::Parser;
 use self::args::{Beadle, Config, ConfigShow, ConfigVerb, Daemon, DaemonVerb, Globals, Verb};
 use self::exit::Ended;
 use crate::api::types::Act;
+use crate::sys::{crib, leash};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    // A keeper is born often and stays small: it never meets the parser.
-    match args.next() {
-        Some(verb) if verb == "keep" => {
-            let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-            return crate::keeper::main(&rest);
-        }
-        Some(verb) if verb == crate::sys::crib::VERB => return crate::keeper::crib(),
-        _ => {}
+    let verb = args.next();
+    let rest = || args.map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
+    // A keeper is born often and stays small: it never meets the parser. Nor does what holds a hook.
+    match verb.as_ref().and_then(|verb| verb.to_str()) {
+        Some("keep") => crate::keeper::main(&rest()),
+        Some(crib::VERB) => crate::keeper::crib(),
+        Some(leash::VERB) => ExitCode::from(leash::hold(&rest())),
+        _ => from_words(),
     }
-    from_words()
 }
 
 fn from_words() -> ExitCode {
@@ -74,9 +76,9 @@ fn from_words() -> ExitCode {
     };
     let globals = &beadle.globals;
     match beadle.verb {
-        Some(Verb::Daemon(Daemon { auto, inherited, verb: None })) => {
+        Some(Verb::Daemon(daemon @ Daemon { verb: None, .. })) => {
             let here = connect::only_here(globals, "daemon");
-            here.and_then(|()| daemon::foreground(auto, inherited)).unwrap_or_else(|failure| exit::end(Err(failure)))
+            here.and_then(|()| self::daemon::foreground(&daemon)).unwrap_or_else(|failure| exit::end(Err(failure)))
         }
         Some(verb) => exit::end(done(globals, verb)),
         None => {
@@ -134,6 +136,8 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
         Verb::Doctor(args) => doctor::run(g, &args).await,
+        Verb::Service(args) => service::run(g, &args).await,
+        Verb::Status(args) => status::run(g, &args).await,
         Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),

@@ -10,6 +10,7 @@
 //!                 read   a value into its field (value, words: how values are spelt)
 //!                 show   and back
 //!                 edit   a value into the text of a file
+//!                 hook   [[hook]], commands run at events
 //!                 agent  the profiles: assets/agents/*.toml, and [[agent]] over them (profile, fields)
 //! ```
 //!
@@ -23,6 +24,7 @@ mod edit;
 mod error;
 mod fields;
 mod file;
+mod hook;
 mod key;
 mod load;
 mod nearest;
@@ -43,6 +45,7 @@ use std::time::Duration;
 pub use agent::AgentProfile;
 pub use edit::edited;
 pub use error::{ConfigError, Fault, Place};
+pub use hook::Hook;
 pub use load::{load, parse, process_env};
 pub use show::{keys, to_toml};
 pub use tui::Tui;
@@ -70,6 +73,8 @@ pub struct Config {
     pub server: Server,
     pub sys: Sys,
     pub tui: Tui,
+    /// `[[hook]]`, in the order of the file.
+    pub hook: Vec<Hook>,
     /// `[[agent]]`, in the order of the file.
     pub agent: Vec<AgentProfile>,
     /// The profiles in effect: the embedded ones with those laid over them.

@@ -1,5 +1,7 @@
 //! What others say to the supervisor: commands (someone asks; may be refused) and inputs (facts, past tense; cannot be).
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::adopt::Adopted;
@@ -8,7 +10,10 @@ use super::birth::{Born, Unborn};
 use super::cleaner::{Made, Reloaded};
 use super::close::Report;
 use super::discovery::Scene;
+use super::hooks;
 use super::link::{Delivered, Link};
+use super::metrics::Figures;
+use super::overview::Overview;
 use super::sampler::{Ask, Ground, Sample};
 use super::store::Store;
 use super::sweep::Ordered;
@@ -119,6 +124,8 @@ pub enum Command {
     },
     Heartbeat {
         word: String,
+        /// No beat: the agent's own word for what it does.
+        says: Option<String>,
         reply: Reply<Session>,
     },
     Status {
@@ -133,6 +140,10 @@ pub enum Command {
     },
     CleanerStats {
         reply: Reply<Stats>,
+    },
+    /// For monitoring.
+    Figures {
+        reply: Reply<Figures>,
     },
     /// Start or stop the cleaner.
     SwitchCleaner {
@@ -231,8 +242,8 @@ pub enum Input {
         ordered: Box<Ordered>,
         reply: Reply<SweepReport>,
     },
-    /// A sweep is over.
-    Swept,
+    /// A sweep is over, and has left so many.
+    Swept(u64),
     /// What was to be removed was, or could not be.
     Removed,
     /// One pass: what every session uses, and all that was seen.
@@ -276,6 +287,8 @@ pub struct Handle {
     pub generation: watch::Receiver<u64>,
     pub from: Caller,
     pub store: Store,
+    pub hooks: Arc<hooks::Counts>,
+    pub overview: Overview,
 }
 
 impl Handle {

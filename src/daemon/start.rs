@@ -56,7 +56,14 @@ impl Ids {
 impl Supervisor {
     /// `started_by`: see [`Described`].
     pub(super) fn start(&mut self, asked: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
-        self.start_where_there_is_room(Request { asked, started_by, reply, notes: Vec::new(), id: None });
+        self.start_where_there_is_room(Request {
+            asked,
+            started_by,
+            by_hook: self.by_hook,
+            reply,
+            notes: Vec::new(),
+            id: None,
+        });
     }
 
     /// What is asked for is judged before anybody is closed for it.
@@ -73,6 +80,7 @@ impl Supervisor {
                     limits: asked.limits,
                     record_bytes: self.set.config.record.per_session,
                     spinners: self.spinners(&session.agent),
+                    hook: self.hook(&session.agent),
                     pace: self.set.config.restart.pace(),
                     session,
                     again: false,
@@ -153,6 +161,7 @@ impl Supervisor {
             max_idle_seconds: request.max_idle_seconds,
             cgroup: None,
             started_by,
+            by_hook: self.by_hook,
         })
     }
 
@@ -399,8 +408,9 @@ impl Supervisor {
         let env = self.environment(request.env_whole, request.env, &session);
         let (record_bytes, pace) = (self.set.config.record.per_session, self.set.config.restart.pace());
         let (umask, limits, spinners) = (request.umask, request.limits, self.spinners(&session.agent));
+        let hook = self.hook(&session.agent);
         self.bear(
-            Wanted { env, umask, limits, record_bytes, spinners, pace, session, again: true },
+            Wanted { env, umask, limits, record_bytes, spinners, hook, pace, session, again: true },
             Asker::Restart(reply),
         );
     }

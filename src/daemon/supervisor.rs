@@ -30,17 +30,19 @@ use super::foreign::{Foreign, Memory};
 use super::handed::HandedOver;
 use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
+use super::metrics::Metrics;
 use super::projects::{Ordered, Queue};
 use super::sampler::{Ground, Sample, Sampler};
 use super::store::Store;
 use super::sweep::{Births, Latch};
 use crate::api::refusal::{Code, Refusal};
-use crate::config::Config;
 use crate::config::paths::Paths;
+use crate::config::{Config, Hook};
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, ProcId};
 use crate::model::verdict::Policy;
 use crate::sys::cgroup::Home;
+use crate::sys::patience::Patience;
 use crate::sys::poll::Waker;
 use crate::sys::table::{self, Tags};
 use crate::sys::{clock, failpoint, spawn};
@@ -61,6 +63,8 @@ pub struct Setting {
     pub peers: Peers,
     /// What happened is told to it.
     pub store: Store,
+    /// Hooks hear of other settings by it.
+    pub hooks: watch::Sender<Arc<Vec<Hook>>>,
     /// The daemon's base environment, for sessions that bring none.
     pub base_env: Vec<String>,
     /// Started by a client, not by a person or a service.
@@ -84,6 +88,8 @@ pub struct Supervisor {
     pub(super) births: HashMap<String, super::start::Waiting>,
     /// Where shared daemons were born.
     pub(super) birthplaces: Arc<Mutex<Births>>,
+    /// On which candidates of a sweep a read hangs.
+    pub(super) reading: Arc<Mutex<Patience<ProcId>>>,
     /// Whether anything may start.
     pub(super) latch: Latch,
     pub(super) generation: watch::Sender<u64>,
@@ -108,6 +114,7 @@ pub struct Supervisor {
     /// Keepers that were our children and are about to end.
     pub(super) dying: Vec<i32>,
     pub(super) cleaner: Cleaner,
+    pub(super) metrics: Metrics,
     pub(super) begun: Instant,
     /// What is done now was asked for from inside a hook.
     pub(super) by_hook: bool,
@@ -142,6 +149,7 @@ impl Supervisor {
             inputs,
             births: HashMap::new(),
             birthplaces: Arc::default(),
+            reading: Arc::default(),
             generation,
             sampler: Arc::default(),
             tags: Arc::default(),
@@ -159,6 +167,7 @@ impl Supervisor {
             busy_at: now,
             dying: Vec::new(),
             cleaner,
+            metrics: Metrics::default(),
             begun: now,
             by_hook: false,
             closing_down: false,
@@ -182,6 +191,12 @@ impl Supervisor {
         self.wake();
         self.busy_at = Instant::now();
         let Some(command) = self.authorised(from, command) else { return };
+        self.by_hook = from.is_hook();
+        self.carry_out_command(from, command);
+        self.by_hook = false;
+    }
+
+    fn carry_out_command(&mut self, from: &Caller, command: Command) {
         match command {
             Command::Table { all, shells, reply } => answer(reply, Ok(self.table(all, shells))),
             Command::Sample { reply } => {
@@ -210,10 +225,12 @@ impl Supervisor {
             Command::Signal { request, reply } => self.signal(&request, reply),
             Command::Rename { word, name, reply } => answer(reply, self.rename(&word, &name)),
             Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
-            Command::Heartbeat { word, reply } => answer(reply, self.heartbeat(&word)),
+            Command::Heartbeat { word, says: None, reply } => answer(reply, self.heartbeat(&word)),
+            Command::Heartbeat { word, says: Some(says), reply } => answer(reply, self.hear_word(&word, &says)),
             Command::Status { reply } => answer(reply, Ok(self.status())),
             Command::Reload { reply } => self.reload(reply),
             Command::Clean { reply } => self.clean_now(reply),
+            Command::Figures { reply } => answer(reply, Ok(self.figures())),
             Command::CleanerStats { reply } => answer(reply, Ok(self.stats())),
             Command::SwitchCleaner { on, reply } => answer(reply, Ok(self.switch(on))),
             Command::Configure { pairs, reply } => answer(reply, self.configure(&pairs)),
@@ -254,7 +271,7 @@ impl Supervisor {
             Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
             Input::Queue(news) => self.on_queue(*news),
             Input::Measured(measured) => self.on_measured(&measured),
-            Input::Swept => self.sample_soon(),
+            Input::Swept(left) => self.note_sweep(left),
             Input::ToSweep { ordered, reply } => self.make_sweep(*ordered, reply),
             Input::Removed => self.house.busy = false,
             Input::Sampled(samples, scene) => self.on_sampled(&samples, *scene),

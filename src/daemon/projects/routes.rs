@@ -3,28 +3,51 @@
 use axum::body::Bytes;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use axum::{Router, response::IntoResponse};
 
 use super::{Answer, Order};
 use crate::api::project::{
-    AddRequest, EndRequest, ProjectEnded, ProjectsEnded, ProjectsRemoved, ReasonRequest, RemoveRequest,
+    AddRequest, EndRequest, Project, ProjectEnded, ProjectsEnded, ProjectsRemoved, ReasonRequest, RemoveRequest,
 };
 use crate::api::refusal::{Code, Refusal};
 use crate::config::value::LONGEST;
 use crate::daemon::handle::{Command, Handle};
+use crate::daemon::openapi::Route;
 use crate::daemon::server::{self, Peer, Refused, need, ok, read};
 use crate::daemon::store::Recall;
 use crate::model::project::Verb;
 use crate::model::{select, text};
 
-pub fn routes() -> Router<Handle> {
-    Router::new()
-        .route("/api/projects", get(list).post(add))
-        .route("/api/projects/{name}", get(show))
-        .route("/api/projects/{name}/{verb}", post(end_one))
-        .route("/api/project/end", post(end))
-        .route("/api/project/rm", post(remove))
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::get("/api/projects", "Every project, in the order in which they were added", get(list))
+            .answers::<Vec<Project>>(),
+        Route::post("/api/projects", "Put a project into the queue", post(add))
+            .takes::<AddRequest>()
+            .answers::<Project>()
+            .with_status(201)
+            .may(&[Code::NameTaken]),
+        Route::get("/api/projects/{name}", "One project, by name or number", get(show))
+            .answers::<Project>()
+            .may(&[Code::NotFound]),
+        Route::post(
+            "/api/projects/{name}/{verb}",
+            "End it: complete, fail, stop, cancel or emergency. Answers when all that ran for it is closed",
+            post(end_one),
+        )
+        .takes::<ReasonRequest>()
+        .answers::<ProjectEnded>()
+        .may(&[Code::NotFound, Code::WrongState]),
+        Route::post("/api/project/end", "End several, by name, number or glob", post(end))
+            .takes::<EndRequest>()
+            .answers::<ProjectsEnded>()
+            .may(&[Code::NotFound]),
+        Route::post("/api/project/rm", "Forget projects that have finished", post(remove))
+            .takes::<RemoveRequest>()
+            .answers::<ProjectsRemoved>()
+            .may(&[Code::NotFound, Code::WrongState]),
+    ]
 }
 
 async fn list(State(handle): State<Handle>) -> server::Answer {
