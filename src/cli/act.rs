@@ -90,7 +90,10 @@ pub async fn heartbeat(globals: &Globals, args: &Heartbeat) -> Ended {
         Failure::Usage("heartbeat needs an ID outside a session (BEADLE_SESSION_ID is not set)".into())
     })?;
     let client = connect::running(globals).await?.ok_or(Failure::NoDaemon)?;
-    client.heartbeat(&id).await?;
+    match &args.says {
+        Some(word) => client.says(&id, word).await?,
+        None => client.heartbeat(&id).await?,
+    };
     Ok(DONE)
 }
 

@@ -2,10 +2,19 @@
 
 mod cleanup;
 mod events;
+mod far;
+mod memory;
+mod project;
 mod sweep;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
 pub use events::Events;
+pub use far::{DialStdio, Service, ServiceInstall, ServiceUninstall, ServiceVerb, Status, StatusFormat};
+pub use memory::{Audit, Export, History, Remembered, Stats};
+pub use project::{
+    Add as ProjectAdd, List as ProjectList, Names as ProjectNames, One as ProjectOne, Project, ProjectVerb,
+    Several as ProjectSeveral,
+};
 pub use sweep::Sweep;
 
 use std::path::PathBuf;
@@ -14,8 +23,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use crate::api::memory;
-use crate::model::session::{ExitBy, Health, Origin, Restart};
+use crate::model::session::{Health, Origin, Restart};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -101,6 +109,8 @@ pub enum Verb {
     Cleanup(Cleanup),
     /// Exempt one process from the close of what agents leave behind.
     KeepChild(KeepChild),
+    /// The queue: work that is started when its turn comes, and taken away when it is over.
+    Project(Project),
     /// Start the same command again.
     Restart(Several),
     /// Go on with the conversation of an agent that has ended.
@@ -127,11 +137,15 @@ pub enum Verb {
     Config(Config),
     /// What on this host will bite, and what to do about it.
     Doctor(Doctor),
+    /// How all of them are, in one short line for a status line.
+    Status(Status),
     /// Plays with agents that are scripts, in a beadle of their own; leaves nothing.
     Demo(Demo),
     /// Connect standard input and output with the daemon, for `--host ssh://…` on another machine.
     #[command(hide = true)]
     DialStdio(DialStdio),
+    /// The daemon as a service of systemd: started with the login, alive after it.
+    Service(Service),
     /// Completions for a shell.
     Completions(Completions),
     /// The manual page.
@@ -372,86 +386,13 @@ pub struct Rename {
     pub json: bool,
 }
 
-/// Which rows; times are checked by the daemon, which has the clock.
-#[derive(Debug, Args)]
-pub struct Remembered {
-    /// Not before this: an age (2h, 3d), a date, or a time.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Before this.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// Only of this project.
-    #[arg(long, short)]
-    pub project: Option<String>,
-    /// Only this kind of agent.
-    #[arg(long)]
-    pub agent: Option<String>,
-    /// Only this session: its id, the beginning of it, or its name.
-    #[arg(long, value_name = "ID")]
-    pub session: Option<String>,
-    #[arg(long, help = OUTCOME, value_parser = PossibleValuesParser::new(OUTCOMES), hide_possible_values = true)]
-    pub outcome: Option<String>,
-    #[arg(long, help = BY, value_parser = words::<ExitBy>(ENDED_BY), hide_possible_values = true)]
-    pub by: Option<ExitBy>,
-    /// The newest so many.
-    #[arg(long, short = 'n', default_value_t = memory::LIMIT, value_parser = clap::value_parser!(u32).range(1..=i64::from(memory::MOST)))]
-    pub limit: u32,
-}
-
-const OUTCOMES: [&str; 5] = ["clean", "forced", "survivors", "already-gone", "interrupted"];
-const OUTCOME: &str = "Only closes that came to this: clean, forced, survivors, already-gone, interrupted";
-const ENDED_BY: &[&str] =
-    &["itself", "user", "policy", "pressure", "project", "sweep", "timeout", "shutdown", "reboot", "unknown"];
-const BY: &str =
-    "Only what was ended by: itself, user, policy, pressure, project, sweep, timeout, shutdown, reboot, unknown";
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  beadle history --since 2h\n  beadle history --project shop --by policy")]
-pub struct History {
-    #[command(flatten)]
-    pub which: Remembered,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  beadle audit --since 1d\n  beadle audit --session docs --json")]
-pub struct Audit {
-    #[command(flatten)]
-    pub which: Remembered,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Stats {
-    /// Not before this: an age (2h, 3d), a date, or a time.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// Before this.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    #[arg(long, help = JSON)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  beadle export docs -o docs-kept\n  beadle export docs -o docs.tar\n  asciinema play docs-kept/session.cast"
-)]
-pub struct Export {
-    #[arg(help = ID)]
-    pub id: String,
-    /// A new directory, or a file that ends in .tar.
-    #[arg(long, short, value_name = "DIR|FILE.tar")]
-    pub output: PathBuf,
-}
-
 #[derive(Debug, Args)]
 pub struct Heartbeat {
     /// The caller's own session if left out.
     pub id: Option<String>,
+    /// No beat: what the agent says it does, for hooks.
+    #[arg(long, hide = true, value_name = "WORD")]
+    pub says: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -462,6 +403,9 @@ pub struct Daemon {
     /// Descriptors of the lock and the listener, kept open by the daemon this one replaces.
     #[arg(long, hide = true, value_parser = two_numbers)]
     pub inherited: Option<(i32, i32)>,
+    /// In the foreground: a daemon that runs already hands over, and its sessions go on.
+    #[arg(long)]
+    pub take_over: bool,
     #[command(subcommand)]
     pub verb: Option<DaemonVerb>,
 }
@@ -550,13 +494,6 @@ pub struct Doctor {
 pub enum DoctorVerb {
     /// Which of your processes the profiles take for agents, for helpers, or for neither, and by which rule.
     Profiles,
-}
-
-#[derive(Debug, Args)]
-pub struct DialStdio {
-    /// Exit with 3 when no daemon runs.
-    #[arg(long)]
-    pub no_start: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::args::{DaemonStatus as StatusArgs, DaemonStop, Globals};
+use super::args::{Daemon, DaemonStatus as StatusArgs, DaemonStop, Globals};
 use super::exit::{DONE, Ended, Failure};
 use super::{connect, kill, print};
 use crate::api::client::Client;
@@ -20,8 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const STEP: Duration = Duration::from_millis(10);
 
 /// Bare `daemon`: this process becomes it.
-pub fn foreground(auto: bool, inherited: Option<(i32, i32)>) -> Result<ExitCode, Failure> {
-    Ok(crate::daemon::main(&connect::paths()?, &Options { auto, inherited, embedded: false }))
+pub fn foreground(args: &Daemon) -> Result<ExitCode, Failure> {
+    let options = Options { auto: args.auto, inherited: args.inherited, embedded: false, take_over: args.take_over };
+    Ok(crate::daemon::main(&connect::paths()?, &options))
 }
 
 pub async fn start(globals: &Globals) -> Ended {
@@ -117,7 +118,7 @@ pub fn memory(memory: &MemoryState) -> String {
 
 fn text(status: &DaemonStatus) -> String {
     let embedded = if status.embedded { " (inside the interface)" } else { "" };
-    let rows = [
+    let mut rows = vec![
         ("Version", printable(&status.version)),
         ("Pid", format!("{}{embedded}", status.pid)),
         ("Up for", print::duration(status.uptime_seconds)),
@@ -127,6 +128,9 @@ fn text(status: &DaemonStatus) -> String {
         ("Instance", printable(&status.instance)),
         ("Memory", memory(&status.memory)),
     ];
+    if let Some(why) = &status.latched {
+        rows.push(("Latched", format!("{} (`beadle release` lets sessions start again)", printable(why))));
+    }
     let lines: Vec<String> = rows.iter().map(|(label, value)| format!("{label:<12}{value}\n")).collect();
     lines.concat()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::args::{Doctor, DoctorVerb, Globals};
 use super::exit::{DONE, Ended, FAILED, Failure};
-use super::{connect, print};
+use super::{connect, print, service};
 use crate::api::client::Client;
 use crate::api::types::Session;
 use crate::config::paths::Paths;
@@ -63,6 +63,7 @@ fn of_host(paths: &Paths, config: &Config) -> Result<Vec<Finding>, Failure> {
         doctor::state(&state),
         doctor::disk(&state),
         doctor::logout(&host_facts::logout()),
+        doctor::service(service::is_installed(), &host_facts::logout()),
         doctor::kernel(&host_facts::kernel()),
         doctor::cgroup(&cgroup::delegation(), config.sys.cgroup),
         doctor::open_files(open_files, config.cleanup.max_sessions),

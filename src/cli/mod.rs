@@ -28,13 +28,16 @@ mod ls;
 mod paper;
 mod peek;
 mod print;
+mod project;
 mod run;
 #[cfg(test)]
 mod sample;
 mod select;
 mod send;
+mod service;
 mod show;
 mod stats;
+mod status;
 mod stdio;
 mod sweep;
 mod table;
@@ -47,16 +50,20 @@ use clap::Parser;
 use self::args::{Beadle, Config, ConfigShow, ConfigVerb, Daemon, DaemonVerb, Globals, Verb};
 use self::exit::Ended;
 use crate::api::types::Act;
+use crate::sys::{crib, leash};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    // A keeper is born often and stays small: it never meets the parser.
-    if args.next().is_some_and(|verb| verb == "keep") {
-        let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-        return crate::keeper::main(&rest);
+    let verb = args.next();
+    let rest = || args.map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
+    // A keeper is born often and stays small: it never meets the parser. Nor does what holds a hook.
+    match verb.as_ref().and_then(|verb| verb.to_str()) {
+        Some("keep") => crate::keeper::main(&rest()),
+        Some(crib::VERB) => crate::keeper::crib(),
+        Some(leash::VERB) => ExitCode::from(leash::hold(&rest())),
+        _ => from_words(),
     }
-    from_words()
 }
 
 fn from_words() -> ExitCode {
@@ -70,9 +77,9 @@ fn from_words() -> ExitCode {
     };
     let globals = &beadle.globals;
     match beadle.verb {
-        Some(Verb::Daemon(Daemon { auto, inherited, verb: None })) => {
+        Some(Verb::Daemon(daemon @ Daemon { verb: None, .. })) => {
             let here = connect::only_here(globals, "daemon");
-            here.and_then(|()| daemon::foreground(auto, inherited)).unwrap_or_else(|failure| exit::end(Err(failure)))
+            here.and_then(|()| self::daemon::foreground(&daemon)).unwrap_or_else(|failure| exit::end(Err(failure)))
         }
         Some(verb) => exit::end(done(globals, verb)),
         None => {
@@ -118,6 +125,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Unpin(args) => act::act(g, Act::Unpin, &args).await,
         Verb::Rm(args) => act::act(g, Act::Rm, &args).await,
         Verb::Cleanup(args) => cleanup::run(g, &args).await,
+        Verb::Project(args) => project::run(g, &args.verb).await,
         Verb::KeepChild(args) => cleanup::keep_child(g, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
         Verb::Resume(args) => act::resume(g, &args).await,
@@ -131,6 +139,8 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Daemon(Daemon { verb, .. }) => of_daemon(g, verb).await,
         Verb::Config(Config { verb }) => config::run(g, &verb.unwrap_or(ConfigVerb::Show(ConfigShow::default()))).await,
         Verb::Doctor(args) => doctor::run(g, &args).await,
+        Verb::Service(args) => service::run(g, &args).await,
+        Verb::Status(args) => status::run(g, &args).await,
         Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
         Verb::Completions(_) | Verb::Man(_) | Verb::Demo(_) => Ok(exit::DONE),

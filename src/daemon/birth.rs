@@ -4,17 +4,24 @@
 //! made here is unmade on any failure.
 
 use std::io::{self, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tracing::warn;
+
 use super::link::{self, LinkError, Shaken};
+use super::says;
 use crate::api::kept::{Described, Dir, KeptCgroup, Spec};
 use crate::api::types::Limit;
 use crate::api::wire::{self, Fact};
 use crate::config::paths::Paths;
+use crate::model::profile::StatusHook;
 use crate::model::restart::Pace;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Home;
+use crate::sys::crib::Crib;
 use crate::sys::dirs::{self, DirError};
 use crate::sys::{failpoint, process, spawn};
 
@@ -29,6 +36,8 @@ pub struct Wanted {
     pub limits: Vec<Limit>,
     pub record_bytes: u64,
     pub spinners: String,
+    /// By which the agent says what it does.
+    pub hook: Option<StatusHook>,
     pub pace: Pace,
     /// A new run of a session that is known.
     pub again: bool,
@@ -70,6 +79,8 @@ pub enum BirthError {
 pub struct Cradle {
     pub paths: Paths,
     pub cgroups: Option<Home>,
+    /// Started with the first birth.
+    pub crib: Arc<Mutex<Option<Crib>>>,
 }
 
 impl Cradle {
@@ -77,6 +88,9 @@ impl Cradle {
         let id = wanted.session.id.clone();
         let dir = Dir::new(self.paths.sessions().join(&id));
         let again = wanted.again;
+        if let Some(hook) = wanted.hook.take() {
+            says::put(&mut wanted.env, &hook);
+        }
         failpoint::here("daemon.directory.before");
         if let Err(error) = dirs::ensure_private(dir.path()).map_err(BirthError::from) {
             return Err(Unborn { error, dir, keeper: None, may_run: false });
@@ -86,7 +100,7 @@ impl Cradle {
         wanted.session.cgroup = cgroup.as_ref().map(|c| KeptCgroup { dir: c.dir.clone(), inode: c.inode });
         let socket = self.paths.keepers().join(format!("{id}.sock"));
         let mut keeper = None;
-        let error = match start_keeper(&dir, socket, wanted, &mut keeper) {
+        let error = match self.start_keeper(&dir, socket, wanted, &mut keeper) {
             Ok(born) => return Ok(born),
             Err(error) => error,
         };
@@ -100,6 +114,61 @@ impl Cradle {
             cgroup.map(|c| c.remove());
         }
         Err(Unborn { error, dir, keeper, may_run })
+    }
+
+    /// From the crib; where that is of no use (somebody killed or stopped it), by executing one, over a connection that no
+    /// other keeper can have. Our end of its birth connection, and its pid.
+    fn bear(&self, id: &str) -> io::Result<(UnixStream, i32)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let mut crib = self.crib.lock().unwrap_or_else(PoisonError::into_inner);
+        if crib.is_none() && Crib::fits(id) {
+            *crib = Crib::start().ok();
+        }
+        match crib.as_mut().map(|crib| crib.bear(id, &theirs)) {
+            Some(Ok(pid)) => return Ok((ours, pid)),
+            Some(Err(error)) => warn!("a new process to fork keepers from is needed: {error}"),
+            None => {}
+        }
+        *crib = None;
+        drop(crib);
+        let (ours, theirs) = UnixStream::pair()?;
+        Ok((ours, spawn::keeper(id, theirs)?))
+    }
+
+    fn start_keeper(
+        &self,
+        dir: &Dir,
+        socket: PathBuf,
+        wanted: Wanted,
+        keeper: &mut Option<i32>,
+    ) -> Result<Born, BirthError> {
+        let Wanted { session, env, umask, limits, record_bytes, spinners, pace, .. } = wanted;
+        failpoint::here("daemon.keeper.before");
+        let (mut ours, pid) = self.bear(&session.id).map_err(BirthError::Keeper)?;
+        *keeper = Some(pid);
+        failpoint::here("daemon.keeper.after");
+        let spec = Spec {
+            session: session.clone(),
+            env,
+            umask,
+            limits,
+            dir: dir.path().into(),
+            socket,
+            record_bytes,
+            spinners,
+            pace,
+        };
+        ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
+        ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
+        let mut shaken = link::shake(ours, PATIENCE)?;
+        failpoint::here("daemon.started.before");
+        let fact = shaken.next_fact(PATIENCE)?;
+        failpoint::here("daemon.started.after");
+        match fact {
+            Fact::Started { leader } => Ok(Born { dir: dir.clone(), session, shaken, leader }),
+            Fact::NotStarted { message } => Err(BirthError::Command(message)),
+            _ => Err(LinkError::Stranger.into()),
+        }
     }
 }
 
@@ -124,36 +193,6 @@ fn ends_soon(pid: i32) -> bool {
             return false;
         }
         std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-fn start_keeper(dir: &Dir, socket: PathBuf, wanted: Wanted, keeper: &mut Option<i32>) -> Result<Born, BirthError> {
-    let Wanted { session, env, umask, limits, record_bytes, spinners, pace, .. } = wanted;
-    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(BirthError::Keeper)?;
-    failpoint::here("daemon.keeper.before");
-    *keeper = Some(spawn::keeper(&session.id, theirs).map_err(BirthError::Keeper)?);
-    failpoint::here("daemon.keeper.after");
-    let spec = Spec {
-        session: session.clone(),
-        env,
-        umask,
-        limits,
-        dir: dir.path().into(),
-        socket,
-        record_bytes,
-        spinners,
-        pace,
-    };
-    ours.set_write_timeout(Some(PATIENCE)).map_err(BirthError::Keeper)?;
-    ours.write_all(&wire::json_frame(&spec)).map_err(BirthError::Keeper)?;
-    let mut shaken = link::shake(ours, PATIENCE)?;
-    failpoint::here("daemon.started.before");
-    let fact = shaken.next_fact(PATIENCE)?;
-    failpoint::here("daemon.started.after");
-    match fact {
-        Fact::Started { leader } => Ok(Born { dir: dir.clone(), session, shaken, leader }),
-        Fact::NotStarted { message } => Err(BirthError::Command(message)),
-        _ => Err(LinkError::Stranger.into()),
     }
 }
 
@@ -193,6 +232,7 @@ mod tests {
             max_idle_seconds: None,
             cgroup: None,
             started_by: Vec::new(),
+            by_hook: false,
         };
         let base = vec!["A=1".into(), "BEADLE_SESSION=old@i".into(), "TERM=dumb".into()];
         let env = environment(base, &session, "i", Path::new("/s"));

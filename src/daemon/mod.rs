@@ -13,6 +13,7 @@
 //! identities: those it reads itself. Killed at any moment it loses nothing: what it must know is written down before it acts,
 //! or held by keepers.
 
+mod acts;
 pub mod adopt;
 mod attach;
 pub mod authority;
@@ -29,19 +30,26 @@ pub mod evidence;
 pub mod foreign;
 pub mod handed;
 pub mod handle;
+pub mod hooks;
 mod house;
 mod keepers;
 pub mod link;
 pub mod log;
 mod look;
+pub mod metrics;
 mod missed;
+mod openapi;
+pub mod overview;
+pub mod projects;
 mod queries;
 mod recall;
 mod remember;
 mod resume;
 pub mod run;
 pub mod sampler;
+mod says;
 pub mod server;
+mod service;
 pub mod start;
 pub mod store;
 pub mod supervisor;

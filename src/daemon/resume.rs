@@ -42,7 +42,14 @@ impl Supervisor {
             notes.push("its environment is the daemon's: what it had ended with it".to_string());
         }
         match ended.request(request) {
-            Ok(asked) => self.start_where_there_is_room(Request { asked, started_by, reply, notes }),
+            Ok(asked) => self.start_where_there_is_room(Request {
+                asked,
+                started_by,
+                by_hook: self.by_hook,
+                reply,
+                notes,
+                id: None,
+            }),
             Err(refusal) => answer(reply, Err(refusal)),
         }
     }

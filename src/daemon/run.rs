@@ -17,13 +17,17 @@ use super::authority::Caller;
 use super::birth::Cradle;
 use super::connections::{self, Peers};
 use super::handle::{Command, Ended, Given, Handle, Input};
+use super::hooks;
+use super::overview::Overview;
+use super::service;
 use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
+use crate::api::launch;
 use crate::config::paths::Paths;
 use crate::config::{self, Config, ConfigError, Server};
 use crate::sys::dirs::{self, DirError};
 use crate::sys::lock::Lock;
-use crate::sys::{cgroup, failpoint, fds, host, process, socket, spawn};
+use crate::sys::{cgroup, failpoint, fds, host, notify, process, socket, spawn};
 
 /// How long the end of a daemon waits for what is remembered to be written down.
 const LAST_FACTS: Duration = Duration::from_secs(2);
@@ -36,12 +40,16 @@ pub struct Options {
     /// Lock and listener kept open by the daemon this one replaces.
     pub inherited: Option<(i32, i32)>,
     pub embedded: bool,
+    /// A daemon that runs already hands over, with its sessions.
+    pub take_over: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
     #[error("a daemon is already running for {} (`beadle daemon status`)", .0.display())]
     Running(PathBuf),
+    #[error("the interface runs a daemon of its own for {} (`beadle --embedded`): leave it first", .0.display())]
+    Embedded(PathBuf),
     #[error("below a keeper no daemon is started: this is inside a session of beadle; run it outside")]
     BelowKeeper,
     #[error(transparent)]
@@ -155,7 +163,7 @@ impl Daemon {
             failpoint::here("daemon.again.after");
         }
         dirs::ensure_private(&paths.state)?;
-        let lock = take_lock(&paths, &options)?;
+        let lock = take_lock(&paths, &options).await?;
         let config = config::load(&paths, &config::process_env())?;
         for dir in [paths.sessions(), paths.logs(), paths.runtime.clone(), paths.keepers()] {
             dirs::ensure_private(&dir)?;
@@ -169,8 +177,10 @@ impl Daemon {
         let peers = Peers::default();
         let store = Store::begin(paths.database());
         let tcp = config.server.clone();
-        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone() };
+        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone(), crib: Arc::default() };
+        let (hooks, hook_counts) = hooks::begin(&config, &store, &peers.leashes, hook_environment(&paths));
         let setting = Setting {
+            hooks,
             cradle,
             paths: paths.clone(),
             base_env: base_environment(),
@@ -183,22 +193,15 @@ impl Daemon {
             embedded: options.embedded,
         };
         let mut supervisor = Supervisor::new(setting, input_sender, generation_sender)?;
-        let (sessions, logs) = (paths.sessions(), paths.logs());
-        let adopted =
-            tokio::task::spawn_blocking(move || adopt::adopt(&sessions, &logs)).await.map_err(io::Error::other)?;
-        info!(
-            "daemon started pid={} version={} sessions={}",
-            std::process::id(),
-            env!("CARGO_PKG_VERSION"),
-            adopted.len()
-        );
-        failpoint::here("daemon.adoption.before");
-        supervisor.tell_begun();
-        supervisor.on_adopted(adopted);
-        supervisor.remember_all();
-        supervisor.tell_again();
-        failpoint::here("daemon.adoption.after");
-        let handle = Handle { commands: command_sender, generation, from: Caller::Daemon, store };
+        adopt_all(&mut supervisor, &paths).await?;
+        let handle = Handle {
+            commands: command_sender,
+            generation,
+            from: Caller::Daemon,
+            store,
+            hooks: hook_counts,
+            overview: Overview::default(),
+        };
         let mut daemon = Self {
             listener: listen(&paths, &options)?,
             paths,
@@ -242,9 +245,12 @@ impl Daemon {
         let (rebind, rebound) = watch::channel(Arc::new(listener));
         let server = tokio::spawn(connections::accept(rebound.clone(), handle.clone(), peers));
         let over_tcp = tokio::spawn(super::tcp::serve(tcp, handle.clone()));
+        let reporting = tokio::spawn(service::report(handle.clone()));
         let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, embedded));
         let (ended, cgroups) = run(supervisor, commands, inputs).await;
+        service::ending();
         server.abort();
+        reporting.abort();
         over_tcp.abort();
         hearing.abort();
         let listener = rebound.borrow().clone();
@@ -265,6 +271,21 @@ impl Daemon {
         drop(lock);
         if ended == Ended::Overdue { Err(DaemonError::Deadline) } else { Ok(None) }
     }
+}
+
+async fn adopt_all(supervisor: &mut Supervisor, paths: &Paths) -> io::Result<()> {
+    let (sessions, logs) = (paths.sessions(), paths.logs());
+    let adopted =
+        tokio::task::spawn_blocking(move || adopt::adopt(&sessions, &logs)).await.map_err(io::Error::other)?;
+    info!("daemon started pid={} version={} sessions={}", std::process::id(), env!("CARGO_PKG_VERSION"), adopted.len());
+    failpoint::here("daemon.adoption.before");
+    supervisor.tell_begun();
+    supervisor.on_adopted(adopted);
+    supervisor.remember_all();
+    supervisor.watch_database();
+    supervisor.tell_again();
+    failpoint::here("daemon.adoption.after");
+    Ok(())
 }
 
 /// The loop of the supervisor: everything that happens, one thing after the other.
@@ -342,13 +363,16 @@ fn stop(handle: &Handle, already: bool) {
     handle.tell(Command::Shutdown { keep: None, asked: None, reply });
 }
 
-fn take_lock(paths: &Paths, options: &Options) -> Result<Lock, DaemonError> {
+async fn take_lock(paths: &Paths, options: &Options) -> Result<Lock, DaemonError> {
     let path = paths.lock();
     let failed = |source| DaemonError::File { what: "lock", path: path.clone(), source };
     if let Some((lock, _)) = options.inherited {
         return Lock::inherit(lock).map_err(failed);
     }
     let own = process::own_identity()?;
+    if options.take_over {
+        return service::take_over(paths, own).await;
+    }
     Lock::take(&path, own).map_err(failed)?.ok_or_else(|| DaemonError::Running(paths.state.clone()))
 }
 
@@ -398,9 +422,27 @@ fn cgroups(config: &Config, instance: &str) -> Option<cgroup::Home> {
     if config.sys.cgroup { cgroup::Home::find(instance) } else { None }
 }
 
-/// What sessions without an environment of their own get: the daemon's, less what is beadle's and the terminal's.
+/// What hooks get: as little as a daemon that was started by a client, and the way back to this one.
+fn hook_environment(paths: &Paths) -> Vec<(String, String)> {
+    let kept = |name: &str| !name.starts_with("BEADLE_") && launch::is_kept(name);
+    let text = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let ours = [
+        ("BEADLE_SOCKET", paths.socket()),
+        ("BEADLE_STATE_DIR", paths.state.clone()),
+        ("BEADLE_RUNTIME_DIR", paths.runtime.clone()),
+        ("BEADLE_CONFIG", paths.config.clone()),
+    ];
+    let ours = ours.into_iter().filter(|(name, _)| *name != "BEADLE_CONFIG" || paths.config_named);
+    let ours = ours.map(|(name, path)| (name.to_string(), path.display().to_string()));
+    text.filter(|(name, _)| kept(name)).chain(ours).collect()
+}
+
+/// What sessions without an environment of their own get: the daemon's, less what is beadle's, the terminal's and the
+/// service manager's.
 fn base_environment() -> Vec<String> {
-    let ours = |name: &str| name.starts_with("BEADLE_") || name.starts_with("TMUX") || name == "STY";
+    let ours = |name: &str| {
+        name.starts_with("BEADLE_") || name.starts_with("TMUX") || name == "STY" || notify::OURS.contains(&name)
+    };
     let text = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
     text.filter(|(k, _)| !ours(k)).map(|(k, v)| format!("{k}={v}")).collect()
 }

@@ -52,9 +52,7 @@ pub enum HoldError {
 }
 
 /// The whole life of a keeper.
-pub fn run() -> Result<(), HoldError> {
-    let birth = UnixStream::from(fds::inherited(0)?.try_clone()?);
-    fds::silence_stdio()?;
+pub fn run(birth: UnixStream) -> Result<(), HoldError> {
     spawn::become_keeper()?;
     spawn::stay_small();
     host::call_oneself("beadle");
@@ -72,6 +70,8 @@ pub fn run() -> Result<(), HoldError> {
             keeper.hold()
         }
         Err(error) => {
+            // Who cannot hear it reads it; on a full disk it looks like a run nobody saw the end of.
+            let _ = keeper.dir.take_back(keeper.own);
             let fact = Fact::NotStarted { message: error.to_string() };
             // If nobody hears it, nobody waits for it.
             let _ = poll::write(birth.as_fd(), &wire::json_frame(&fact));

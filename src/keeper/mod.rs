@@ -27,14 +27,35 @@ mod recorder;
 mod screen;
 mod unseen;
 
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
+
+use crate::sys::{crib, fds, spawn};
 
 /// `beadle keep ID`, with the birth connection as standard input.
 pub fn main(args: &[String]) -> ExitCode {
     if args.is_empty() {
         return ExitCode::from(2);
     }
-    match hold::run() {
+    let birth = fds::inherited(0).and_then(|fd| fd.try_clone());
+    if fds::silence_stdio().is_err() {
+        return ExitCode::FAILURE;
+    }
+    birth.map_or(ExitCode::FAILURE, |birth| keep(birth.into()))
+}
+
+/// `beadle crib`: forks keepers for its daemon, and is one of them whenever it has.
+pub fn crib() -> ExitCode {
+    spawn::stay_small();
+    match crib::wait() {
+        Ok(Some(birth)) => keep(birth),
+        Ok(None) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn keep(birth: UnixStream) -> ExitCode {
+    match hold::run(birth) {
         Ok(()) => ExitCode::SUCCESS,
         // Nobody reads a keeper's standard error; who started it sees the connection end.
         Err(_) => ExitCode::FAILURE,

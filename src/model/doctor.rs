@@ -233,6 +233,19 @@ pub fn logout(host: &Logout) -> Finding {
     }
 }
 
+/// The daemon as a service of the user's systemd: what it is in ends with the last login, unless the user lingers.
+pub fn service(is_installed: bool, host: &Logout) -> Finding {
+    const NAME: &str = "service";
+    if !is_installed {
+        return found(NAME, Level::Ok, "not installed; any command starts a daemon", "");
+    }
+    if host.logind && !host.lingers {
+        let text = "installed, and lingering is off: the end of your last login ends it, and every session in it";
+        return found(NAME, Level::Warn, text, "`loginctl enable-linger`");
+    }
+    found(NAME, Level::Ok, "installed, and it outlives a login", "")
+}
+
 /// The kernel as far as beadle needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Kernel {

@@ -16,6 +16,7 @@ pub mod lifecycle;
 pub mod policy;
 pub mod process;
 pub mod profile;
+pub mod project;
 pub mod restart;
 pub mod retention;
 pub mod scene;

@@ -2,9 +2,9 @@
 //!
 //! - [`process`], [`table`], [`card`], [`kin`]: who lives, who that is, and where a caller comes from; [`signal`]: the one
 //!   function that sends signals.
-//! - [`spawn`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
+//! - [`spawn`], [`crib`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
 //! - [`peers`], [`traces`]: what says whether somebody still uses a process, and whose it is.
-//! - [`failpoint`]: where tests have a process die.
+//! - [`watch`]: files as they are written to. [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
@@ -12,6 +12,7 @@ pub mod card;
 pub mod cgroup;
 pub mod child;
 pub mod clock;
+pub mod crib;
 pub mod dirs;
 pub mod failpoint;
 pub mod fds;
@@ -19,7 +20,10 @@ pub mod host;
 pub mod host_facts;
 pub mod inherit;
 pub mod kin;
+pub mod leash;
 pub mod lock;
+pub mod notify;
+pub mod own;
 pub mod patience;
 pub mod peers;
 pub mod poll;
@@ -32,3 +36,4 @@ pub mod spawn;
 pub mod table;
 pub mod term;
 pub mod traces;
+pub mod watch;

@@ -1,6 +1,7 @@
 //! One session and its keeper: the terminal, the end of the leader, pause and restart, and what clients can do to it.
 
 use beadle::api::wire::{Kind, Request};
+use beadle::sys::process;
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -339,4 +340,42 @@ fn who_is_closed_is_told_how_its_conversation_is_taken_up_again() {
     assert_eq!(report["sessions"][0]["resume"], "claude --continue", "{report}");
     let plain = arena.sh("plain", "exec sleep 600");
     assert_eq!(arena.json(&["kill", &plain, "--json"])["sessions"][0]["resume"], json!(null));
+}
+
+#[test]
+fn keepers_are_forked_from_one_process_and_sessions_start_also_without_it() {
+    let arena = Arena::new();
+    arena.sh("first", "exec sleep 600");
+    let daemon = arena.daemon();
+    let crib = || {
+        let table = beadle::sys::table::read().unwrap();
+        let is_crib = |pid: &i32| process::arguments(*pid).get(1).is_some_and(|verb| verb == "crib");
+        table.children(daemon.pid).iter().copied().find(is_crib).and_then(process::identity)
+    };
+    // A child of our own daemon, as was just seen; it holds nothing else that says whose it is.
+    let send = |crib: beadle::model::session::ProcId, signal| {
+        assert!(process::is_alive(crib));
+        rustix::process::kill_process(rustix::process::Pid::from_raw(crib.pid).unwrap(), signal).unwrap();
+    };
+    let first = crib().unwrap();
+    let parents: Vec<i32> = arena.keepers().iter().map(|k| process::stat(k.id.pid).unwrap().ppid).collect();
+    assert_eq!(parents, [first.pid]);
+    // Gone: nothing is lost, and another one comes.
+    send(first, Signal::KILL);
+    arena.sh("second", "exec sleep 600");
+    arena.sh("third", "exec sleep 600");
+    let second = crib().unwrap();
+    assert_ne!(second, first);
+    // Stopped: it is not waited for for ever, nor left.
+    send(second, Signal::STOP);
+    arena.sh("fourth", "exec sleep 600");
+    until("it is gone", || !process::is_alive(second));
+    assert_eq!(arena.json(&["ls", "--json"]).as_array().unwrap().len(), 4);
+    arena.run(&["daemon", "restart"]).ok();
+    arena.sh("fifth", "exec sleep 600");
+    let report = arena.json(&["close-all", "--json"]);
+    assert_eq!(report["closed"], 5, "{report}");
+    let third = crib().unwrap();
+    arena.run(&["daemon", "stop", "--yes"]).ok();
+    until("it goes with its daemon", || !process::is_alive(third));
 }

@@ -81,6 +81,8 @@ pub struct Foreign {
     status: Option<Status>,
     terminal: Terminal,
     spinning_since: Option<Duration>,
+    /// Its project is over, and it still runs.
+    pub project_finished: bool,
     /// Names of other sessions in which its conversation is open.
     twins: Vec<String>,
     pub close: Option<CloseUnderWay>,
@@ -125,6 +127,7 @@ impl Foreign {
             status: None,
             terminal: Terminal::default(),
             spinning_since: None,
+            project_finished: false,
             twins: Vec::new(),
             close: None,
             announced: None,

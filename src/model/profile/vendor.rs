@@ -101,7 +101,26 @@ impl StatusFile {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StatusHook {
     pub variable: String,
+    /// Where it can be set as well, below the user's home: a value there is not overruled.
+    pub file: Option<String>,
     pub words: Words,
+}
+
+/// What a hook of beadle's own is known by.
+const OWN: &str = "_beadle_says";
+
+impl StatusHook {
+    /// A command that tells beadle and then does what was to be done before; the agent puts a word behind it.
+    /// `program` is beadle's.
+    pub fn command(&self, before: Option<&str>, program: &str) -> String {
+        let before = before.map(str::trim).filter(|b| !b.is_empty());
+        if let Some(own) = before.filter(|b| b.contains(OWN)) {
+            return own.into();
+        }
+        let program = program.replace('\'', r"'\''");
+        let then = before.map(|b| format!("{b} \"$1\"; ")).unwrap_or_default();
+        format!("{OWN}() {{ '{program}' heartbeat --says \"$1\" >/dev/null 2>&1 </dev/null; {then}}}; {OWN}")
+    }
 }
 
 /// The gentle stop, before signals that any program gets.
@@ -146,6 +165,20 @@ mod tests {
 
     fn list(words: &[&str]) -> Vec<String> {
         words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_hook_that_is_there_already_is_done_after_ours_and_ours_only_once() {
+        let hook = StatusHook { variable: "H".into(), ..StatusHook::default() };
+        let alone = hook.command(None, "/opt/it's/beadle");
+        assert_eq!(
+            alone,
+            r#"_beadle_says() { '/opt/it'\''s/beadle' heartbeat --says "$1" >/dev/null 2>&1 </dev/null; }; _beadle_says"#
+        );
+        let chained = hook.command(Some("notify-send goose"), "/bin/beadle");
+        assert!(chained.contains(r#"</dev/null; notify-send goose "$1"; }; _beadle_says"#), "{chained}");
+        assert_eq!(hook.command(Some(&chained), "/other/beadle"), chained);
+        assert_eq!(hook.command(Some(" "), "/opt/it's/beadle"), alone);
     }
 
     fn file() -> StatusFile {
