@@ -223,7 +223,7 @@ fn many(count: usize) {
     drop(std::fs::OpenOptions::new().write(true).open(&go).unwrap());
     let (shown, _) = interface(&arena, "idle-");
     shown.rest(Duration::from_secs(5));
-    let took = shown.keys(&[("j", "▸"), ("j", "▸"), ("k", "▸")]);
+    let took = shown.keys(&[("j", "▸"), ("k", "▸")]);
     row(&format!("{count} sessions, {changing} change a second: key to frame"), &figures(&took));
     row(
         "interface after that, daemon",

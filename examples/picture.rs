@@ -43,7 +43,7 @@ fn svg(screen: &vt100::Screen, cols: u16, rows: u16) -> String {
     let (width, height) = (cols * WIDTH, rows * HEIGHT);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"DejaVu Sans Mono, Menlo, \
-         Consolas, monospace\" font-size=\"15\" xml:space=\"preserve\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"{BACK}\"/>\n"
+         Consolas, monospace\" font-size=\"15\">\n<rect width=\"{width}\" height=\"{height}\" fill=\"{BACK}\"/>\n"
     );
     for row in 0..rows {
         for (col, count, look, text) in runs(screen, row, cols) {
@@ -96,22 +96,27 @@ fn colour(colour: vt100::Color) -> Option<String> {
     }
 }
 
-/// Writing to a String cannot fail.
+/// Each word at its own place: what a viewer makes of blanks moves nothing. Writing to a String cannot fail.
 fn draw(out: &mut String, (row, col, count): (u16, u16, u16), look: &Look, text: &str) {
     let (x, y, width) = (col * WIDTH, row * HEIGHT, count * WIDTH);
     if let Some(back) = &look.back {
         let _ = writeln!(out, "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{HEIGHT}\" fill=\"{back}\"/>");
     }
-    if text.trim().is_empty() {
-        return;
-    }
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let bold = if look.is_bold { " font-weight=\"bold\"" } else { "" };
     let dim = if look.is_dim { " opacity=\"0.6\"" } else { "" };
-    let y = y + 14;
-    let _ = writeln!(
-        out,
-        "<text x=\"{x}\" y=\"{y}\" textLength=\"{width}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{}\"{bold}{dim}>{text}</text>",
-        look.front
-    );
+    let (front, y) = (&look.front, y + 14);
+    let mut x = x;
+    for word in text.split(' ') {
+        // A run of several characters is ASCII; one character can be wider.
+        let columns = if text.is_ascii() { u16::try_from(word.len()).unwrap_or(0) } else { count };
+        if !word.is_empty() {
+            let (length, word) =
+                (columns * WIDTH, word.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"));
+            let _ = writeln!(
+                out,
+                "<text x=\"{x}\" y=\"{y}\" textLength=\"{length}\" lengthAdjust=\"spacingAndGlyphs\" fill=\"{front}\"{bold}{dim}>{word}</text>"
+            );
+        }
+        x += (columns + 1) * WIDTH;
+    }
 }

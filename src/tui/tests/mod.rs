@@ -3,6 +3,7 @@
 mod around;
 mod behaviour;
 mod chaos;
+mod hostile;
 mod screens;
 mod sweeping;
 
