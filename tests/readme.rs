@@ -97,6 +97,29 @@ fn until_the_stray_is_there(home: &Private) {
 }
 
 #[test]
+fn the_lines_about_the_queue_work_as_they_are_printed() {
+    let home = Private::new();
+    for line in commands(Some("The queue")) {
+        if line.starts_with("sqlite3") && Command::new("sqlite3").arg("-version").output().is_err() {
+            eprintln!("skipped: sqlite3 is not installed");
+            continue;
+        }
+        let output = home.run("sh", &["-c", &line]);
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+    let over = || {
+        let all: serde_json::Value = serde_json::from_str(&home.beadle(&["project", "ls", "--json"])).unwrap();
+        let status =
+            |name: &str| all.as_array().unwrap().iter().find(|p| p["name"] == name).map(|p| p["status"].clone());
+        let (docs, site) = (status("docs")?, status("site")?);
+        let is_over = |status: &serde_json::Value| *status != "queued" && *status != "running";
+        (status("later").is_none() && is_over(&docs) && is_over(&site)).then_some(())
+    };
+    until("all are over", over, || home.beadle(&["project", "ls"]));
+    home.beadle(&["daemon", "stop", "--yes"]);
+}
+
+#[test]
 fn the_lines_for_scripts_end_as_they_say() {
     let home = Private::new();
     for line in commands(Some("In scripts")) {

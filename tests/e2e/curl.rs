@@ -144,6 +144,18 @@ fn cleaned(curl: &mut Curl<'_>) {
     curl.plain("POST", "/api/cleanup/set", Some(r#"{"settings":[["max_idle","30m"]]}"#));
 }
 
+fn queued(curl: &mut Curl<'_>) {
+    let added =
+        curl.works("POST", "/api/projects", "/api/projects", Some(r#"{"name":"work","command":["sleep","600"]}"#));
+    assert_eq!((added.status, &added.json()["number"]), (201, &json!(1)));
+    assert_eq!(curl.plain("GET", "/api/projects", None)[0]["name"], "work");
+    assert_eq!(curl.works("GET", "/api/projects/{name}", "/api/projects/1", None).json()["name"], "work");
+    let ended = curl.works("POST", "/api/projects/{name}/{verb}", "/api/projects/work/complete", None).json();
+    assert_eq!((&ended["status"], &ended["failedCleanupCount"]), (&json!("completed"), &json!(0)), "{ended}");
+    curl.plain("POST", "/api/project/end", Some(r#"{"verb":"complete","targets":["work"]}"#));
+    assert_eq!(curl.plain("POST", "/api/project/rm", Some(r#"{"targets":["w*"]}"#)), json!({ "removed": ["work"] }));
+}
+
 fn closed(curl: &mut Curl<'_>, id: &str) {
     let child = curl.arena.sh("child", "sleep 600 & exec sleep 601");
     until("both are seen", || curl.arena.show(&child)["processes"] == 2);
@@ -151,6 +163,10 @@ fn closed(curl: &mut Curl<'_>, id: &str) {
     curl.plain("POST", "/api/keep-child", Some(&json!({ "pid": pid }).to_string()));
     let ((kill_described, kill), (rm_described, rm)) = (of(id, "/kill"), of(id, "/rm"));
     assert_eq!(curl.works("POST", &kill_described, &kill, None).json()["closed"], 1);
+    // Not an agent that has conversations; one that has is resumed in a test of its own.
+    let (resume_described, resume) = of(id, "/resume");
+    curl.refused(("POST", &resume, None), 422, "unprocessable");
+    curl.seen.insert(("post".into(), resume_described));
     curl.works("POST", &rm_described, &rm, None);
     curl.plain("POST", "/api/kill", Some(&json!({ "targets": [child] }).to_string()));
     assert_eq!(curl.plain("POST", "/api/close-all-sessions", None)["closed"], 0);
@@ -186,12 +202,13 @@ fn every_route_that_is_described_answers_curl() {
     let id = looked_at(&mut curl);
     acted_on(&mut curl, &id);
     cleaned(&mut curl);
+    queued(&mut curl);
     closed(&mut curl, &id);
     asked_about_the_daemon(&mut curl);
     let mut all = BTreeSet::new();
     for (path, item) in described["paths"].as_object().unwrap() {
-        // What hands the connection over is no matter for curl; the queue has tests of its own.
-        if !path.ends_with("/attach") && !path.contains("/projects") {
+        // What hands the connection over is no matter for curl.
+        if !path.ends_with("/attach") {
             all.extend(item.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())));
         }
     }
@@ -212,6 +229,8 @@ fn every_refusal_reaches_curl_with_its_status_and_its_code() {
     curl.refused(("GET", "/api/sessions/nobody", None), 404, "not-found");
     curl.refused(("POST", "/api/sessions/nobody/kill?wait=false", None), 404, "not-found");
     curl.refused(("POST", "/api/sessions/taken/fly", None), 404, "not-found");
+    curl.refused(("POST", "/api/projects/nobody/complete", None), 404, "not-found");
+    curl.refused(("POST", "/api/projects", Some(r#"{"name":"a"}"#)), 400, "bad-request");
     curl.refused(("GET", "/nothing", None), 404, "not-found");
     curl.refused(("DELETE", "/api/sessions", None), 405, "method-not-allowed");
     curl.refused(("GET", "/api/sessions/taken/kill", None), 405, "method-not-allowed");
