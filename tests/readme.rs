@@ -109,7 +109,8 @@ fn the_lines_about_the_queue_work_as_they_are_printed() {
     }
     let over = || {
         let all: serde_json::Value = serde_json::from_str(&home.beadle(&["project", "ls", "--json"])).unwrap();
-        let status = |name: &str| all.as_array().unwrap().iter().find(|p| p["name"] == name).map(|p| p["status"].clone());
+        let status =
+            |name: &str| all.as_array().unwrap().iter().find(|p| p["name"] == name).map(|p| p["status"].clone());
         let (docs, site) = (status("docs")?, status("site")?);
         let is_over = |status: &serde_json::Value| *status != "queued" && *status != "running";
         (status("later").is_none() && is_over(&docs) && is_over(&site)).then_some(())
