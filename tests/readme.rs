@@ -143,6 +143,35 @@ fn the_lines_for_scripts_end_as_they_say() {
 }
 
 #[test]
+fn the_lines_over_http_work_as_they_are_printed() {
+    if Command::new("curl").arg("-V").output().is_err() {
+        return eprintln!("skipped: curl is not installed");
+    }
+    let home = Private::new();
+    let lines = commands(Some("Over HTTP"));
+    assert!(lines.len() > 7, "{lines:?}");
+    for line in &lines {
+        let output = home.run("sh", &["-c", line]);
+        assert!(output.status.success(), "{line}: {output:?}");
+        if line.starts_with("curl") {
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert!(answer.is_object() && answer["error"].is_null(), "{line}: {answer}");
+        }
+    }
+    home.beadle(&["daemon", "stop", "--yes"]);
+}
+
+#[test]
+fn the_hooks_it_shows_are_hooks() {
+    let blocks: Vec<&str> = README.split("```toml\n[[hook]]").skip(1).map(|b| b.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let config = beadle::config::parse(&format!("[[hook]]{block}"), &[]).unwrap();
+        assert_eq!(config.hook.len(), 1);
+    }
+}
+
+#[test]
 fn the_keys_of_the_interface_are_all_in_the_table() {
     let table: String = README.lines().filter(|l| l.starts_with("| `")).collect();
     for binding in beadle::tui::keymap::BINDINGS {

@@ -223,6 +223,11 @@ impl Client {
         self.post(&format!("/api/sessions/{}/restart", path_segment(id)), request).await
     }
 
+    /// A new session that goes on with the conversation of one that has ended.
+    pub async fn resume(&self, id: &str, request: &RestartRequest) -> Result<Started, ClientError> {
+        self.post(&format!("/api/sessions/{}/resume", path_segment(id)), request).await
+    }
+
     pub async fn send(&self, id: &str, request: &SendRequest) -> Result<Session, ClientError> {
         self.post(&format!("/api/sessions/{}/send", path_segment(id)), request).await
     }

@@ -104,6 +104,8 @@ pub struct Meta {
     pub restarted_seconds: Option<f64>,
     /// Exempt from the linger close by `keep-child`.
     pub kept: Vec<ProcId>,
+    /// The name of its conversation, as the agent's own status file told it last; untrusted.
+    pub conversation: Option<String>,
 }
 
 /// One line of `session.jsonl`.

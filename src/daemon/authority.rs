@@ -81,6 +81,7 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Signal { request, .. } => (Verb::Act("send a signal to"), &request.targets),
         Command::Rename { word, .. } => (Verb::Act("rename"), from_ref(word)),
         Command::Restart { word, .. } => (Verb::Act("restart"), from_ref(word)),
+        Command::Resume { word, .. } => (Verb::Act("resume"), from_ref(word)),
         Command::KeepChild { word, .. } => (Verb::Keep, from_ref(word)),
         Command::Clean { .. } => (Verb::Rule("have the cleaner look now"), &[]),
         Command::SwitchCleaner { .. } => (Verb::Rule("start or stop the cleaner"), &[]),
@@ -120,7 +121,7 @@ fn refuse(command: Command, why: Refusal) {
         Command::Pane { reply, .. } => answer(reply, Err(why)),
         Command::Files { reply, .. } => answer(reply, Err(why)),
         Command::Status { reply } => answer(reply, Err(why)),
-        Command::Start { reply, .. } => answer(reply, Err(why)),
+        Command::Start { reply, .. } | Command::Resume { reply, .. } => answer(reply, Err(why)),
         Command::Heartbeat { reply, .. } | Command::Rename { reply, .. } | Command::Restart { reply, .. } => {
             answer(reply, Err(why));
         }

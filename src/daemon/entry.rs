@@ -356,6 +356,7 @@ impl Entry {
             closes_at: self.announced.as_ref().map(|a| clock::wall_at(a.closes_at)),
             closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             command: self.session.command.clone(),
+            resume: if live { None } else { self.resume() },
         }
     }
 }

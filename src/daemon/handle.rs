@@ -122,6 +122,12 @@ pub enum Command {
         asked: Option<Asked>,
         reply: Reply<Session>,
     },
+    /// A new session that goes on with the conversation of one that has ended.
+    Resume {
+        word: String,
+        request: Box<RestartRequest>,
+        reply: Reply<Started>,
+    },
     Heartbeat {
         word: String,
         /// No beat: the agent's own word for what it does.

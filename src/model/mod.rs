@@ -26,3 +26,4 @@ pub mod stop;
 pub mod stray;
 pub mod text;
 pub mod verdict;
+pub mod words;

@@ -239,6 +239,7 @@ impl Foreign {
         self.seen.members.clear();
     }
 
+    /// Where it works; empty where that cannot be read.
     pub fn workspace(&self) -> String {
         self.person.workspace.as_deref().map(card::text_of).unwrap_or_default()
     }
@@ -298,6 +299,7 @@ impl Foreign {
             closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             attached: self.pane().map_or(0, |p| p.attached),
             command: self.person.argv.clone(),
+            resume: self.resume().filter(|_| !live),
         }
     }
 }

@@ -87,7 +87,7 @@ fn starting() -> Vec<Route> {
         Route::post("/api/heartbeat", "The session still works", post(server::heartbeat))
             .asks::<server::Beat>()
             .answers::<Session>()
-            .may(&[Code::NotFound, Code::KeeperSilent]),
+            .may(&[Code::NotFound, Code::KeeperSilent, Code::Unprocessable]),
     ]
 }
 
@@ -115,6 +115,11 @@ fn acting() -> Vec<Route> {
         one("/api/sessions/{id}/restart", "Again from the start", post(acts::restart))
             .takes::<RestartRequest>()
             .answers::<Session>()
+            .answers::<Accepted>()
+            .may(&[Code::Latched, Code::AtCap, Code::NameTaken, Code::CannotExecute]),
+        one("/api/sessions/{id}/resume", "Again with the agent's own conversation", post(acts::resume))
+            .takes::<RestartRequest>()
+            .answers::<Started>()
             .answers::<Accepted>()
             .may(&[Code::Latched, Code::AtCap, Code::NameTaken, Code::CannotExecute]),
         one("/api/sessions/{id}/send", "Type into it", post(acts::send))

@@ -37,7 +37,7 @@ use tokio::time::Instant;
 use book::Book;
 pub use orders::Order;
 use round::{End, Plan};
-pub use routes::routes;
+pub(super) use routes::routes;
 
 use super::handle::Reply;
 use super::store::Store;
