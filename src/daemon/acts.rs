@@ -2,14 +2,14 @@
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::Uri;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::foreign::pane;
 use super::handle::{Command, Handle, Reply};
-use super::server::{Answer, KEEPER, Peer, Refused, beside, need, ok, queried, read};
+use super::server::{Answer, KEEPER, Peer, Refused, Verbs, beside, need, ok, queried, read};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Accepted, Act, KillRequest, RenameRequest, RestartRequest, SendRequest, Session};
 use crate::api::wire::Request;
@@ -49,7 +49,7 @@ async fn done<T: serde::Serialize>(
 }
 
 pub(super) async fn kill(
-    State(handle): State<Handle>,
+    Verbs(handle): Verbs,
     Extension(peer): Extension<Peer>,
     Path(word): Path<String>,
     uri: Uri,
@@ -73,33 +73,33 @@ async fn act(handle: &Handle, verb: Act, word: String, uri: &Uri) -> Answer {
     done(handle, uri, id.clone(), |reply| Command::Act { verb, targets: vec![id], reply }).await
 }
 
-pub(super) async fn pause(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn pause(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri) -> Answer {
     act(&handle, Act::Pause, word, &uri).await
 }
 
-pub(super) async fn unpause(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn unpause(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri) -> Answer {
     act(&handle, Act::Unpause, word, &uri).await
 }
 
-pub(super) async fn pin(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn pin(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri) -> Answer {
     act(&handle, Act::Pin, word, &uri).await
 }
 
-pub(super) async fn unpin(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn unpin(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri) -> Answer {
     act(&handle, Act::Unpin, word, &uri).await
 }
 
-pub(super) async fn rm(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn rm(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri) -> Answer {
     act(&handle, Act::Rm, word, &uri).await
 }
 
-pub(super) async fn rename(State(handle): State<Handle>, Path(word): Path<String>, body: Bytes) -> Answer {
+pub(super) async fn rename(Verbs(handle): Verbs, Path(word): Path<String>, body: Bytes) -> Answer {
     let RenameRequest { name } = need(&body)?;
     ok(&handle.ask(|reply| Command::Rename { word, name, reply }).await?)
 }
 
 pub(super) async fn restart(
-    State(handle): State<Handle>,
+    Verbs(handle): Verbs,
     Extension(peer): Extension<Peer>,
     Path(word): Path<String>,
     uri: Uri,
@@ -111,13 +111,13 @@ pub(super) async fn restart(
     done(&handle, &uri, id.clone(), |reply| Command::Restart { word: id, request, asked, reply }).await
 }
 
-pub(super) async fn resume(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
+pub(super) async fn resume(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
     let request = Box::new(read::<RestartRequest>(&body)?);
     let id = id_of(&handle, word).await?;
     done(&handle, &uri, id.clone(), |reply| Command::Resume { word: id, request, reply }).await
 }
 
-pub(super) async fn send(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
+pub(super) async fn send(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
     let Wait { wait } = queried(&uri)?;
     let request: SendRequest = read(&body)?;
     let bytes = typed(&request)?;

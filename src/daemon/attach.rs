@@ -6,7 +6,7 @@ use std::path::Path as FilePath;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::header::{CONNECTION, UPGRADE};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
@@ -15,14 +15,14 @@ use tokio::io::copy_bidirectional;
 
 use super::connections::Stay;
 use super::handle::{Command, Handle};
-use super::server::{Answer, found_again};
+use super::server::{Answer, Verbs, found_again};
 use crate::api::client::ATTACH_PROTOCOL;
 use crate::api::refusal::{Code, Refusal};
 use crate::sys::socket;
 
 /// `GET /api/sessions/{id}/attach`, with `Upgrade: beadle-attach`.
 pub(super) async fn attach(
-    State(handle): State<Handle>,
+    Verbs(handle): Verbs,
     Extension(stay): Extension<Stay>,
     Path(word): Path<String>,
     request: Request,

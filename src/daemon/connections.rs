@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::http::Extensions;
+use hyper::body::Incoming;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
@@ -109,9 +112,12 @@ fn welcome(stream: UnixStream, handle: Handle, peers: &Peers) {
     // Now: it may have gone by the time it is read.
     let peer = socket::peer_identity(&stream);
     tokio::spawn(async move {
-        let router = server::routes(handle.of(Caller::of(peer, &leashes).await));
-        let router = router.layer(axum::Extension(server::Peer::Process { pid, uid }));
-        serve(stream, router.layer(axum::Extension(Stay::of(guest))), HEAD).await;
+        let who = Who {
+            handle: handle.of(Caller::of(peer, &leashes).await),
+            peer: server::Peer::Process { pid, uid },
+            stay: Stay::of(guest),
+        };
+        serve(stream, server::routes(), HEAD, move |request| who.mark(request)).await;
     });
 }
 
@@ -125,12 +131,32 @@ impl Stay {
     }
 }
 
-/// Serves one connection to its end.
-pub async fn serve<S>(stream: S, router: axum::Router, head: Duration)
+/// Who is at the other end.
+pub struct Who {
+    pub handle: Handle,
+    pub peer: server::Peer,
+    pub stay: Stay,
+}
+
+impl Who {
+    /// Goes with a request to whoever answers it.
+    pub fn mark(&self, request: &mut Extensions) {
+        request.insert(self.handle.clone());
+        request.insert(self.peer);
+        request.insert(self.stay.clone());
+    }
+}
+
+/// Serves one connection to its end; every request of it is marked.
+pub async fn serve<S>(stream: S, router: axum::Router, head: Duration, mark: impl Fn(&mut Extensions) + Send + 'static)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let service = hyper_util::service::TowerToHyperService::new(router);
+    let routed = hyper_util::service::TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        mark(request.extensions_mut());
+        routed.call(request)
+    });
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(head);
     // A client that goes away in the middle is its own affair.
@@ -147,7 +173,7 @@ mod tests {
     fn impatient() -> UnixStream {
         let (client, ours) = UnixStream::pair().unwrap();
         let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
-        tokio::spawn(serve(ours, router, Duration::from_millis(50)));
+        tokio::spawn(serve(ours, router, Duration::from_millis(50), |_| {}));
         client
     }
 

@@ -1,14 +1,14 @@
 //! HTTP: what is remembered. Reads beside the supervisor; only who lives now is asked of it.
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::{Response, Uri};
 use axum::response::IntoResponse;
 use std::time::Duration;
 
 use super::handle::{Command, Files, Handle};
 use super::sampler;
-use super::server::{Answer, ok, queried};
+use super::server::{Answer, Verbs, ok, queried};
 use crate::api::cast::{self, About};
 use crate::api::memory::{Filter, LastClose, Past};
 use crate::api::record;
@@ -40,17 +40,17 @@ fn filter(uri: &Uri) -> Result<Filter, Refusal> {
     Ok(Filter { since: exact("since", filter.since)?, until: exact("until", filter.until)?, ..filter })
 }
 
-pub(super) async fn history(State(handle): State<Handle>, uri: Uri) -> Answer {
+pub(super) async fn history(Verbs(handle): Verbs, uri: Uri) -> Answer {
     let filter = filter(&uri)?;
     ok(&handle.store.ask(move |recall| recall.history(&filter)).await?)
 }
 
-pub(super) async fn audit(State(handle): State<Handle>, uri: Uri) -> Answer {
+pub(super) async fn audit(Verbs(handle): Verbs, uri: Uri) -> Answer {
     let filter = filter(&uri)?;
     ok(&handle.store.ask(move |recall| recall.audit(&filter)).await?)
 }
 
-pub(super) async fn stats(State(handle): State<Handle>, uri: Uri) -> Answer {
+pub(super) async fn stats(Verbs(handle): Verbs, uri: Uri) -> Answer {
     let filter = filter(&uri)?;
     let mut stats = handle.store.ask(move |recall| recall.stats(&filter)).await?;
     let table = handle.ask(|reply| Command::Table { all: false, shells: false, reply }).await?;
@@ -60,7 +60,7 @@ pub(super) async fn stats(State(handle): State<Handle>, uri: Uri) -> Answer {
 }
 
 /// Everything that is kept of one session, as a tar.
-pub(super) async fn export(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
+pub(super) async fn export(Verbs(handle): Verbs, Path(word): Path<String>) -> Answer {
     let found = handle.ask(|reply| Command::Detail { word: word.clone(), reply }).await;
     let parts = match found {
         Ok((detail, ask, ground)) => {

@@ -1,11 +1,12 @@
 //! HTTP over the Unix socket: routes to commands, refusals to statuses.
 
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request as HttpRequest};
+use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -118,14 +119,29 @@ pub(super) fn queried<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
     read.map_err(|e| Refusal::new(Code::BadRequest, format!("failed to read the query: {}", e.body_text())).into())
 }
 
-pub fn routes(handle: Handle) -> Router {
-    let router = openapi::routes()
-        .into_iter()
-        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
-        .fallback(unknown)
-        .method_not_allowed_fallback(not_allowed)
-        .with_state(handle);
-    bounded(router, BODY).layer(axum::middleware::map_response(signed))
+/// The same for every connection, made once: who asks travels with the request ([`Verbs`]).
+pub fn routes() -> Router {
+    static ROUTES: LazyLock<Router> = LazyLock::new(|| {
+        let router = openapi::routes()
+            .into_iter()
+            .fold(Router::new(), |router, route| router.route(route.path, route.handler))
+            .fallback(unknown)
+            .method_not_allowed_fallback(not_allowed);
+        bounded(router, BODY).layer(axum::middleware::map_response(signed))
+    });
+    ROUTES.clone()
+}
+
+/// The verbs, for whoever is at the other end.
+pub(super) struct Verbs(pub Handle);
+
+impl<S: Sync> FromRequestParts<S> for Verbs {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
+        let nobody = || Refusal::new(Code::Internal, "nobody is known to ask for this");
+        Ok(Self(parts.extensions.get::<Handle>().cloned().ok_or_else(nobody)?))
+    }
 }
 
 /// Nobody is served before the whole request is there, and nobody sends it without end.
@@ -188,7 +204,7 @@ pub(super) struct Look {
     newer_than: Option<u64>,
 }
 
-pub(super) async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
+pub(super) async fn sessions(Verbs(handle): Verbs, uri: Uri) -> Answer {
     let look: Look = queried(&uri)?;
     if let Some(known) = look.newer_than {
         handle.tell(Command::Watch);
@@ -203,11 +219,11 @@ pub(super) async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
     ok(&handle.ask(|reply| Command::Table { all: look.all, shells: look.shells, reply }).await?)
 }
 
-pub(super) async fn health(State(handle): State<Handle>) -> Answer {
+pub(super) async fn health(Verbs(handle): Verbs) -> Answer {
     Ok(([("content-type", "application/json")], handle.overview.get(&handle).await?).into_response())
 }
 
-pub(super) async fn session(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
+pub(super) async fn session(Verbs(handle): Verbs, Path(word): Path<String>) -> Answer {
     handle.ask(|reply| Command::Sample { reply }).await?;
     let (mut detail, ask, ground) = handle.ask(|reply| Command::Detail { word, reply }).await?;
     if let (Some(socket), Some(keeper)) = (&detail.keeper_socket, ask.claim.keeper) {
@@ -232,7 +248,7 @@ pub(super) async fn found_again(socket: &std::path::Path, keeper: ProcId) {
     }
 }
 
-pub(super) async fn screen(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
+pub(super) async fn screen(Verbs(handle): Verbs, Path(word): Path<String>) -> Answer {
     if let Some((_, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), typing: false, reply }).await? {
         return ok(&beside(move || pane::screen(&pane)).await?);
     }
@@ -254,7 +270,7 @@ pub(super) struct Since {
     wait: bool,
 }
 
-pub(super) async fn log(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn log(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri) -> Answer {
     let since: Since = queried(&uri)?;
     let end = tokio::time::Instant::now() + POLL;
     loop {
@@ -287,45 +303,45 @@ fn log_response(chunk: LogChunk) -> Response<Body> {
     (headers, chunk.bytes).into_response()
 }
 
-pub(super) async fn start(State(handle): State<Handle>, body: Bytes) -> Answer {
+pub(super) async fn start(Verbs(handle): Verbs, body: Bytes) -> Answer {
     let request = Box::new(read::<StartRequest>(&body)?);
     let started = handle.ask(|reply| Command::Start { request, reply }).await?;
     Ok(json(StatusCode::CREATED, &started))
 }
 
-pub(super) async fn kill(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn kill(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: KillRequest = read(&body)?;
     let asked = peer.asks("kill").await;
     ok(&handle.ask(|reply| Command::Kill { request, by: ExitBy::User, asked, reply }).await?)
 }
 
-pub(super) async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
+pub(super) async fn act(Verbs(handle): Verbs, body: Bytes) -> Answer {
     let ActRequest { verb, targets } = need(&body)?;
     ok(&handle.ask(|reply| Command::Act { verb, targets, reply }).await?)
 }
 
-pub(super) async fn signal_group(State(handle): State<Handle>, body: Bytes) -> Answer {
+pub(super) async fn signal_group(Verbs(handle): Verbs, body: Bytes) -> Answer {
     let request: SignalRequest = need(&body)?;
     ok(&handle.ask(|reply| Command::Signal { request, reply }).await?)
 }
 
-pub(super) async fn close_all(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn close_all(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: CloseAllRequest = read(&body)?;
     let asked = peer.asks("close-all").await;
     ok(&handle.ask(|reply| Command::CloseAll { request, by: ExitBy::User, asked, reply }).await?)
 }
 
-pub(super) async fn sweep(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn sweep(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let (request, asked) = (read(&body)?, peer.asks("sweep").await);
     ok(&handle.ask(|reply| Command::Sweep { request, asked, reply }).await?)
 }
 
-pub(super) async fn emergency(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn emergency(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let (request, asked) = (read(&body)?, peer.asks("emergency").await);
     ok(&handle.ask(|reply| Command::Emergency { request, asked, reply }).await?)
 }
 
-pub(super) async fn release(State(handle): State<Handle>) -> Answer {
+pub(super) async fn release(Verbs(handle): Verbs) -> Answer {
     ok(&handle.ask(|reply| Command::Release { reply }).await?)
 }
 
@@ -344,7 +360,7 @@ pub(super) struct Beat {
     says: Option<String>,
 }
 
-pub(super) async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
+pub(super) async fn heartbeat(Verbs(handle): Verbs, uri: Uri) -> Answer {
     let beat: Beat = queried(&uri)?;
     let word = beat
         .session_id
@@ -361,7 +377,7 @@ pub(super) async fn version() -> Answer {
 /// How long a file system may take to say how full it is.
 const DISK: Duration = Duration::from_millis(300);
 
-pub(super) async fn status(State(handle): State<Handle>) -> Answer {
+pub(super) async fn status(Verbs(handle): Verbs) -> Answer {
     let mut status = handle.ask(|reply| Command::Status { reply }).await?;
     if let Some(host) = &mut status.host {
         let dir = std::path::PathBuf::from(&status.state_dir);
@@ -372,19 +388,19 @@ pub(super) async fn status(State(handle): State<Handle>) -> Answer {
     ok(&status)
 }
 
-pub(super) async fn stop(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn stop(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: StopRequest = read(&body)?;
     let asked = peer.asks("stop").await;
     let report = handle.ask(|reply| Command::Shutdown { keep: request.keep, asked, reply }).await?;
     ok(&report)
 }
 
-pub(super) async fn again(State(handle): State<Handle>) -> Answer {
+pub(super) async fn again(Verbs(handle): Verbs) -> Answer {
     handle.ask(|reply| Command::Again { reply }).await?;
     ok(&Restarting { restarting: true })
 }
 
-pub(super) async fn reload(State(handle): State<Handle>) -> Answer {
+pub(super) async fn reload(Verbs(handle): Verbs) -> Answer {
     let message = handle.ask(|reply| Command::Reload { reply }).await?;
     ok(&Message { message })
 }

@@ -22,7 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::{info, warn};
 
 use super::authority::Caller;
-use super::connections::{self, Stay};
+use super::connections::{self, Stay, Who};
 use super::handle::Handle;
 use super::server::{self, hang_up};
 use crate::api::refusal::{Code, Refusal};
@@ -88,9 +88,9 @@ impl Gate {
                 }
             }
         });
-        let router = server::routes(handle.clone()).layer(axum::Extension(server::Peer::Address(from)));
-        let router = router.layer(axum::Extension(Stay::of(guest))).layer(check);
-        tokio::spawn(connections::serve(stream, router, HEAD));
+        let who = Who { handle: handle.clone(), peer: server::Peer::Address(from), stay: Stay::of(guest) };
+        let router = server::routes().layer(check);
+        tokio::spawn(connections::serve(stream, router, HEAD, move |request| who.mark(request)));
     }
 
     fn turn_away(&self, from: SocketAddr, refusal: Refusal) -> Response<Body> {

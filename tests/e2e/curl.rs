@@ -163,6 +163,10 @@ fn closed(curl: &mut Curl<'_>, id: &str) {
     curl.plain("POST", "/api/keep-child", Some(&json!({ "pid": pid }).to_string()));
     let ((kill_described, kill), (rm_described, rm)) = (of(id, "/kill"), of(id, "/rm"));
     assert_eq!(curl.works("POST", &kill_described, &kill, None).json()["closed"], 1);
+    // Not an agent that has conversations; one that has is resumed in a test of its own.
+    let (resume_described, resume) = of(id, "/resume");
+    curl.refused(("POST", &resume, None), 422, "unprocessable");
+    curl.seen.insert(("post".into(), resume_described));
     curl.works("POST", &rm_described, &rm, None);
     curl.plain("POST", "/api/kill", Some(&json!({ "targets": [child] }).to_string()));
     assert_eq!(curl.plain("POST", "/api/close-all-sessions", None)["closed"], 0);

@@ -3,13 +3,12 @@
 use std::future::Future;
 
 use axum::body::Bytes;
-use axum::extract::State;
 use axum::routing::{get, post, put};
 use serde_json::{Value, json};
 
 use super::super::handle::{Command, Handle};
 use super::super::openapi::Route;
-use super::super::server::{Answer, Refused, need, ok};
+use super::super::server::{Answer, Refused, Verbs, need, ok};
 use super::settings;
 use crate::api::cleanup::{
     Cleaned, Configured, Enveloped, KeepChildRequest, SetDone, SetRequest, Stats, Switched, ThreeRequest,
@@ -27,50 +26,50 @@ pub fn routes() -> Vec<Route> {
         Route::put(
             "/api/auto-cleanup/configure",
             "Change the three settings",
-            put(|State(h), body: Bytes| answered(configure(h, body))),
+            put(|Verbs(h), body: Bytes| answered(configure(h, body))),
         )
         .takes::<ThreeRequest>()
         .answers::<Configured>(),
-        Route::post("/api/auto-cleanup/start", "Start the cleaner", post(|State(h)| answered(switch(h, true))))
+        Route::post("/api/auto-cleanup/start", "Start the cleaner", post(|Verbs(h)| answered(switch(h, true))))
             .answers::<Switched>(),
         Route::post(
             "/api/auto-cleanup/stop",
             "Stop the cleaner; sessions are left alone",
-            post(|State(h)| answered(switch(h, false))),
+            post(|Verbs(h)| answered(switch(h, false))),
         )
         .answers::<Switched>(),
         Route::get(
             "/api/auto-cleanup/stats",
             "How the cleaner is set, what it has done, and whom it will close",
-            get(|State(h)| answered(stats(h))),
+            get(|Verbs(h)| answered(stats(h))),
         )
         .answers::<Stats>(),
-        Route::post("/api/cleanup", "The cleaner's pass, now", post(|State(h)| answered(clean(h))))
+        Route::post("/api/cleanup", "The cleaner's pass, now", post(|Verbs(h)| answered(clean(h))))
             .answers::<Cleaned>(),
     ];
     let enveloped_too = [
         Route::put(
             "/bash/auto-cleanup/configure",
             "Change the three settings",
-            put(|State(h), body: Bytes| enveloped(configure(h, body))),
+            put(|Verbs(h), body: Bytes| enveloped(configure(h, body))),
         )
         .takes::<ThreeRequest>()
         .answers::<Enveloped<Configured>>(),
-        Route::post("/bash/auto-cleanup/start", "Start the cleaner", post(|State(h)| enveloped(switch(h, true))))
+        Route::post("/bash/auto-cleanup/start", "Start the cleaner", post(|Verbs(h)| enveloped(switch(h, true))))
             .answers::<Enveloped<Switched>>(),
         Route::post(
             "/bash/auto-cleanup/stop",
             "Stop the cleaner; sessions are left alone",
-            post(|State(h)| enveloped(switch(h, false))),
+            post(|Verbs(h)| enveloped(switch(h, false))),
         )
         .answers::<Enveloped<Switched>>(),
         Route::get(
             "/bash/auto-cleanup/stats",
             "How the cleaner is set, what it has done, and whom it will close",
-            get(|State(h)| enveloped(stats(h))),
+            get(|Verbs(h)| enveloped(stats(h))),
         )
         .answers::<Enveloped<Stats>>(),
-        Route::post("/bash/cleanup", "The cleaner's pass, now", post(|State(h)| enveloped(clean(h))))
+        Route::post("/bash/cleanup", "The cleaner's pass, now", post(|Verbs(h)| enveloped(clean(h))))
             .answers::<Enveloped<Cleaned>>(),
     ];
     let own = [
@@ -112,7 +111,7 @@ async fn clean(handle: Handle) -> Result<Cleaned, Refused> {
     Ok(handle.ask(|reply| Command::Clean { reply }).await?)
 }
 
-async fn keep_child(State(handle): State<Handle>, body: Bytes) -> Answer {
+async fn keep_child(Verbs(handle): Verbs, body: Bytes) -> Answer {
     let KeepChildRequest { pid } = need(&body)?;
     // One that was born a moment ago is seen first.
     handle.ask(|reply| Command::Sample { reply }).await?;
@@ -121,7 +120,7 @@ async fn keep_child(State(handle): State<Handle>, body: Bytes) -> Answer {
 }
 
 /// Checked, then written down where that is wanted, then in force: what could not be saved is not set either.
-async fn set(State(handle): State<Handle>, body: Bytes) -> Answer {
+async fn set(Verbs(handle): Verbs, body: Bytes) -> Answer {
     let SetRequest { settings: pairs, save } = need(&body)?;
     let checked = pairs.clone();
     handle.ask(|reply| Command::Set { pairs: checked, keep: false, reply }).await?;

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
 use axum::response::IntoResponse;
 use futures_util::stream;
@@ -17,7 +16,7 @@ use super::stream::READERS;
 use super::{Line, Reader};
 use crate::api::refusal::{Code, Refusal};
 use crate::daemon::handle::Handle;
-use crate::daemon::server::{Answer, ok, queried};
+use crate::daemon::server::{Answer, Verbs, ok, queried};
 use crate::model::event::KINDS;
 use crate::sys::clock;
 
@@ -55,7 +54,7 @@ struct Kept {
     more: bool,
 }
 
-pub(in crate::daemon) async fn events(State(handle): State<Handle>, headers: HeaderMap, uri: Uri) -> Answer {
+pub(in crate::daemon) async fn events(Verbs(handle): Verbs, headers: HeaderMap, uri: Uri) -> Answer {
     let wanted: Wanted = queried(&uri)?;
     let kinds = kinds(wanted.kind.as_deref())?;
     let heard = heard(&headers)?;

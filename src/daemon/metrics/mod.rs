@@ -9,13 +9,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::extract::State;
 use axum::response::IntoResponse;
 
 use self::page::Page;
 use super::handle::{Command, Handle};
 use super::hooks;
-use super::server::Answer;
+use super::server::{Answer, Verbs};
 use super::supervisor::Supervisor;
 use crate::api::cleanup::Counts;
 use crate::api::refusal::{Code, Refusal};
@@ -112,7 +111,7 @@ impl Supervisor {
     }
 }
 
-pub(super) async fn metrics(State(handle): State<Handle>) -> Answer {
+pub(super) async fn metrics(Verbs(handle): Verbs) -> Answer {
     let figures = handle.ask(|reply| Command::Figures { reply }).await?;
     let own = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(own::figures)).await;
     let silent = || Refusal::new(Code::Internal, "the kernel does not tell of this process");

@@ -4,7 +4,6 @@ use axum::routing::MethodRouter;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use crate::api::refusal::Code;
-use crate::daemon::handle::Handle;
 
 /// The shape of something, asked of a generator that collects what it refers to.
 pub type Shape = fn(&mut SchemaGenerator) -> Schema;
@@ -28,7 +27,7 @@ pub struct Route {
     pub answers: Vec<Body>,
     /// Beside what any route may refuse with.
     pub refusals: Vec<Code>,
-    pub handler: MethodRouter<Handle>,
+    pub handler: MethodRouter,
 }
 
 fn shape<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -41,20 +40,20 @@ fn keys<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 }
 
 impl Route {
-    fn new(method: &'static str, path: &'static str, about: &'static str, handler: MethodRouter<Handle>) -> Self {
+    fn new(method: &'static str, path: &'static str, about: &'static str, handler: MethodRouter) -> Self {
         let (answers, refusals) = (Vec::new(), Vec::new());
         Self { method, path, about, query: None, takes: None, status: 200, answers, refusals, handler }
     }
 
-    pub fn get(path: &'static str, about: &'static str, handler: MethodRouter<Handle>) -> Self {
+    pub fn get(path: &'static str, about: &'static str, handler: MethodRouter) -> Self {
         Self::new("get", path, about, handler)
     }
 
-    pub fn post(path: &'static str, about: &'static str, handler: MethodRouter<Handle>) -> Self {
+    pub fn post(path: &'static str, about: &'static str, handler: MethodRouter) -> Self {
         Self::new("post", path, about, handler)
     }
 
-    pub fn put(path: &'static str, about: &'static str, handler: MethodRouter<Handle>) -> Self {
+    pub fn put(path: &'static str, about: &'static str, handler: MethodRouter) -> Self {
         Self::new("put", path, about, handler)
     }
 

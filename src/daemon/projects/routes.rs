@@ -1,7 +1,7 @@
 //! The queue over HTTP.
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, Path};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -14,7 +14,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::config::value::LONGEST;
 use crate::daemon::handle::{Command, Handle};
 use crate::daemon::openapi::Route;
-use crate::daemon::server::{self, Peer, Refused, need, ok, read};
+use crate::daemon::server::{self, Peer, Refused, Verbs, need, ok, read};
 use crate::daemon::store::Recall;
 use crate::model::project::Verb;
 use crate::model::{select, text};
@@ -50,18 +50,18 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-async fn list(State(handle): State<Handle>) -> server::Answer {
+async fn list(Verbs(handle): Verbs) -> server::Answer {
     ok(&handle.store.ask(Recall::projects).await?)
 }
 
-async fn show(State(handle): State<Handle>, Path(word): Path<String>) -> server::Answer {
+async fn show(Verbs(handle): Verbs, Path(word): Path<String>) -> server::Answer {
     let asked = word.clone();
     let found = handle.store.ask(move |recall| recall.project(&asked)).await?;
     let unknown = || Refusal::new(Code::NotFound, format!("no project {word:?} (`beadle project ls` lists them)"));
     ok(&found.ok_or_else(unknown)?)
 }
 
-async fn add(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> server::Answer {
+async fn add(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> server::Answer {
     let request: AddRequest = need(&body)?;
     sensible(&request)?;
     match ordered(&handle, peer, Order::Add(Box::new(request))).await? {
@@ -75,7 +75,7 @@ async fn add(State(handle): State<Handle>, Extension(peer): Extension<Peer>, bod
 
 /// `POST /api/projects/{name}/{verb}`.
 async fn end_one(
-    State(handle): State<Handle>,
+    Verbs(handle): Verbs,
     Extension(peer): Extension<Peer>,
     Path((name, verb)): Path<(String, String)>,
     body: Bytes,
@@ -100,7 +100,7 @@ async fn end_one(
     }
 }
 
-async fn end(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> server::Answer {
+async fn end(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> server::Answer {
     let EndRequest { verb, targets, reason } = need(&body)?;
     // Agents somebody started a moment ago are seen, and closed with it.
     handle.ask(|reply| Command::Sample { reply }).await?;
@@ -108,7 +108,7 @@ async fn end(State(handle): State<Handle>, Extension(peer): Extension<Peer>, bod
     ok(&ProjectsEnded::from(ended))
 }
 
-async fn remove(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> server::Answer {
+async fn remove(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> server::Answer {
     let RemoveRequest { targets } = need(&body)?;
     match ordered(&handle, peer, Order::Remove { targets }).await? {
         Answer::Removed(removed) => ok::<ProjectsRemoved>(&removed),
