@@ -276,7 +276,10 @@ impl Supervisor {
             Input::Swept(left) => self.note_sweep(left),
             Input::ToSweep { ordered, reply } => self.make_sweep(*ordered, reply),
             Input::Removed => self.house.busy = false,
-            Input::Sampled(samples, scene) => self.on_sampled(&samples, *scene),
+            Input::Sampled(samples, scene) => {
+                self.on_sampled(&samples, *scene);
+                self.queue_looks();
+            }
             Input::SampleFailed(why) => {
                 warn!(error = %why, "failed to read the process table");
                 self.sample_failed_for_cleaner(&why);

@@ -416,6 +416,17 @@ fn after_a_reboot_an_interrupted_project_says_so_and_is_queued_again_if_the_sett
 }
 
 #[test]
+fn what_a_stop_of_the_daemon_cuts_off_is_interrupted_and_the_next_daemon_goes_on() {
+    let arena = Arena::new();
+    arena.two(&["--retries", "3"], WORK);
+    arena.run(&["daemon", "stop", "--yes"]).ok();
+    assert_eq!(arena.agents(), []);
+    let one = arena.until_status("one", "stopped");
+    assert_eq!((&one["interrupted"], &one["attempt"]), (&json!(true), &json!(1)), "{one}");
+    arena.line_of("work/two");
+}
+
+#[test]
 fn a_database_that_cannot_be_used_stops_the_queue_and_nothing_else() {
     let arena = Arena::new();
     std::fs::create_dir_all(arena.state()).unwrap();

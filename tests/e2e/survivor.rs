@@ -85,3 +85,20 @@ fn a_child_of_root_is_a_survivor_with_its_owner_and_when_it_goes_the_record_says
         assert_eq!(arena.log().matches(&format!(" ended session={id} ")).count(), 1, "{}", arena.log());
     }
 }
+
+#[test]
+fn survivors_of_a_project_are_reported_and_the_next_one_starts() {
+    let Some((arena, sudo)) = with_a_way_to_root() else { return };
+    let script = format!("(setsid {sudo} sleep 601 &) ; exec sleep 600");
+    arena.run(&["project", "add", "one", "--", "sh", "-c", &script]).ok();
+    arena.run(&["project", "add", "two", "--", "sh", "-c", "echo up >two; sleep 600"]).ok();
+    child_of_root(&arena);
+    let said = arena.run(&["project", "complete", "one", "--json"]);
+    assert_eq!(said.status, 6, "{said:?}");
+    let ended: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&ended["failedCleanupCount"], &ended["totalAttempted"]), (&json!(1), &json!(1)), "{ended}");
+    arena.line_of("work/two");
+    let shown = arena.json(&["project", "show", "one", "--json"]);
+    let left = arena.show(shown["session"].as_str().unwrap());
+    assert_eq!((&left["state"], &left["health"]), (&json!("lingering"), &json!("orphaned")), "{left}");
+}

@@ -7,19 +7,22 @@
 //! A claim is committed before its session is started, under an id given beforehand: whoever comes after a crash finds the
 //! session by it, or makes sure that it never will be. An end is committed before its consequences, and stays unsettled
 //! until they are done; so do ends that somebody wrote into the database by hand.
+//!
+//! - `fate`: what became of a session. `whose`: to whom a live one belongs.
+
+mod fate;
+mod whose;
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::orders::{Order, Outcome};
 use super::rows::{COLUMNS, Kept};
-use crate::api::kept::Dir;
 use crate::api::refusal::Refusal;
-use crate::model::project::{Attempt, Fate, Next, Status, next, owners};
-use crate::model::session::ExitBy;
+use crate::model::project::{Attempt, Fate, Next, Status, next};
 use crate::model::verdict::short;
 use crate::sys::failpoint;
 
@@ -136,13 +139,6 @@ pub struct Plan {
     pub exists: bool,
     /// Numbers of those whose time was over.
     pub overdue: Vec<i64>,
-}
-
-/// Whose a live session is.
-enum Owner {
-    Nobody,
-    Wanted,
-    Over(Lingering),
 }
 
 /// The database as one round sees it.
@@ -301,49 +297,6 @@ impl Round<'_> {
         Some(format!("its timeout of {span} is over"))
     }
 
-    /// The last session of the present attempt.
-    fn last(&mut self, project: &Kept) -> rusqlite::Result<Option<(usize, String, Fate)>> {
-        let sql = "SELECT command, session, seen, boot_id FROM project_runs WHERE project = ?1 AND attempt = ?2
-            ORDER BY command DESC LIMIT 1";
-        let row = self.at.prepare_cached(sql)?.query_row(params![project.shown.number, project.shown.attempt], |row| {
-            Ok((row.get::<_, usize>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?, row.get::<_, String>(3)?))
-        });
-        let Some((command, session, seen, boot)) = row.optional()? else { return Ok(None) };
-        let fate = self.fate(&session, seen, &boot);
-        if matches!(fate, Fate::Open | Fate::Running) && !self.plan.open.contains(&session) {
-            self.plan.open.push(session.clone());
-        }
-        Ok(Some((command, session, fate)))
-    }
-
-    fn fate(&mut self, session: &str, seen: bool, boot: &str) -> Fate {
-        let dir = self.asked.ground.sessions.join(session);
-        match self.asked.fates.get(session) {
-            // Read while its keeper was about to take the identity back.
-            Some(Fate::Ended { code: None, by: ExitBy::Unknown, .. }) if Dir::new(&dir).kept().unborn => Fate::Unborn,
-            // Who was told that it failed does not know whether its command runs after all.
-            Some(Fate::Refused(_) | Fate::Postponed) if !never_was(&dir) => self.doubt(session),
-            Some(fate) => fate.clone(),
-            None if !self.asked.whole => {
-                (self.plan.again, self.plan.whole) = (true, true);
-                Fate::Open
-            }
-            None if !seen && never_was(&dir) => Fate::Unborn,
-            None if !Dir::new(&dir).is_gone() => self.doubt(session),
-            None if boot != self.asked.ground.boot => {
-                Fate::Ended { code: None, by: ExitBy::Reboot, reason: "the machine was restarted".into() }
-            }
-            None => Fate::Forgotten,
-        }
-    }
-
-    fn doubt(&mut self, session: &str) -> Fate {
-        if !self.plan.doubtful.iter().any(|known| known == session) {
-            self.plan.doubtful.push(session.into());
-        }
-        Fate::Open
-    }
-
     /// Every end whose consequences are not drawn, whoever wrote it down.
     fn ends(&mut self) -> rusqlite::Result<()> {
         let sql = "UPDATE projects SET ended_at = ?1
@@ -358,64 +311,6 @@ impl Round<'_> {
             reason: shown.reason.unwrap_or_else(|| "said in the database".into()),
         }));
         Ok(())
-    }
-
-    // ---- who still runs
-
-    fn lingering(&mut self) -> rusqlite::Result<()> {
-        for live in &self.asked.live {
-            let owner = match self.by_claim(live)? {
-                Owner::Nobody => self.by_name(live)?,
-                claimed => claimed,
-            };
-            if let Owner::Over(lingering) = owner {
-                self.plan.lingering.push(lingering);
-            }
-        }
-        Ok(())
-    }
-
-    /// What the queue started is wanted by its project, or by whoever started it again long after.
-    fn by_claim(&self, live: &Live) -> rusqlite::Result<Owner> {
-        let sql = "SELECT r.project, p.name, p.status, (p.status = 'running' AND p.attempt = r.attempt)
-                OR coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', p.ended_at, '+60 seconds') < ?2, 0)
-            FROM project_runs r LEFT JOIN projects p ON p.number = r.project WHERE r.session = ?1";
-        let row = self.at.prepare_cached(sql)?.query_row(params![live.id, live.started_at], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get::<_, Option<String>>(2)?, row.get::<_, Option<bool>>(3)?))
-        });
-        let Some((number, name, status, wanted)) = row.optional()? else { return Ok(Owner::Nobody) };
-        if wanted == Some(true) {
-            return Ok(Owner::Wanted);
-        }
-        let name: Option<String> = name;
-        Ok(Owner::Over(Lingering {
-            session: live.id.clone(),
-            number,
-            project: name.or_else(|| live.project.clone()).unwrap_or_default(),
-            status: status.and_then(|word| word.parse().ok()),
-            own: true,
-        }))
-    }
-
-    /// What somebody else started for a project, while there was one of that name.
-    fn by_name(&self, live: &Live) -> rusqlite::Result<Owner> {
-        let label = live.project.as_deref().into_iter();
-        let names = label.chain(live.tmux.as_deref().into_iter().flat_map(owners));
-        let sql = "SELECT number, name, status, created_at <= ?2 AND (ended_at IS NULL OR ?2 <= ended_at)
-            FROM projects WHERE name = ?1";
-        for name in names {
-            let mut statement = self.at.prepare_cached(sql)?;
-            let row = statement.query_row(params![name, live.started_at], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get::<_, bool>(3)?))
-            });
-            let Some((number, project, status, of_its_time)) = row.optional()? else { continue };
-            let status: Option<Status> = status.parse().ok();
-            if !of_its_time || !status.is_some_and(Status::is_finished) {
-                return Ok(Owner::Wanted);
-            }
-            return Ok(Owner::Over(Lingering { session: live.id.clone(), number, project, status, own: false }));
-        }
-        Ok(Owner::Nobody)
     }
 
     // ---- starts
@@ -521,26 +416,4 @@ impl Round<'_> {
         self.plan.exists = self.at.prepare_cached(exists)?.query_row([], |row| row.get(0))?;
         Ok(())
     }
-}
-
-/// Makes sure that no session ever begins there; false when one may. A keeper names its agent in the journal before it
-/// releases it, and finds no place to write it in any more.
-fn never_was(dir: &Path) -> bool {
-    let kept = Dir::new(dir);
-    if kept.is_gone() || kept.kept().unborn {
-        return true;
-    }
-    let Some(name) = dir.file_name().and_then(|n| n.to_str()) else { return false };
-    let aside = dir.with_file_name(format!("{name}.unborn"));
-    if !kept.is_unborn() || std::fs::rename(dir, &aside).is_err() {
-        return false;
-    }
-    if !Dir::new(&aside).is_unborn() {
-        // It was written just now: it begins after all.
-        let _ = std::fs::rename(&aside, dir);
-        return false;
-    }
-    // Empty, or removed when it has grown old.
-    let _ = std::fs::remove_dir_all(&aside);
-    true
 }

@@ -86,6 +86,15 @@ impl Supervisor {
         }
     }
 
+    /// A look has found who is there: somebody of a project that is over may be among them.
+    pub(in crate::daemon) fn queue_looks(&mut self) {
+        let is_of_one = |f: &super::super::foreign::Foreign| f.said.project.is_some() || f.pane().is_some();
+        let quiet = self.queue.exists && !self.queue.is_open && self.queue.known;
+        if quiet && (self.live().any(|e| e.session.project.is_some()) || self.foreign_live().any(is_of_one)) {
+            self.make_round();
+        }
+    }
+
     fn fate_of(&self, id: &str) -> Option<Fate> {
         if self.queue.starting.contains_key(id) || self.births.contains_key(id) {
             return Some(Fate::Open);
@@ -191,7 +200,7 @@ impl Supervisor {
             self.queue.tried.get(id).map_or(!survived, |tried| is_closing && young(tried))
         };
         let managed = self.live().map(|e| Live {
-            holds: holds(e.id(), e.life.is_closing(), e.survived) && self.is_taken(e.id()),
+            holds: holds(e.id(), e.life.is_closing(), e.survived),
             id: e.id().into(),
             project: e.session.project.clone(),
             tmux: None,
@@ -199,7 +208,7 @@ impl Supervisor {
         });
         let agents = self.foreign_live().filter(|f| !f.is_shell());
         let foreign = agents.map(|f| Live {
-            holds: holds(&f.id, f.life.is_closing(), false) && self.is_taken(&f.id),
+            holds: holds(&f.id, f.life.is_closing(), false),
             id: f.id.clone(),
             project: f.said.project.clone(),
             tmux: f.pane().map(|p| p.session.clone()),

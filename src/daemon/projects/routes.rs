@@ -88,6 +88,7 @@ async fn end_one(
         let why = format!("{name:?} is no name of a project: POST /api/project/end takes globs");
         return Err(Refusal::new(Code::NotFound, why).into());
     }
+    handle.ask(|reply| Command::Sample { reply }).await?;
     let order = Order::End { verb, targets: vec![name], reason: reason.reason };
     let ended = ends(ordered(&handle, peer, order).await?)?;
     match ended.into_iter().next() {
@@ -101,6 +102,8 @@ async fn end_one(
 
 async fn end(Verbs(handle): Verbs, Extension(peer): Extension<Peer>, body: Bytes) -> server::Answer {
     let EndRequest { verb, targets, reason } = need(&body)?;
+    // Agents somebody started a moment ago are seen, and closed with it.
+    handle.ask(|reply| Command::Sample { reply }).await?;
     let ended = ends(ordered(&handle, peer, Order::End { verb, targets, reason }).await?)?;
     ok(&ProjectsEnded::from(ended))
 }
