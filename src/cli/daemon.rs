@@ -128,6 +128,8 @@ fn text(status: &DaemonStatus) -> String {
         ("Instance", printable(&status.instance)),
         ("Memory", memory(&status.memory)),
     ];
-    let lines: Vec<String> = rows.iter().map(|(label, value)| format!("{label:<12}{value}\n")).collect();
+    let tcp = status.tcp.as_ref().map(|tcp| ("TCP", printable(tcp)));
+    let lines: Vec<String> =
+        rows.iter().chain(tcp.iter()).map(|(label, value)| format!("{label:<12}{value}\n")).collect();
     lines.concat()
 }

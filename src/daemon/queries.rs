@@ -128,6 +128,7 @@ impl Supervisor {
             sessions: self.live().count(),
             instance: self.set.instance.clone(),
             embedded: self.set.embedded,
+            tcp: self.set.tcp.get(),
             memory: self.set.store.state(),
             host: host.map(|(memory_bytes, available_memory_bytes, load)| Host {
                 memory_bytes,

@@ -20,6 +20,7 @@ use super::handle::{Command, Ended, Given, Handle, Input};
 use super::service;
 use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
+use super::tcp::{self, Port};
 use crate::config::paths::Paths;
 use crate::config::{self, Config, ConfigError, Server};
 use crate::sys::dirs::{self, DirError};
@@ -144,8 +145,8 @@ pub struct Daemon {
     commands: mpsc::UnboundedReceiver<Given>,
     inputs: mpsc::UnboundedReceiver<Input>,
     embedded: bool,
-    /// What is served over TCP.
-    tcp: Server,
+    /// What is served over TCP, and what becomes of it.
+    tcp: (Server, Port),
 }
 
 impl Daemon {
@@ -175,7 +176,9 @@ impl Daemon {
         let store = Store::begin(paths.database());
         let tcp = config.server.clone();
         let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone(), crib: Arc::default() };
+        let port = Port::default();
         let setting = Setting {
+            tcp: port.clone(),
             cradle,
             paths: paths.clone(),
             base_env: base_environment(),
@@ -214,7 +217,7 @@ impl Daemon {
             commands,
             inputs,
             embedded: options.embedded,
-            tcp,
+            tcp: (tcp, port),
         };
         daemon.first_pass().await;
         Ok(daemon)
@@ -242,11 +245,11 @@ impl Daemon {
 
     /// Serves until it is stopped; `Some` when it is to be executed again.
     pub async fn serve(self) -> Result<Option<Kept>, DaemonError> {
-        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded, tcp } = self;
+        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded, tcp: served } = self;
         let store = handle.store.clone();
         let (rebind, rebound) = watch::channel(Arc::new(listener));
         let server = tokio::spawn(connections::accept(rebound.clone(), handle.clone(), peers));
-        let over_tcp = tokio::spawn(super::tcp::serve(tcp, handle.clone()));
+        let over_tcp = tokio::spawn(tcp::serve(served, handle.clone()));
         let reporting = tokio::spawn(service::report(handle.clone()));
         let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, embedded));
         let (ended, cgroups) = run(supervisor, commands, inputs).await;
