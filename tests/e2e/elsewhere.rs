@@ -10,7 +10,7 @@ use beadle::model::session::ProcId;
 use beadle::sys::process;
 use rustix::process::Signal;
 
-use super::support::{Arena, Running, Said, has, is_root, until};
+use super::support::{Arena, Running, Said, has, is_root, until, until_some};
 
 const SSH: &str = "/usr/bin/ssh";
 const SSHD: &str = "/usr/sbin/sshd";
@@ -280,14 +280,16 @@ fn attach_and_interface(pair: &Pair) {
     pane.key("y");
     pane.sees("✔ far-one");
     pane.key("Escape");
+    pane.wait("the report is closed", |screen| !screen.contains("✔ far-one"));
     // A new one, wherever the daemon there starts things.
     pane.key("n");
     pane.sees("New session");
     pane.key("C-u");
     pane.line("sleep 600");
+    let running = || pair.there.all().into_iter().find(|s| s["state"] == "running");
+    let workspace = until_some("the new session", running)["workspace"].clone();
+    assert!(!workspace.as_str().unwrap().starts_with(pair.here.path("").to_str().unwrap()), "{workspace}");
     pane.sees("1 healthy");
-    let home = pair.there.all().iter().find(|s| s["state"] == "running").unwrap()["workspace"].clone();
-    assert!(!home.as_str().unwrap().starts_with(pair.here.path("").to_str().unwrap()), "{home}");
     pane.key("q");
     pane.sees("left=0.");
 }
@@ -468,7 +470,8 @@ fn a_daemon_renewed_there_is_waited_for() {
     pair.there.kill_daemon();
     pair.run(&["daemon", "restart"]).ok();
     pair.run(&["send", "a", "x", "--enter"]).ok();
-    assert_eq!(waiting.wait().status, 9);
+    let said = waiting.wait();
+    assert_eq!(said.status, 9, "{said:?}");
 }
 
 #[test]
