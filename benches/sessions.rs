@@ -1,7 +1,7 @@
 //! What beadle exists for, against the clock, with the real binary and real processes: `cargo bench`.
 //!
 //! One table: starting a session, closing 1, 100 and 500 of them (well-behaved, and deaf to every polite signal), what 100
-//! idle sessions cost, 256 MiB of output through one of them beside `script`, and how soon a death is seen.
+//! idle sessions cost, one look of the cleaner at 1,000, 256 MiB of output through one of them beside `script`, and how soon a death is seen.
 //! Everything lives in a private directory and is closed afterwards.
 //!
 //! `BEADLE_BENCH_IDLE=10` shortens the idle window (60 s), `BEADLE_BENCH_MOST=100` leaves out larger numbers.
@@ -109,6 +109,7 @@ fn main() {
         closing(count, "trap '' TERM HUP INT; exec sleep 3600", "deaf, grace 1 s");
     }
     idle(100.min(most));
+    cleaner(if most < 500 { most } else { 1000 });
     flood();
     death();
 }
@@ -173,6 +174,24 @@ fn idle(count: usize) {
         "memory (PSS) of a keeper at 80x24, of the daemon",
         &format!("{} KiB, {} KiB", sum(pss_kib) / keepers.len() as u64, pss_kib(daemon)),
     );
+}
+
+/// One look of the cleaner at everybody, and the whole command with its sample of every process.
+fn cleaner(count: usize) {
+    let arena = Arena::new();
+    arena.start(count, "exec sleep 3600");
+    let mut looks: Vec<(f64, f64)> = (0..9)
+        .map(|_| {
+            let begun = Instant::now();
+            arena.beadle(&["cleanup", "now", "--json"]);
+            let wall = begun.elapsed().as_secs_f64() * 1e3;
+            let stats: serde_json::Value = serde_json::from_str(&arena.beadle(&["cleanup", "--json"])).unwrap();
+            (stats["auto_cleanup_task"]["last_run_seconds"].as_f64().unwrap() * 1e3, wall)
+        })
+        .collect();
+    looks.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (look, wall) = looks[4];
+    row(&format!("the cleaner's look at {count} sessions"), &format!("{look:.2} ms; with its sample {wall:.0} ms"));
 }
 
 fn flood() {

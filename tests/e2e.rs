@@ -5,8 +5,8 @@
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `gentle` (asked in its own way first), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
-//! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `sweep` (who may be taken),
-//! `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`.
+//! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `queue` (projects), `sweep` (who may be taken),
+//! `events` and `hooks` (told once, in order, and to whom), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `resume`, `doctor`, `signal`, `curl` (every route and every error).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -25,8 +25,12 @@ mod crash;
 #[cfg(debug_assertions)]
 #[path = "e2e/crashpoints.rs"]
 mod crashpoints;
+#[path = "e2e/curl.rs"]
+mod curl;
 #[path = "e2e/daemon.rs"]
 mod daemon;
+#[path = "e2e/dead.rs"]
+mod dead;
 #[path = "e2e/discover.rs"]
 mod discover;
 #[path = "e2e/disk.rs"]
@@ -35,8 +39,12 @@ mod disk;
 mod doctor;
 #[path = "e2e/elsewhere.rs"]
 mod elsewhere;
+#[path = "e2e/events.rs"]
+mod events;
 #[path = "e2e/gentle.rs"]
 mod gentle;
+#[path = "e2e/hooks.rs"]
+mod hooks;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/http.rs"]
@@ -49,12 +57,18 @@ mod judge;
 mod keeper;
 #[path = "e2e/line.rs"]
 mod line;
+#[path = "e2e/listen.rs"]
+mod listen;
 #[path = "e2e/living.rs"]
 mod living;
 #[path = "e2e/memory.rs"]
 mod memory;
+#[path = "e2e/queue.rs"]
+mod queue;
 #[path = "e2e/restart.rs"]
 mod restart;
+#[path = "e2e/resume.rs"]
+mod resume;
 #[cfg(debug_assertions)]
 #[path = "e2e/reuse.rs"]
 mod reuse;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Seconds: a whole number where they are whole, so that 1800 reads as 1800.
@@ -32,8 +33,18 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
+impl JsonSchema for Seconds {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Seconds".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "description": "Seconds; a whole number where they are whole." })
+    }
+}
+
 /// The three settings of the plain form.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Three {
     /// `cleanup.max_idle`.
     pub session_timeout: Seconds,
@@ -43,8 +54,30 @@ pub struct Three {
     pub auto_cleanup_enabled: bool,
 }
 
+/// What `PUT /api/auto-cleanup/configure` takes: whole seconds, 1 or more. Every key may be left out.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThreeRequest {
+    /// `cleanup.max_idle`.
+    #[schemars(range(min = 1))]
+    pub session_timeout: Option<u64>,
+    /// `cleanup.interval`.
+    #[schemars(range(min = 1))]
+    pub cleanup_interval: Option<u64>,
+    /// `cleanup.enabled`.
+    pub auto_cleanup_enabled: Option<bool>,
+}
+
+/// The same in an envelope, as `/bash/…` answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Enveloped<T> {
+    /// `success`.
+    pub status: String,
+    pub data: T,
+}
+
 /// `PUT /api/auto-cleanup/configure`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Configured {
     /// `updated`.
     pub status: String,
@@ -54,7 +87,7 @@ pub struct Configured {
 }
 
 /// `POST /api/auto-cleanup/{start,stop}`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Switched {
     /// `started` or `stopped`.
     pub status: String,
@@ -64,7 +97,7 @@ pub struct Switched {
 }
 
 /// `POST /api/cleanup`: what one pass closed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cleaned {
     pub cleaned_sessions: usize,
     pub sessions: Vec<CleanedSession>,
@@ -76,7 +109,7 @@ pub struct Cleaned {
     pub message: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CleanedSession {
     pub session_id: String,
     pub name: String,
@@ -87,7 +120,8 @@ pub struct CleanedSession {
 }
 
 /// `GET /api/auto-cleanup/stats`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "CleanerStats")]
 pub struct Stats {
     pub configuration: Configuration,
     pub statistics: Statistics,
@@ -95,7 +129,7 @@ pub struct Stats {
     pub sessions_pending_cleanup: Vec<Pending>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Configuration {
     #[serde(flatten)]
     pub three: Three,
@@ -105,7 +139,7 @@ pub struct Configuration {
     pub cleanup: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Statistics {
     pub total_sessions: usize,
     pub active_sessions: usize,
@@ -119,7 +153,7 @@ pub struct Statistics {
 }
 
 /// Since the daemon started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     pub sessions_created: u64,
     pub sessions_cleaned: u64,
@@ -127,17 +161,19 @@ pub struct Counts {
     pub cleanup_errors: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Task {
     pub running: bool,
     /// `running`, `resting` (no sessions) or `stopped`.
     pub task_status: String,
     pub next_run_at: Option<String>,
+    /// How long the last look at all sessions took, without the sample before it.
+    pub last_run_seconds: Option<f64>,
     /// Nothing is closed by policy before.
     pub quiet_until: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pending {
     pub session_id: String,
     pub name: String,
@@ -150,7 +186,7 @@ pub struct Pending {
 }
 
 /// `POST /api/cleanup/set`: settings as they are spelt in the file.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SetRequest {
     pub settings: Vec<(String, String)>,
@@ -159,7 +195,7 @@ pub struct SetRequest {
 }
 
 /// Old and new, by the full name of the key.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SetDone {
     pub old_settings: BTreeMap<String, String>,
     pub new_settings: BTreeMap<String, String>,
@@ -168,7 +204,7 @@ pub struct SetDone {
 }
 
 /// `POST /api/keep-child`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeepChildRequest {
     pub pid: i32,

@@ -1,12 +1,13 @@
 //! The events that are kept, as one answer. The stream itself is server-sent events.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::client::path_segment;
 
 /// `GET /api/events?follow=false`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Events {
     /// [`crate::model::event::Event`]; of a later version, kinds that are not known here.
     pub events: Vec<Value>,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -15,7 +16,7 @@ pub const LIMIT: u32 = 100;
 pub const MOST: u32 = 10_000;
 
 /// Which rows: the query of `GET /api/history`, `/api/audit` and `/api/stats`. Every key may be left out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Filter {
     /// A time (RFC 3339, or a local date) or an age such as `2h`.
@@ -51,7 +52,7 @@ impl Filter {
 }
 
 /// `GET /api/history`: newest first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
     pub sessions: Vec<Past>,
     /// There are older ones.
@@ -59,7 +60,7 @@ pub struct History {
 }
 
 /// One run of a session, from the birth of its keeper to its end.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Past {
     pub id: String,
     pub name: String,
@@ -80,7 +81,7 @@ pub struct Past {
 }
 
 /// `GET /api/audit`: newest first.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {
     pub kills: Vec<Kill>,
     /// There are older ones.
@@ -88,7 +89,7 @@ pub struct Audit {
 }
 
 /// One close of one session: who asked, why, on what evidence, and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Kill {
     pub at: String,
     /// `kill`, `close-all`, …; what nobody asked for is called after what did it: `policy`, `shutdown`.
@@ -121,7 +122,7 @@ pub struct LastClose {
 }
 
 /// `GET /api/stats`: over all that is remembered, or over a time.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stats {
     pub since: Option<String>,
     pub until: Option<String>,
@@ -141,14 +142,14 @@ pub struct Stats {
     pub memory: MemoryState,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
     pub median: f64,
     pub longest: f64,
 }
 
 /// How the memory itself is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryState {
     /// Of the database.
     pub bytes: u64,

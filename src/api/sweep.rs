@@ -1,5 +1,6 @@
 //! The sweep for strays: what is asked, what was found, what became of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::types::{KillReport, Survivor};
@@ -7,7 +8,7 @@ use crate::model::session::ProcId;
 use crate::model::stray::{Marks, Proof, Veto};
 
 /// `POST /api/sweep`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SweepRequest {
     pub reason: Option<String>,
@@ -28,7 +29,7 @@ impl SweepRequest {
 }
 
 /// A process, as the report names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Marked {
     pub pid: i32,
@@ -47,7 +48,7 @@ fn marks(only: Option<&[Marked]>, take: &[Marked], leave: &[Marked]) -> Marks {
 }
 
 /// `POST /api/emergency-cleanup`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EmergencyRequest {
     pub reason: Option<String>,
@@ -74,7 +75,7 @@ impl EmergencyRequest {
 }
 
 /// What a sweep saw and did.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SweepReport {
     pub dry_run: bool,
     /// Of an emergency: the managed sessions.
@@ -96,7 +97,7 @@ pub struct SweepReport {
     pub notes: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
     pub pid: i32,
     pub start_time: u64,
@@ -133,7 +134,7 @@ impl Candidate {
 }
 
 /// What was, or would be, done with a candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     Killed,
@@ -150,7 +151,7 @@ pub fn in_words(vetoes: &[Veto]) -> Vec<String> {
 }
 
 /// `POST /api/release`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Released {
     /// There was something to release.
     pub released: bool,

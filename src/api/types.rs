@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::memory::MemoryState;
 use crate::model::session::{Attention, Exit, Health, Origin, Restart, State};
 
 /// One session, as `ls --json` and `GET /api/sessions` show it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
     pub id: String,
     pub name: String,
@@ -53,17 +54,23 @@ pub struct Session {
     pub attached: u32,
     #[serde(default)]
     pub command: Vec<String>,
+    /// Of one that has ended: the command that takes up its conversation, where beadle knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
 }
 
 /// `GET /api/sessions`: every session (ended ones with `all=true`) and the generation of the table.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Table {
     pub generation: u64,
     pub sessions: Vec<Session>,
+    /// Since when and why nothing starts: an emergency that nobody has released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latched: Option<String>,
 }
 
 /// `show --json`: a session with what its verdict rests on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Detail {
     #[serde(flatten)]
     pub session: Session,
@@ -84,7 +91,7 @@ pub struct Detail {
 }
 
 /// A pane of a tmux server.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaneAt {
     /// The server's socket (`tmux -S`).
     pub socket: String,
@@ -94,7 +101,7 @@ pub struct PaneAt {
 }
 
 /// A dated observation.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// `text`, `output`, `input`, `heartbeat`, `work`, `idle`, `screen`, `cpu`, `state`, `keeper`, …
     pub kind: String,
@@ -103,7 +110,7 @@ pub struct Evidence {
 }
 
 /// One live process of a session, parents before children.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
     pub pid: i32,
     pub parent_pid: i32,
@@ -119,7 +126,7 @@ pub struct Process {
 }
 
 /// `health --json`, `GET /api/active-sessions`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthReport {
     pub total: usize,
     pub healthy: usize,
@@ -129,7 +136,7 @@ pub struct HealthReport {
     pub sessions: Vec<Session>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recommendation {
     pub id: String,
     pub name: String,
@@ -140,7 +147,7 @@ pub struct Recommendation {
 ///
 /// The command line sends the caller's whole environment, umask and limits along; they go to the
 /// keeper and nowhere else.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StartRequest {
     pub command: Vec<String>,
@@ -163,14 +170,14 @@ pub struct StartRequest {
 }
 
 /// One resource limit of getrlimit(2): the kernel's number of the resource, soft and hard value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
     pub resource: u32,
     pub soft: u64,
     pub hard: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Started {
     pub session_id: String,
     pub name: String,
@@ -181,7 +188,7 @@ pub struct Started {
 }
 
 /// `POST /api/kill`: several sessions by id, prefix, name or glob.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct KillRequest {
     pub targets: Vec<String>,
@@ -194,7 +201,7 @@ pub struct KillRequest {
 }
 
 /// `POST /api/close-all-sessions`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CloseAllRequest {
     pub reason: Option<String>,
@@ -203,7 +210,7 @@ pub struct CloseAllRequest {
 }
 
 /// How a close ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Everything ended by itself when asked.
@@ -231,7 +238,7 @@ impl Outcome {
 }
 
 /// `kill`, `close-all`: one close, whole.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KillReport {
     pub closed: usize,
     /// Sessions with survivors.
@@ -239,7 +246,7 @@ pub struct KillReport {
     pub sessions: Vec<Closed>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Closed {
     pub id: String,
     pub name: String,
@@ -260,7 +267,7 @@ pub struct Closed {
     pub screen: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Survivor {
     pub pid: i32,
     pub command: String,
@@ -270,12 +277,12 @@ pub struct Survivor {
 }
 
 /// What `pause`, `pin`, `rename`, … answer: which sessions were acted on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Done {
     pub sessions: Vec<Touched>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Touched {
     pub id: String,
     pub name: String,
@@ -283,14 +290,14 @@ pub struct Touched {
 }
 
 /// A verb for one or several sessions that needs nothing but their names: `POST /api/act`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ActRequest {
     pub verb: Act,
     pub targets: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Act {
     Pause,
@@ -302,7 +309,7 @@ pub enum Act {
 }
 
 /// `POST /api/signal`: to the process group of each leader.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignalRequest {
     pub targets: Vec<String>,
@@ -310,11 +317,11 @@ pub struct SignalRequest {
     pub signal: String,
 }
 
-/// `POST /api/sessions/{id}/restart`.
+/// `POST /api/sessions/{id}/restart`, `…/resume`.
 ///
 /// A live session restarts in its keeper with the environment it has; an ended one needs an
 /// environment: the caller's, or the daemon's base.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct RestartRequest {
     pub env: BTreeMap<String, String>,
@@ -324,7 +331,7 @@ pub struct RestartRequest {
 }
 
 /// `POST /api/sessions/{id}/send`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SendRequest {
     pub text: Option<String>,
@@ -334,7 +341,7 @@ pub struct SendRequest {
 }
 
 /// `GET /api/sessions/{id}/screen`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Screen {
     pub cols: u16,
     pub rows: u16,
@@ -361,7 +368,7 @@ pub struct LogChunk {
 }
 
 /// `daemon status --json`, `GET /api/daemon`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DaemonStatus {
     pub version: String,
     pub pid: i32,
@@ -384,17 +391,39 @@ pub struct DaemonStatus {
 }
 
 /// The machine the daemon runs on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     pub memory_bytes: u64,
     /// What programs could still get without swapping.
     pub available_memory_bytes: u64,
     /// Runnable and uninterruptible tasks over the last minute (`proc_loadavg(5)`).
     pub load: f64,
+    #[serde(default)]
+    pub cores: usize,
+    /// `null` where the kernel does not count it.
+    #[serde(default)]
+    pub pressure: Option<Pressure>,
+    /// Of the file system the state directory is on; `null` where it does not answer in time.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+}
+
+/// In how many percent of the last ten seconds somebody waited for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Pressure {
+    pub cpu_percent: f64,
+    pub memory_percent: f64,
+    pub io_percent: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Disk {
+    pub free_bytes: u64,
+    pub bytes: u64,
 }
 
 /// `POST /api/daemon/stop`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StopRequest {
     /// Leave the sessions to their keepers; `None`: as `shutdown.sessions` says.
@@ -402,13 +431,46 @@ pub struct StopRequest {
 }
 
 /// The body of every error.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorBody {
     pub error: ErrorText,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorText {
     pub code: String,
     pub message: String,
+}
+
+/// `?wait=false` of an order: it was begun, and its end is in the events.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Accepted {
+    /// Always true.
+    pub accepted: bool,
+    pub session_id: String,
+}
+
+/// `GET /api/version`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Version {
+    pub version: String,
+}
+
+/// What an order that has nothing to report comes to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Message {
+    pub message: String,
+}
+
+/// `POST /api/daemon/restart`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Restarting {
+    /// Always true.
+    pub restarting: bool,
+}
+
+/// `POST /api/sessions/{id}/rename`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RenameRequest {
+    pub name: String,
 }

@@ -13,6 +13,7 @@ mod cleanup;
 mod config;
 mod connect;
 mod daemon;
+mod demo;
 mod doctor;
 mod events;
 mod exit;
@@ -27,6 +28,7 @@ mod ls;
 mod paper;
 mod peek;
 mod print;
+mod project;
 mod run;
 #[cfg(test)]
 mod sample;
@@ -48,20 +50,20 @@ use clap::Parser;
 use self::args::{Beadle, Config, ConfigShow, ConfigVerb, Daemon, DaemonVerb, Globals, Verb};
 use self::exit::Ended;
 use crate::api::types::Act;
+use crate::sys::{crib, leash};
 
 /// Does what the command line says.
 pub fn run() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
-    // A keeper is born often and stays small: it never meets the parser.
-    match args.next() {
-        Some(verb) if verb == "keep" => {
-            let rest: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-            return crate::keeper::main(&rest);
-        }
-        Some(verb) if verb == crate::sys::crib::VERB => return crate::keeper::crib(),
-        _ => {}
+    let verb = args.next();
+    let rest = || args.map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<String>>();
+    // A keeper is born often and stays small: it never meets the parser. Nor does what holds a hook.
+    match verb.as_ref().and_then(|verb| verb.to_str()) {
+        Some("keep") => crate::keeper::main(&rest()),
+        Some(crib::VERB) => crate::keeper::crib(),
+        Some(leash::VERB) => ExitCode::from(leash::hold(&rest())),
+        _ => from_words(),
     }
-    from_words()
 }
 
 fn from_words() -> ExitCode {
@@ -92,6 +94,7 @@ fn done(globals: &Globals, verb: Verb) -> Ended {
     match verb {
         Verb::Completions(args) => paper::completions(&args),
         Verb::Man(args) => paper::man(&args),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => {
             connect::only_here(globals, "daemon logs")?;
             journal::run(&args)
@@ -122,8 +125,10 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Unpin(args) => act::act(g, Act::Unpin, &args).await,
         Verb::Rm(args) => act::act(g, Act::Rm, &args).await,
         Verb::Cleanup(args) => cleanup::run(g, &args).await,
+        Verb::Project(args) => project::run(g, &args.verb).await,
         Verb::KeepChild(args) => cleanup::keep_child(g, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
+        Verb::Resume(args) => act::resume(g, &args).await,
         Verb::Rename(args) => act::rename(g, &args).await,
         Verb::History(args) => history::run(g, &args).await,
         Verb::Audit(args) => audit::run(g, &args).await,
@@ -138,7 +143,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Status(args) => status::run(g, &args).await,
         Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
-        Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
+        Verb::Completions(_) | Verb::Man(_) | Verb::Demo(_) => Ok(exit::DONE),
     }
 }
 

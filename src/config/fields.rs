@@ -90,8 +90,17 @@ impl<'a, 'j> Fields<'a, 'j> {
 
     /// A time after which something is closed.
     pub fn limit(&mut self, key: &'static str) -> Option<Duration> {
+        self.duration(key, &AT_ONCE)
+    }
+
+    /// Any time but zero, which is refused with these words.
+    pub fn time(&mut self, key: &'static str, zero: &'static str) -> Option<Duration> {
+        self.duration(key, &Zero::Refused(zero))
+    }
+
+    fn duration(&mut self, key: &'static str, zero: &Zero) -> Option<Duration> {
         let value = self.take(key)?;
-        let read = time(Given::Toml(value.get_ref()), &AT_ONCE);
+        let read = time(Given::Toml(value.get_ref()), zero);
         read.map_err(|why| self.wrong(value.span(), &format!("`{key}` {why}"))).ok()
     }
 

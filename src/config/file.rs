@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::Config;
 use super::agent::agents;
 use super::error::{Fault, Place};
+use super::hook::hooks;
 use super::key::{KEYS, Key, keys_of, sections};
 use super::load::Layers;
 use super::nearest::suggestion;
@@ -62,6 +63,16 @@ impl<'a> FileLayer<'a> {
             (layers.config.agent, layers.config.profiles) = (read.written, read.profiles);
             let fault = |(span, message): (Range<usize>, String)| self.fault(span.start, &message);
             // Half a table lacks keys that are only unreadable.
+            if self.syntax.is_empty() {
+                layers.faults.extend(read.bad.into_iter().map(fault));
+            }
+            return;
+        }
+        if section == "hook" {
+            let read = hooks(value);
+            layers.config.hook = read.written;
+            let fault = |(span, message): (Range<usize>, String)| self.fault(span.start, &message);
+            // As above.
             if self.syntax.is_empty() {
                 layers.faults.extend(read.bad.into_iter().map(fault));
             }
@@ -172,8 +183,8 @@ fn unknown_section(name: &str) -> String {
     }
     let known = sections();
     let listed = known.iter().map(|s| format!("[{s}]")).collect::<Vec<_>>().join(", ");
-    match suggestion(name, known.iter().copied().chain(["agent"])) {
-        none if none.is_empty() => format!("unknown section [{name}]: there are {listed} and [[agent]]"),
+    match suggestion(name, known.iter().copied().chain(["agent", "hook"])) {
+        none if none.is_empty() => format!("unknown section [{name}]: there are {listed}, [[hook]] and [[agent]]"),
         meant => format!("unknown section [{name}]{meant}"),
     }
 }

@@ -159,6 +159,9 @@ impl Layers {
 }
 
 fn unknown_variable(name: &str) -> String {
+    if name.starts_with("BEADLE_HOOK__") {
+        return "hooks can only be written in the config file".into();
+    }
     if name.starts_with("BEADLE_AGENT__") {
         return "profiles of agents can only be written in the config file".into();
     }

@@ -10,6 +10,7 @@
 //!                 read   a value into its field (value, words: how values are spelt)
 //!                 show   and back
 //!                 edit   a value into the text of a file
+//!                 hook   [[hook]], commands run at events
 //!                 agent  the profiles: assets/agents/*.toml, and [[agent]] over them (profile, fields)
 //! ```
 //!
@@ -23,6 +24,7 @@ mod edit;
 mod error;
 mod fields;
 mod file;
+mod hook;
 mod key;
 mod load;
 mod nearest;
@@ -43,6 +45,7 @@ use std::time::Duration;
 pub use agent::AgentProfile;
 pub use edit::edited;
 pub use error::{ConfigError, Fault, Place};
+pub use hook::Hook;
 pub use load::{load, parse, process_env};
 pub use show::{keys, to_toml};
 pub use tui::Tui;
@@ -70,6 +73,8 @@ pub struct Config {
     pub server: Server,
     pub sys: Sys,
     pub tui: Tui,
+    /// `[[hook]]`, in the order of the file.
+    pub hook: Vec<Hook>,
     /// `[[agent]]`, in the order of the file.
     pub agent: Vec<AgentProfile>,
     /// The profiles in effect: the embedded ones with those laid over them.
@@ -189,6 +194,8 @@ pub struct Projects {
     pub env: BTreeMap<String, String>,
     /// Names passed on from the daemon's own environment.
     pub env_from: Vec<String>,
+    /// What the end of the machine or of the daemon interrupted is queued again.
+    pub requeue: bool,
 }
 
 /// Values of an environment reach no log: only the names are shown.
@@ -199,6 +206,7 @@ impl fmt::Debug for Projects {
             .field("max_running", &self.max_running)
             .field("env", &names)
             .field("env_from", &self.env_from)
+            .field("requeue", &self.requeue)
             .finish()
     }
 }
@@ -279,7 +287,7 @@ impl Default for Sweep {
 
 impl Default for Projects {
     fn default() -> Self {
-        Self { max_running: 1, env: BTreeMap::new(), env_from: Vec::new() }
+        Self { max_running: 1, env: BTreeMap::new(), env_from: Vec::new(), requeue: false }
     }
 }
 

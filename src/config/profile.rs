@@ -142,7 +142,7 @@ fn status_file(f: &mut Fields<'_, '_>) -> Option<StatusFile> {
 fn status_hook(f: &mut Fields<'_, '_>) -> Option<StatusHook> {
     let variable = f.needed("variable");
     let words = words(f);
-    Some(StatusHook { variable: variable?, words })
+    Some(StatusHook { variable: variable?, file: f.text("file"), words })
 }
 
 fn gentle(f: &mut Fields<'_, '_>) -> Gentle {

@@ -13,6 +13,10 @@ pub fn to_toml(config: &Config) -> String {
         format!("[{name}]\n{}", lines.collect::<String>())
     };
     let mut parts: Vec<String> = sections().into_iter().map(section).collect();
+    if !config.hook.is_empty() {
+        let list = config.hook.iter().map(super::Hook::to_toml).collect();
+        parts.push(Table::from_iter([("hook".to_string(), Value::Array(list))]).to_string());
+    }
     if !config.agent.is_empty() {
         let list = config.agent.iter().map(|a| Value::Table(a.table.clone())).collect();
         parts.push(Table::from_iter([("agent".to_string(), Value::Array(list))]).to_string());

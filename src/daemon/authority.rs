@@ -8,6 +8,8 @@ use tracing::info;
 use super::entry::Entry;
 use super::foreign::Foreign;
 use super::handle::Command;
+use super::hooks::Leashes;
+use super::projects::Order;
 use super::supervisor::{Supervisor, answer};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::Act;
@@ -32,12 +34,23 @@ pub enum Caller {
 
 impl Caller {
     /// A process that connected; `None` for one that has gone already.
-    pub async fn of(peer: Option<ProcId>) -> Self {
-        let Some(peer) = peer else { return Self::Peer(Arc::default()) };
-        let read = tokio::task::spawn_blocking(move || kin::of(peer));
+    pub async fn of(peer: Option<ProcId>, leashes: &Leashes) -> Self {
+        let read = peer.map(|peer| tokio::task::spawn_blocking(move || kin::of(peer)));
         // No answer is no knowledge: see `authority::place`.
-        let kin = tokio::time::timeout(PATIENCE, read).await.ok().and_then(Result::ok);
-        Self::Peer(Arc::new(kin.unwrap_or_default()))
+        let kin = match read {
+            Some(read) => tokio::time::timeout(PATIENCE, read).await.ok().and_then(Result::ok).unwrap_or_default(),
+            None => Kin::default(),
+        };
+        let hook = leashes.hold(&kin);
+        Self::Peer(Arc::new(Kin { hook, ..kin }))
+    }
+
+    /// Asks from inside a hook.
+    pub fn is_hook(&self) -> bool {
+        match self {
+            Self::Daemon | Self::Bearer => false,
+            Self::Peer(kin) => kin.hook,
+        }
     }
 }
 
@@ -54,6 +67,7 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         | Command::Pane { typing: false, .. }
         | Command::Files { .. }
         | Command::CleanerStats { .. }
+        | Command::Figures { .. }
         | Command::ConfigFile { .. }
         | Command::Holder { .. }
         | Command::Set { keep: false, .. }
@@ -67,6 +81,7 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Signal { request, .. } => (Verb::Act("send a signal to"), &request.targets),
         Command::Rename { word, .. } => (Verb::Act("rename"), from_ref(word)),
         Command::Restart { word, .. } => (Verb::Act("restart"), from_ref(word)),
+        Command::Resume { word, .. } => (Verb::Act("resume"), from_ref(word)),
         Command::KeepChild { word, .. } => (Verb::Keep, from_ref(word)),
         Command::Clean { .. } => (Verb::Rule("have the cleaner look now"), &[]),
         Command::SwitchCleaner { .. } => (Verb::Rule("start or stop the cleaner"), &[]),
@@ -77,6 +92,9 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Release { .. } => (Verb::Rule("release the latch"), &[]),
         Command::CloseAll { .. } => (Verb::Rule("close all sessions"), &[]),
         Command::Reload { .. } => (Verb::Rule("have the config read again"), &[]),
+        Command::Project { order: Order::Add(_), .. } => (Verb::Rule("add projects to the queue"), &[]),
+        Command::Project { order: Order::End { .. }, .. } => (Verb::Rule("end projects"), &[]),
+        Command::Project { order: Order::Remove { .. }, .. } => (Verb::Rule("forget projects"), &[]),
         Command::Shutdown { .. } | Command::End => (Verb::Rule("stop the daemon"), &[]),
         Command::Again { .. } => (Verb::Rule("restart the daemon"), &[]),
     }
@@ -103,7 +121,7 @@ fn refuse(command: Command, why: Refusal) {
         Command::Pane { reply, .. } => answer(reply, Err(why)),
         Command::Files { reply, .. } => answer(reply, Err(why)),
         Command::Status { reply } => answer(reply, Err(why)),
-        Command::Start { reply, .. } => answer(reply, Err(why)),
+        Command::Start { reply, .. } | Command::Resume { reply, .. } => answer(reply, Err(why)),
         Command::Heartbeat { reply, .. } | Command::Rename { reply, .. } | Command::Restart { reply, .. } => {
             answer(reply, Err(why));
         }
@@ -115,12 +133,14 @@ fn refuse(command: Command, why: Refusal) {
         Command::Act { reply, .. } | Command::Signal { reply, .. } => answer(reply, Err(why)),
         Command::Reload { reply } | Command::Holder { reply, .. } => answer(reply, Err(why)),
         Command::Clean { reply } => answer(reply, Err(why)),
+        Command::Figures { reply } => answer(reply, Err(why)),
         Command::CleanerStats { reply } => answer(reply, Err(why)),
         Command::SwitchCleaner { reply, .. } => answer(reply, Err(why)),
         Command::Configure { reply, .. } => answer(reply, Err(why)),
         Command::Set { reply, .. } => answer(reply, Err(why)),
         Command::ConfigFile { reply } => answer(reply, Err(why)),
         Command::KeepChild { reply, .. } => answer(reply, Err(why)),
+        Command::Project { reply, .. } => answer(reply, Err(why)),
         // Nobody waits for these.
         Command::Watch | Command::End => {}
     }

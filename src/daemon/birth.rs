@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::link::{self, LinkError, Shaken};
+use super::status_hook;
 use crate::api::kept::{Described, Dir, KeptCgroup, Spec};
 use crate::api::types::Limit;
 use crate::api::wire::{self, Fact};
 use crate::config::paths::Paths;
+use crate::model::profile::StatusHook;
 use crate::model::restart::Pace;
 use crate::model::session::ProcId;
 use crate::sys::cgroup::Home;
@@ -34,6 +36,8 @@ pub struct Wanted {
     pub limits: Vec<Limit>,
     pub record_bytes: u64,
     pub spinners: String,
+    /// By which the agent says what it does.
+    pub hook: Option<StatusHook>,
     pub pace: Pace,
     /// A new run of a session that is known.
     pub again: bool,
@@ -84,6 +88,9 @@ impl Cradle {
         let id = wanted.session.id.clone();
         let dir = Dir::new(self.paths.sessions().join(&id));
         let again = wanted.again;
+        if let Some(hook) = wanted.hook.take() {
+            status_hook::put(&mut wanted.env, &hook);
+        }
         failpoint::here("daemon.directory.before");
         if let Err(error) = dirs::ensure_private(dir.path()).map_err(BirthError::from) {
             return Err(Unborn { error, dir, keeper: None, may_run: false });
@@ -225,6 +232,7 @@ mod tests {
             max_idle_seconds: None,
             cgroup: None,
             started_by: Vec::new(),
+            by_hook: false,
         };
         let base = vec!["A=1".into(), "BEADLE_SESSION=old@i".into(), "TERM=dumb".into()];
         let env = environment(base, &session, "i", Path::new("/s"));

@@ -173,6 +173,9 @@ impl Supervisor {
             let began = entry.close_began(&cause);
             self.set.store.tell(Fact::CloseBegan(Box::new(began.clone())));
             let (target, is_heard) = begin(entry, (send, began), &cause, (grace, &waker));
+            if let Some(close) = &mut entry.close {
+                close.by_hook = self.by_hook;
+            }
             if !is_heard {
                 unheard.push(id);
             }
@@ -238,6 +241,7 @@ impl Supervisor {
             closed.seconds
         );
         self.tell_closed(&closed, by);
+        self.metrics.closed(&closed, by);
         if self.foreign.contains_key(&id) {
             return self.on_foreign_closed(&closed, by);
         }
@@ -375,6 +379,7 @@ fn begin(
         then: None,
         whole: cause.by != ExitBy::Policy,
         called_off: entry.to_come.is_some(),
+        by_hook: false,
     });
     entry.life.apply(Event::CloseBegan);
     entry.announced = None;

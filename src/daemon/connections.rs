@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::authority::Caller;
 use super::handle::Handle;
+use super::hooks::Leashes;
 use super::server;
 use crate::sys::{socket, spawn};
 
@@ -28,6 +29,8 @@ const OF_ONE: usize = 200;
 pub struct Peers {
     next: Arc<AtomicU64>,
     connected: Arc<Mutex<HashMap<u64, i32>>>,
+    /// Below which hooks are.
+    pub leashes: Leashes,
 }
 
 impl Peers {
@@ -102,11 +105,11 @@ fn welcome(stream: UnixStream, handle: Handle, peers: &Peers) {
         info!("refused connection pid={pid}: it has {OF_ONE} already");
         return;
     }
-    let guest = peers.welcome(pid);
+    let (guest, leashes) = (peers.welcome(pid), peers.leashes.clone());
     // Now: it may have gone by the time it is read.
     let peer = socket::peer_identity(&stream);
     tokio::spawn(async move {
-        let router = server::routes(handle.of(Caller::of(peer).await));
+        let router = server::routes(handle.of(Caller::of(peer, &leashes).await));
         let router = router.layer(axum::Extension(server::Peer::Process { pid, uid }));
         serve(stream, router.layer(axum::Extension(Stay::of(guest))), HEAD).await;
     });

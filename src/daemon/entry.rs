@@ -42,6 +42,8 @@ pub struct CloseUnderWay {
     pub whole: bool,
     /// A run was to come.
     pub called_off: bool,
+    /// It was asked for from inside a hook.
+    pub by_hook: bool,
 }
 
 /// What a pass over the table found.
@@ -99,6 +101,8 @@ pub struct Entry {
     pub sight: Sight,
     /// What its own status file says, where its kind has one.
     pub status: Option<Status>,
+    /// What it last said of itself through a hook, and when.
+    pub said: Option<(Attention, Duration)>,
     /// Names of other sessions in which its conversation is open.
     pub twins: Vec<String>,
     /// From when its leader has kept a core busy.
@@ -107,6 +111,8 @@ pub struct Entry {
     pub lingering_since: Option<Duration>,
     /// How many of those left behind are to be kept.
     pub kept: Kept,
+    /// Its project is over, and it still runs.
+    pub project_finished: bool,
     /// A close left survivors: no policy tries again.
     pub survived: bool,
     /// The close that is announced.
@@ -160,10 +166,12 @@ impl Entry {
             standard,
             sight: Sight::default(),
             status: None,
+            said: None,
             twins: Vec::new(),
             spinning_since: None,
             lingering_since: None,
             kept: Kept::Nobody,
+            project_finished: false,
             survived: false,
             announced: None,
         })
@@ -348,6 +356,7 @@ impl Entry {
             closes_at: self.announced.as_ref().map(|a| clock::wall_at(a.closes_at)),
             closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             command: self.session.command.clone(),
+            resume: if live { None } else { self.resume() },
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::model::evidence::{Evidence, Since};
 use crate::model::heard::Counting;
 use crate::model::heed::{Says, heed};
 use crate::model::lifecycle::Keeper;
-use crate::model::profile::{Look, Profiles};
+use crate::model::profile::{Look, Profiles, Status};
 use crate::model::session::Attention;
 use crate::model::verdict::{self, Policy, Verdict, short};
 use crate::sys::clock;
@@ -77,10 +77,15 @@ impl Entry {
         let ago = |at: Option<Duration>| at.map(|at| now.saturating_sub(at));
         let says = |(attention, ago)| Says { attention, ago };
         let screen = self.sight.look.attention.zip(ago(self.sight.attention_since)).map(says);
-        let Some(status) = self.status.as_ref() else { return self.sight.look.attention };
-        let file = status.attention.zip(ago(self.status_since().or(Some(now)))).map(says);
+        let of_file = |s: &Status| s.attention.zip(ago(self.status_since().or(Some(now))));
+        let file = self.status.as_ref().and_then(of_file);
+        let hook = self.said.map(|(attention, at)| (attention, now.saturating_sub(at)));
+        let own = [file, hook].into_iter().flatten().min_by_key(|(_, ago)| *ago).map(says);
+        if self.status.is_none() && own.is_none() {
+            return self.sight.look.attention;
+        }
         let traces = [Beat::Output, Beat::Input, Beat::Work].map(|beat| self.beat(beat));
-        heed(screen, file, ago(traces.into_iter().flatten().max()))
+        heed(screen, own, ago(traces.into_iter().flatten().max()))
     }
 
     fn counting(&self) -> Counting {
@@ -130,6 +135,7 @@ impl Entry {
             spinning: ago(self.spinning_since.map(|at| text.map_or(at, |text| text.max(at)))),
             seen: self.seen(now),
             gate: self.sight.look.gate.zip(ago(self.sight.gate_since.max(input))),
+            project_finished: self.project_finished,
             twins: &self.twins,
             ..Evidence::default()
         }
@@ -205,12 +211,15 @@ impl Entry {
 
     /// How its conversation is taken up again.
     pub fn resume(&self) -> Option<String> {
-        self.standard.profiles.by_name(&self.session.agent)?.resume.command(self.conversation())
+        let resume = &self.standard.profiles.by_name(&self.session.agent)?.resume;
+        let named = resume.conversation(&self.session.command);
+        resume.command(self.conversation().or(named))
     }
 
-    /// The agent's own name for what it is talking about.
+    /// The agent's own name for what it is talking about, or was when it ended.
     pub fn conversation(&self) -> Option<&str> {
-        self.status.as_ref()?.session.as_deref()
+        let told = self.status.as_ref().and_then(|status| status.session.as_deref());
+        told.or(self.meta.conversation.as_deref())
     }
 
     /// One sentence of advice, where there is something to do.

@@ -1,5 +1,7 @@
 //! What others say to the supervisor: commands (someone asks; may be refused) and inputs (facts, past tense; cannot be).
 
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::adopt::Adopted;
@@ -8,7 +10,10 @@ use super::birth::{Born, Unborn};
 use super::cleaner::{Made, Reloaded};
 use super::close::Report;
 use super::discovery::Scene;
+use super::hooks;
 use super::link::{Delivered, Link};
+use super::metrics::Figures;
+use super::overview::Overview;
 use super::sampler::{Ask, Ground, Sample};
 use super::store::Store;
 use super::sweep::Ordered;
@@ -117,8 +122,16 @@ pub enum Command {
         asked: Option<Asked>,
         reply: Reply<Session>,
     },
+    /// A new session that goes on with the conversation of one that has ended.
+    Resume {
+        word: String,
+        request: Box<RestartRequest>,
+        reply: Reply<Started>,
+    },
     Heartbeat {
         word: String,
+        /// No beat: the agent's own word for what it does.
+        says: Option<String>,
         reply: Reply<Session>,
     },
     Status {
@@ -133,6 +146,10 @@ pub enum Command {
     },
     CleanerStats {
         reply: Reply<Stats>,
+    },
+    /// For monitoring.
+    Figures {
+        reply: Reply<Figures>,
     },
     /// Start or stop the cleaner.
     SwitchCleaner {
@@ -164,6 +181,12 @@ pub enum Command {
     Holder {
         pid: i32,
         reply: Reply<String>,
+    },
+    /// Of the queue of projects.
+    Project {
+        order: super::projects::Order,
+        asked: Option<Asked>,
+        reply: Reply<super::projects::Answer>,
     },
     Shutdown {
         keep: Option<bool>,
@@ -216,6 +239,8 @@ pub enum Input {
         reply: Reply<KillReport>,
         overdue: bool,
     },
+    /// From the queue's own work.
+    Queue(Box<super::projects::News>),
     /// Bytes that are kept of each session.
     Measured(Vec<(String, u64)>),
     /// The sessions of an emergency are closed: strays are next.
@@ -223,8 +248,8 @@ pub enum Input {
         ordered: Box<Ordered>,
         reply: Reply<SweepReport>,
     },
-    /// A sweep is over.
-    Swept,
+    /// A sweep is over, and has left so many.
+    Swept(u64),
     /// What was to be removed was, or could not be.
     Removed,
     /// One pass: what every session uses, and all that was seen.
@@ -268,6 +293,8 @@ pub struct Handle {
     pub generation: watch::Receiver<u64>,
     pub from: Caller,
     pub store: Store,
+    pub hooks: Arc<hooks::Counts>,
+    pub overview: Overview,
 }
 
 impl Handle {

@@ -51,6 +51,7 @@ impl Supervisor {
                 entry.life.apply(Event::Started);
                 entry.sight = Sight { asked: entry.sight.asked, ..Sight::default() };
                 entry.status = None;
+                entry.said = None;
                 entry.spinning_since = None;
                 // What its keeper starts again by itself is the same run for its limits.
                 if entry.to_come.take().is_none() {

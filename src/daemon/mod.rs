@@ -13,6 +13,7 @@
 //! identities: those it reads itself. Killed at any moment it loses nothing: what it must know is written down before it acts,
 //! or held by keepers.
 
+mod acts;
 pub mod adopt;
 mod attach;
 pub mod authority;
@@ -29,20 +30,27 @@ pub mod evidence;
 pub mod foreign;
 pub mod handed;
 pub mod handle;
+pub mod hooks;
 mod house;
 mod keepers;
 pub mod link;
 pub mod log;
 mod look;
+pub mod metrics;
 mod missed;
+mod openapi;
+pub mod overview;
+pub mod projects;
 mod queries;
 mod recall;
 mod remember;
+mod resume;
 pub mod run;
 pub mod sampler;
 pub mod server;
 mod service;
 pub mod start;
+mod status_hook;
 pub mod store;
 pub mod supervisor;
 pub mod sweep;

@@ -17,10 +17,13 @@ use super::authority::Caller;
 use super::birth::Cradle;
 use super::connections::{self, Peers};
 use super::handle::{Command, Ended, Given, Handle, Input};
+use super::hooks;
+use super::overview::Overview;
 use super::service;
 use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
 use super::tcp::{self, Port};
+use crate::api::launch;
 use crate::config::paths::Paths;
 use crate::config::{self, Config, ConfigError, Server};
 use crate::sys::dirs::{self, DirError};
@@ -177,7 +180,17 @@ impl Daemon {
         let tcp = config.server.clone();
         let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone(), crib: Arc::default() };
         let port = Port::default();
+        let (hooks, hooked) = watch::channel(Arc::new(config.hook.clone()));
+        let hooking = hooks::Setting {
+            store: store.clone(),
+            leashes: peers.leashes.clone(),
+            counts: Arc::default(),
+            env: Arc::new(hook_environment(&paths)),
+        };
+        let hook_counts = Arc::clone(&hooking.counts);
+        tokio::spawn(hooks::run(hooking, hooked));
         let setting = Setting {
+            hooks,
             tcp: port.clone(),
             cradle,
             paths: paths.clone(),
@@ -204,9 +217,17 @@ impl Daemon {
         supervisor.tell_begun();
         supervisor.on_adopted(adopted);
         supervisor.remember_all();
+        supervisor.watch_database();
         supervisor.tell_again();
         failpoint::here("daemon.adoption.after");
-        let handle = Handle { commands: command_sender, generation, from: Caller::Daemon, store };
+        let handle = Handle {
+            commands: command_sender,
+            generation,
+            from: Caller::Daemon,
+            store,
+            hooks: hook_counts,
+            overview: Overview::default(),
+        };
         let mut daemon = Self {
             listener: listen(&paths, &options)?,
             paths,
@@ -410,6 +431,21 @@ fn instance(path: &Path) -> Result<String, DaemonError> {
 
 fn cgroups(config: &Config, instance: &str) -> Option<cgroup::Home> {
     if config.sys.cgroup { cgroup::Home::find(instance) } else { None }
+}
+
+/// What hooks get: as little as a daemon that was started by a client, and the way back to this one.
+fn hook_environment(paths: &Paths) -> Vec<(String, String)> {
+    let kept = |name: &str| !name.starts_with("BEADLE_") && launch::is_kept(name);
+    let text = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    let ours = [
+        ("BEADLE_SOCKET", paths.socket()),
+        ("BEADLE_STATE_DIR", paths.state.clone()),
+        ("BEADLE_RUNTIME_DIR", paths.runtime.clone()),
+        ("BEADLE_CONFIG", paths.config.clone()),
+    ];
+    let ours = ours.into_iter().filter(|(name, _)| *name != "BEADLE_CONFIG" || paths.config_named);
+    let ours = ours.map(|(name, path)| (name.to_string(), path.display().to_string()));
+    text.filter(|(name, _)| kept(name)).chain(ours).collect()
 }
 
 /// What sessions without an environment of their own get: the daemon's, less what is beadle's, the terminal's and the

@@ -9,28 +9,27 @@ use axum::extract::{DefaultBodyLimit, Path, Query, Request as HttpRequest, State
 use axum::http::{Response, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
-use axum::routing::{get, post};
 use axum::{Extension, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::foreign::pane;
 use super::handle::{Command, Handle};
-use super::{recall, sampler};
+use super::{openapi, sampler};
 use crate::api::client::VERSION_HEADER;
 use crate::api::record;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
-    Act, ActRequest, CloseAllRequest, ErrorBody, ErrorText, KillRequest, LogChunk, RestartRequest, Screen, SendRequest,
-    SignalRequest, StartRequest, StopRequest,
+    ActRequest, CloseAllRequest, Disk, ErrorBody, ErrorText, KillRequest, LogChunk, Message, Restarting, Screen,
+    SignalRequest, StartRequest, StopRequest, Version,
 };
 use crate::api::wire::Request;
-use crate::model::keys;
 use crate::model::session::{Asked, ExitBy, ProcId};
 use crate::model::text::printable_within;
 use crate::sys::table::Tags;
-use crate::sys::{process, signal, spawn};
+use crate::sys::{host, process, signal, spawn};
 
 /// Longest body, in bytes: an environment and a command line fit many times.
 const MAX_BODY: usize = 8 << 20;
@@ -38,12 +37,10 @@ const MAX_BODY: usize = 8 << 20;
 const BODY: Duration = Duration::from_secs(30);
 /// How long a long poll waits.
 const POLL: Duration = Duration::from_secs(30);
-/// Bytes typed at once.
-const PIECE: usize = 4 << 10;
 /// How long a client may take to be named.
 const NAMED: Duration = Duration::from_millis(50);
 /// How long a keeper may take to answer.
-const KEEPER: Duration = Duration::from_secs(2);
+pub(super) const KEEPER: Duration = Duration::from_secs(2);
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +54,7 @@ pub enum Peer {
 impl Peer {
     /// Who asks for this. What it calls itself is read while it waits for its answer; a process that cannot be read in time
     /// is a number.
-    async fn asks(self, verb: &str) -> Option<Asked> {
+    pub(super) async fn asks(self, verb: &str) -> Option<Asked> {
         let (pid, uid) = match self {
             Self::Process { pid, uid } => (pid, uid),
             Self::Address(at) => {
@@ -104,7 +101,7 @@ pub(super) fn ok<T: serde::Serialize>(body: &T) -> Answer {
 }
 
 /// A body, or all defaults when there is none.
-fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Refused> {
+pub(super) fn read<T: DeserializeOwned + Default>(body: &Bytes) -> Result<T, Refused> {
     if body.trim_ascii().is_empty() {
         return Ok(T::default());
     }
@@ -122,34 +119,9 @@ pub(super) fn queried<T: DeserializeOwned>(uri: &Uri) -> Result<T, Refused> {
 }
 
 pub fn routes(handle: Handle) -> Router {
-    let router = Router::new()
-        .route("/api/sessions", get(sessions))
-        .route("/api/active-sessions", get(health))
-        .route("/api/sessions/{id}", get(session))
-        .route("/api/sessions/{id}/screen", get(screen))
-        .route("/api/sessions/{id}/log", get(log))
-        .route("/api/sessions/{id}/attach", get(super::attach::attach))
-        .route("/api/session/start", post(start))
-        .route("/api/sessions/{id}/{verb}", post(verb))
-        .route("/api/kill", post(kill))
-        .route("/api/act", post(act))
-        .route("/api/signal", post(signal_group))
-        .route("/api/close-all-sessions", post(close_all))
-        .route("/api/sweep", post(sweep))
-        .route("/api/emergency-cleanup", post(emergency))
-        .route("/api/release", post(release))
-        .route("/api/heartbeat", post(heartbeat))
-        .route("/api/sessions/{id}/export", get(recall::export))
-        .route("/api/history", get(recall::history))
-        .route("/api/audit", get(recall::audit))
-        .route("/api/stats", get(recall::stats))
-        .route("/api/events", get(super::events::events))
-        .route("/api/version", get(version))
-        .route("/api/daemon", get(status))
-        .route("/api/daemon/stop", post(stop))
-        .route("/api/daemon/restart", post(again))
-        .route("/api/config/reload", post(reload))
-        .merge(super::cleaner::routes())
+    let router = openapi::routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
         .fallback(unknown)
         .method_not_allowed_fallback(not_allowed)
         .with_state(handle);
@@ -201,19 +173,22 @@ async fn not_allowed(method: axum::http::Method, uri: Uri) -> Response<Body> {
     json(StatusCode::METHOD_NOT_ALLOWED, &ErrorBody { error: ErrorText { code: "method-not-allowed".into(), message } })
 }
 
-#[derive(Deserialize)]
-struct Look {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Look {
+    /// With the ended ones.
     #[serde(default)]
     all: bool,
+    /// Measured anew.
     #[serde(default)]
     sample: bool,
     /// With plain shells in tmux panes.
     #[serde(default)]
     shells: bool,
+    /// Waits until the table is newer than this generation, 30 s at most.
     newer_than: Option<u64>,
 }
 
-async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
+pub(super) async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
     let look: Look = queried(&uri)?;
     if let Some(known) = look.newer_than {
         handle.tell(Command::Watch);
@@ -228,12 +203,11 @@ async fn sessions(State(handle): State<Handle>, uri: Uri) -> Answer {
     ok(&handle.ask(|reply| Command::Table { all: look.all, shells: look.shells, reply }).await?)
 }
 
-async fn health(State(handle): State<Handle>) -> Answer {
-    handle.ask(|reply| Command::Sample { reply }).await?;
-    ok(&handle.ask(|reply| Command::Health { reply }).await?)
+pub(super) async fn health(State(handle): State<Handle>) -> Answer {
+    Ok(([("content-type", "application/json")], handle.overview.get(&handle).await?).into_response())
 }
 
-async fn session(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
+pub(super) async fn session(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
     handle.ask(|reply| Command::Sample { reply }).await?;
     let (mut detail, ask, ground) = handle.ask(|reply| Command::Detail { word, reply }).await?;
     if let (Some(socket), Some(keeper)) = (&detail.keeper_socket, ask.claim.keeper) {
@@ -258,7 +232,7 @@ pub(super) async fn found_again(socket: &std::path::Path, keeper: ProcId) {
     }
 }
 
-async fn screen(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
+pub(super) async fn screen(State(handle): State<Handle>, Path(word): Path<String>) -> Answer {
     if let Some((_, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), typing: false, reply }).await? {
         return ok(&beside(move || pane::screen(&pane)).await?);
     }
@@ -270,15 +244,17 @@ async fn screen(State(handle): State<Handle>, Path(word): Path<String>) -> Answe
     ok(&Screen { cols: s.cols, rows: s.rows, title: s.title, text: s.text, ansi: s.ansi, cursor: s.cursor })
 }
 
-#[derive(Deserialize)]
-struct Since {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Since {
+    /// Bytes since the session began.
     #[serde(default)]
     from: u64,
+    /// Not before there is some, 30 s at most.
     #[serde(default)]
     wait: bool,
 }
 
-async fn log(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+pub(super) async fn log(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
     let since: Since = queried(&uri)?;
     let end = tokio::time::Instant::now() + POLL;
     loop {
@@ -311,191 +287,110 @@ fn log_response(chunk: LogChunk) -> Response<Body> {
     (headers, chunk.bytes).into_response()
 }
 
-async fn start(State(handle): State<Handle>, body: Bytes) -> Answer {
+pub(super) async fn start(State(handle): State<Handle>, body: Bytes) -> Answer {
     let request = Box::new(read::<StartRequest>(&body)?);
     let started = handle.ask(|reply| Command::Start { request, reply }).await?;
     Ok(json(StatusCode::CREATED, &started))
 }
 
-async fn kill(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn kill(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: KillRequest = read(&body)?;
     let asked = peer.asks("kill").await;
     ok(&handle.ask(|reply| Command::Kill { request, by: ExitBy::User, asked, reply }).await?)
 }
 
-async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
+pub(super) async fn act(State(handle): State<Handle>, body: Bytes) -> Answer {
     let ActRequest { verb, targets } = need(&body)?;
     ok(&handle.ask(|reply| Command::Act { verb, targets, reply }).await?)
 }
 
-async fn signal_group(State(handle): State<Handle>, body: Bytes) -> Answer {
+pub(super) async fn signal_group(State(handle): State<Handle>, body: Bytes) -> Answer {
     let request: SignalRequest = need(&body)?;
     ok(&handle.ask(|reply| Command::Signal { request, reply }).await?)
 }
 
-async fn close_all(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn close_all(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: CloseAllRequest = read(&body)?;
     let asked = peer.asks("close-all").await;
     ok(&handle.ask(|reply| Command::CloseAll { request, by: ExitBy::User, asked, reply }).await?)
 }
 
-async fn sweep(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn sweep(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let (request, asked) = (read(&body)?, peer.asks("sweep").await);
     ok(&handle.ask(|reply| Command::Sweep { request, asked, reply }).await?)
 }
 
-async fn emergency(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn emergency(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let (request, asked) = (read(&body)?, peer.asks("emergency").await);
     ok(&handle.ask(|reply| Command::Emergency { request, asked, reply }).await?)
 }
 
-async fn release(State(handle): State<Handle>) -> Answer {
+pub(super) async fn release(State(handle): State<Handle>) -> Answer {
     ok(&handle.ask(|reply| Command::Release { reply }).await?)
 }
 
-#[derive(Deserialize)]
-struct Wait {
-    wait: Option<bool>,
-}
-
-/// `POST /api/sessions/{id}/{verb}`.
-async fn verb(
-    State(handle): State<Handle>,
-    Extension(peer): Extension<Peer>,
-    Path((word, verb)): Path<(String, String)>,
-    uri: Uri,
-    body: Bytes,
-) -> Answer {
-    let wait: Wait = queried(&uri)?;
-    match verb.as_str() {
-        "kill" => kill_one(&handle, peer, word, wait.wait.unwrap_or(true), &body).await,
-        "pause" => act_one(&handle, Act::Pause, word).await,
-        "unpause" => act_one(&handle, Act::Unpause, word).await,
-        "pin" => act_one(&handle, Act::Pin, word).await,
-        "unpin" => act_one(&handle, Act::Unpin, word).await,
-        "rm" => act_one(&handle, Act::Rm, word).await,
-        "send" => send(&handle, word, &body).await,
-        "rename" => {
-            let Name { name } = need(&body)?;
-            ok(&handle.ask(|reply| Command::Rename { word, name, reply }).await?)
-        }
-        "restart" => {
-            let request = Box::new(read::<RestartRequest>(&body)?);
-            let asked = peer.asks("restart").await;
-            ok(&handle.ask(|reply| Command::Restart { word, request, asked, reply }).await?)
-        }
-        other => Err(Refusal::new(Code::NotFound, format!("there is no verb {other:?}")).into()),
-    }
-}
-
-#[derive(Deserialize)]
-struct Name {
-    name: String,
-}
-
-async fn kill_one(handle: &Handle, peer: Peer, word: String, wait: bool, body: &Bytes) -> Answer {
-    let mut request: KillRequest = read(body)?;
-    // The path names it; a glob in a path is a name like any other.
-    let (detail, _, _) = handle.ask(|reply| Command::Detail { word, reply }).await?;
-    request.targets = vec![detail.session.id.clone()];
-    let asked = peer.asks("kill").await;
-    let ask = handle.ask(|reply| Command::Kill { request, by: ExitBy::User, asked, reply });
-    if wait {
-        return ok(&ask.await?);
-    }
-    // Accepted as soon as the supervisor has taken the command: it refuses or begins at once.
-    tokio::select! {
-        biased;
-        done = ask => ok(&done?),
-        () = tokio::time::sleep(Duration::from_millis(1)) => ok(&serde_json::json!({ "accepted": true, "session_id": detail.session.id })),
-    }
-}
-
-async fn act_one(handle: &Handle, verb: Act, word: String) -> Answer {
-    ok(&handle.ask(|reply| Command::Act { verb, targets: vec![word], reply }).await?)
-}
-
-async fn send(handle: &Handle, word: String, body: &Bytes) -> Answer {
-    let request: SendRequest = need(body)?;
-    let bytes = typed(&request)?;
-    if let Some((row, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), typing: true, reply }).await? {
-        beside(move || pane::send(&pane, &request)).await?;
-        return ok(&row);
-    }
-    let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
-    let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
-    // In pieces that fit into the keeper's socket, each taken before the next.
-    for piece in bytes.chunks(PIECE) {
-        let asked = link.ask(|seq| Request::Type { seq, bytes: piece.to_vec() }).map_err(|_| gone())?;
-        tokio::time::timeout(KEEPER, asked).await.map_err(|_| gone())?.map_err(|_| gone())?;
-    }
-    ok(&row)
-}
-
 /// What asks tmux may take its time, on a thread of its own.
-async fn beside<T: Send + 'static>(ask: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+pub(super) async fn beside<T: Send + 'static>(
+    ask: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
+) -> Result<T, Refusal> {
     let lost = |e: tokio::task::JoinError| Refusal::new(Code::Internal, e.to_string());
     tokio::task::spawn_blocking(ask).await.map_err(lost)?
 }
 
-fn typed(request: &SendRequest) -> Result<Vec<u8>, Refused> {
-    let mut bytes = request.text.clone().unwrap_or_default().into_bytes();
-    if let Some(key) = &request.key {
-        let unknown = || {
-            Refusal::new(Code::BadRequest, format!("{key:?} is no key: write C-c, M-x, Enter, Escape, Tab, Up, F5, …"))
-        };
-        bytes.extend(keys::bytes(key).ok_or_else(unknown)?);
-    }
-    if request.enter {
-        bytes.push(b'\r');
-    }
-    if bytes.is_empty() {
-        return Err(Refusal::new(Code::BadRequest, "nothing to send: give text, a key, or enter").into());
-    }
-    Ok(bytes)
-}
-
-#[derive(Deserialize)]
-struct Beat {
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Beat {
     session_id: Option<String>,
+    says: Option<String>,
 }
 
-async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
+pub(super) async fn heartbeat(State(handle): State<Handle>, uri: Uri) -> Answer {
     let beat: Beat = queried(&uri)?;
     let word = beat
         .session_id
         .ok_or_else(|| Refusal::new(Code::BadRequest, "session_id is missing: POST /api/heartbeat?session_id=ID"))?;
-    ok(&handle.ask(|reply| Command::Heartbeat { word, reply }).await?)
+    let says = beat.says;
+    ok(&handle.ask(|reply| Command::Heartbeat { word, says, reply }).await?)
 }
 
 /// Asked before every order: it costs nothing and moves nothing.
-async fn version() -> Answer {
-    ok(&serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }))
+pub(super) async fn version() -> Answer {
+    ok(&Version { version: env!("CARGO_PKG_VERSION").into() })
 }
 
-async fn status(State(handle): State<Handle>) -> Answer {
-    ok(&handle.ask(|reply| Command::Status { reply }).await?)
+/// How long a file system may take to say how full it is.
+const DISK: Duration = Duration::from_millis(300);
+
+pub(super) async fn status(State(handle): State<Handle>) -> Answer {
+    let mut status = handle.ask(|reply| Command::Status { reply }).await?;
+    if let Some(host) = &mut status.host {
+        let dir = std::path::PathBuf::from(&status.state_dir);
+        let asked = tokio::task::spawn_blocking(move || host::disk(&dir));
+        let room = tokio::time::timeout(DISK, asked).await.ok().and_then(Result::ok).flatten();
+        host.disk = room.map(|(free_bytes, bytes)| Disk { free_bytes, bytes });
+    }
+    ok(&status)
 }
 
-async fn stop(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
+pub(super) async fn stop(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {
     let request: StopRequest = read(&body)?;
     let asked = peer.asks("stop").await;
     let report = handle.ask(|reply| Command::Shutdown { keep: request.keep, asked, reply }).await?;
     ok(&report)
 }
 
-async fn again(State(handle): State<Handle>) -> Answer {
+pub(super) async fn again(State(handle): State<Handle>) -> Answer {
     handle.ask(|reply| Command::Again { reply }).await?;
-    ok(&serde_json::json!({ "restarting": true }))
+    ok(&Restarting { restarting: true })
 }
 
-async fn reload(State(handle): State<Handle>) -> Answer {
+pub(super) async fn reload(State(handle): State<Handle>) -> Answer {
     let message = handle.ask(|reply| Command::Reload { reply }).await?;
-    ok(&serde_json::json!({ "message": message }))
+    ok(&Message { message })
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::post;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;

@@ -30,16 +30,19 @@ use super::foreign::{Foreign, Memory};
 use super::handed::HandedOver;
 use super::handle::{Command, Ended, Input, Reply};
 use super::house::House;
+use super::metrics::Metrics;
+use super::projects::{Ordered, Queue};
 use super::sampler::{Ground, Sample, Sampler};
 use super::store::Store;
 use super::sweep::{Births, Latch};
 use crate::api::refusal::{Code, Refusal};
-use crate::config::Config;
 use crate::config::paths::Paths;
+use crate::config::{Config, Hook};
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, ProcId};
 use crate::model::verdict::Policy;
 use crate::sys::cgroup::Home;
+use crate::sys::patience::Patience;
 use crate::sys::poll::Waker;
 use crate::sys::table::{self, Tags};
 use crate::sys::{clock, failpoint, spawn};
@@ -62,6 +65,8 @@ pub struct Setting {
     pub peers: Peers,
     /// What happened is told to it.
     pub store: Store,
+    /// Hooks hear of other settings by it.
+    pub hooks: watch::Sender<Arc<Vec<Hook>>>,
     /// The daemon's base environment, for sessions that bring none.
     pub base_env: Vec<String>,
     /// Started by a client, not by a person or a service.
@@ -85,6 +90,8 @@ pub struct Supervisor {
     pub(super) births: HashMap<String, super::start::Waiting>,
     /// Where shared daemons were born.
     pub(super) birthplaces: Arc<Mutex<Births>>,
+    /// On which candidates of a sweep a read hangs.
+    pub(super) reading: Arc<Mutex<Patience<ProcId>>>,
     /// Whether anything may start.
     pub(super) latch: Latch,
     pub(super) generation: watch::Sender<u64>,
@@ -109,6 +116,7 @@ pub struct Supervisor {
     /// Keepers that were our children and are about to end.
     pub(super) dying: Vec<i32>,
     pub(super) cleaner: Cleaner,
+    pub(super) metrics: Metrics,
     pub(super) begun: Instant,
     /// What is done now was asked for from inside a hook.
     pub(super) by_hook: bool,
@@ -116,6 +124,7 @@ pub struct Supervisor {
     /// Who asked for the daemon's end; what is born during it has the same cause.
     pub(super) stopped_by: Option<Asked>,
     pub(super) house: House,
+    pub(super) queue: Queue,
     pub(super) ended: Option<Ended>,
 }
 
@@ -133,6 +142,7 @@ impl Supervisor {
             memory: Memory::open(&set.paths.foreign(), &boot),
             boot,
             latch: Latch::open(set.paths.latch()),
+            queue: Queue::new(set.paths.database(), set.store.clone()),
             discovery: Arc::default(),
             scene: None,
             standard: Arc::new(standard(&set.config)),
@@ -141,6 +151,7 @@ impl Supervisor {
             inputs,
             births: HashMap::new(),
             birthplaces: Arc::default(),
+            reading: Arc::default(),
             generation,
             sampler: Arc::default(),
             tags: Arc::default(),
@@ -158,6 +169,7 @@ impl Supervisor {
             busy_at: now,
             dying: Vec::new(),
             cleaner,
+            metrics: Metrics::default(),
             begun: now,
             by_hook: false,
             closing_down: false,
@@ -181,6 +193,12 @@ impl Supervisor {
         self.wake();
         self.busy_at = Instant::now();
         let Some(command) = self.authorised(from, command) else { return };
+        self.by_hook = from.is_hook();
+        self.carry_out_command(from, command);
+        self.by_hook = false;
+    }
+
+    fn carry_out_command(&mut self, from: &Caller, command: Command) {
         match command {
             Command::Table { all, shells, reply } => answer(reply, Ok(self.table(all, shells))),
             Command::Sample { reply } => {
@@ -209,10 +227,13 @@ impl Supervisor {
             Command::Signal { request, reply } => self.signal(&request, reply),
             Command::Rename { word, name, reply } => answer(reply, self.rename(&word, &name)),
             Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
-            Command::Heartbeat { word, reply } => answer(reply, self.heartbeat(&word)),
+            Command::Resume { word, request, reply } => self.resume(&word, *request, self.descent(from), reply),
+            Command::Heartbeat { word, says: None, reply } => answer(reply, self.heartbeat(&word)),
+            Command::Heartbeat { word, says: Some(says), reply } => answer(reply, self.hear_word(&word, &says)),
             Command::Status { reply } => answer(reply, Ok(self.status())),
             Command::Reload { reply } => self.reload(reply),
             Command::Clean { reply } => self.clean_now(reply),
+            Command::Figures { reply } => answer(reply, Ok(self.figures())),
             Command::CleanerStats { reply } => answer(reply, Ok(self.stats())),
             Command::SwitchCleaner { on, reply } => answer(reply, Ok(self.switch(on))),
             Command::Configure { pairs, reply } => answer(reply, self.configure(&pairs)),
@@ -220,6 +241,9 @@ impl Supervisor {
             Command::ConfigFile { reply } => answer(reply, Ok(self.set.paths.config.clone())),
             Command::Holder { pid, reply } => answer(reply, self.holder(pid)),
             Command::KeepChild { word, pid, reply } => answer(reply, self.keep_child(&word, pid)),
+            Command::Project { order, asked, reply } => {
+                self.order(Ordered { order, asked, reply, by_hook: self.by_hook });
+            }
             Command::Shutdown { keep, asked, reply } => self.shutdown(keep, asked, reply),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),
             Command::Again { reply } => {
@@ -248,8 +272,9 @@ impl Supervisor {
             }
             Input::AskedTmux => self.asking_tmux = false,
             Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
+            Input::Queue(news) => self.on_queue(*news),
             Input::Measured(measured) => self.on_measured(&measured),
-            Input::Swept => self.sample_soon(),
+            Input::Swept(left) => self.note_sweep(left),
             Input::ToSweep { ordered, reply } => self.make_sweep(*ordered, reply),
             Input::Removed => self.house.busy = false,
             Input::Sampled(samples, scene) => self.on_sampled(&samples, *scene),
@@ -268,12 +293,16 @@ impl Supervisor {
                 self.sample();
             }
         }
+        self.mind_queue();
     }
 
     /// When [`tick`](Self::tick) wants to be called.
     pub fn next_tick(&self) -> Option<Instant> {
         let idle_end = (self.set.auto && !self.has_subjects()).then_some(self.busy_at + NOTHING_TO_DO);
-        [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due()].into_iter().flatten().min()
+        [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due(), self.queue_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn tick(&mut self, now: Instant) {
@@ -283,7 +312,9 @@ impl Supervisor {
             self.sample();
         }
         self.tick_cleaner(now);
-        if self.set.auto && !anybody && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
+        self.tick_queue(now);
+        let idle = !anybody && !self.queue.is_pending();
+        if self.set.auto && idle && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
             info!("nothing to do: ending");
             self.ended = Some(Ended::Stopped);
         } else if !anybody && now >= self.busy_at + NOTHING_TO_DO {

@@ -32,6 +32,8 @@ pub struct Kin {
     pub keepers: Vec<String>,
     /// Its cgroup v2, as a path.
     pub cgroup: String,
+    /// A hook is among them, or may be.
+    pub hook: bool,
 }
 
 impl Kin {

@@ -5,26 +5,27 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::session::{Attention, Exit, ExitBy, Health, Origin};
 
 /// One event as it travels.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Event {
     /// Each number is given once, in the order in which things happened.
     pub number: u64,
     /// RFC 3339, UTC.
     pub at: String,
     /// It came about through a hook: no hook is run for it.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, rename = "byHook", skip_serializing_if = "std::ops::Not::not")]
     pub by_hook: bool,
     #[serde(flatten)]
     pub what: What,
 }
 
 /// Which session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Who {
     pub session_id: String,
@@ -35,14 +36,14 @@ pub struct Who {
 }
 
 /// A setting before and after.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     pub old: String,
     pub new: String,
 }
 
 /// The kinds.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", rename_all_fields = "camelCase")]
 pub enum What {
     DaemonStarted {

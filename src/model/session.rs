@@ -4,10 +4,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Who started the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
     /// beadle started it and a keeper holds it.
@@ -19,7 +20,7 @@ pub enum Origin {
 }
 
 /// Where a session stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Its keeper is being born; the command does not execute yet.
@@ -35,7 +36,7 @@ pub enum State {
 }
 
 /// The verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Health {
     Healthy,
@@ -44,7 +45,7 @@ pub enum Health {
 }
 
 /// What the agent is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Attention {
     Working,
@@ -56,7 +57,7 @@ pub enum Attention {
 }
 
 /// Who or what ended a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExitBy {
     Itself,
@@ -72,7 +73,7 @@ pub enum ExitBy {
 }
 
 /// How the leader ended. `code` and `signal` are both `None` when nobody was there to learn it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exit {
     pub code: Option<i32>,
     pub signal: Option<i32>,
@@ -83,7 +84,7 @@ pub struct Exit {
 }
 
 /// Who asked for a close, and why; written down before the first signal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     pub by: ExitBy,
     pub reason: String,
@@ -109,7 +110,7 @@ impl Cause {
 }
 
 /// A request, and the process that made it as the kernel named it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asked {
     /// `kill`, `close-all`, `restart`, `stop`, …
     pub verb: String,
@@ -120,7 +121,7 @@ pub struct Asked {
 }
 
 /// When the keeper starts the agent again by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Restart {
     #[default]
@@ -133,7 +134,7 @@ pub enum Restart {
 /// `start` is field 22 of `/proc/PID/stat`, clock ticks since boot (`proc_pid_stat(5)`). The boot
 /// id that completes an identity is kept beside, once per session: identities are only compared
 /// within one boot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ProcId {
     pub pid: i32,
     pub start: u64,

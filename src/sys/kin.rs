@@ -22,6 +22,7 @@ pub fn of(id: ProcId) -> Kin {
         tags: procs.iter().filter_map(tag).map(|t| String::from_utf8_lossy(&t).into_owned()).collect(),
         keepers: procs.iter().filter_map(kept).collect(),
         cgroup: cgroup(id.pid).unwrap_or_default(),
+        hook: false,
     }
 }
 

@@ -424,14 +424,17 @@ pub fn ignore_wakes() {
 /// back with an error. Where nothing stands there, by our own.
 pub fn again(args: &[String]) -> io::Error {
     ignore_wakes();
-    let path = std::env::current_exe().ok().and_then(|p| {
-        let text = p.to_str()?;
-        Some(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
-    });
-    let program = path.filter(|p| p.is_file()).unwrap_or_else(|| "/proc/self/exe".into());
+    let program = own_program().filter(|p| p.is_file()).unwrap_or_else(|| "/proc/self/exe".into());
     let mut command = std::process::Command::new(program);
     std::os::unix::process::CommandExt::arg0(&mut command, "beadle");
     std::os::unix::process::CommandExt::exec(command.args(args))
+}
+
+/// Where our own program is, or was before another took its place.
+pub fn own_program() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?;
+    let text = path.to_str()?;
+    Some(PathBuf::from(text.strip_suffix(" (deleted)").unwrap_or(text)))
 }
 
 /// One heap for all threads: a keeper has little to gain from several, and each costs memory (mallopt(3)).

@@ -29,7 +29,7 @@ impl Arena {
         until("the cleaner has looked", || runs() >= before + 2);
     }
 
-    fn stats(&self) -> Value {
+    pub fn stats(&self) -> Value {
         ask(&self.socket(), "GET", "/api/auto-cleanup/stats", "").json()
     }
 
@@ -486,20 +486,4 @@ fn the_cap_of_a_workspace_is_its_own_and_a_wrong_request_costs_nobody() {
     assert_eq!(statuses, [0, 5], "{said:?}");
     assert_eq!(arena.until_state(&here, "ended")["exit"]["by"], "pressure");
     assert_eq!(arena.show(&there)["state"], "running");
-}
-
-/// Run with `--ignored --nocapture` for the figure.
-#[test]
-#[ignore = "a measurement: 300 sessions, printed"]
-fn what_a_pass_over_many_sessions_costs() {
-    let arena = arena("");
-    let ids: Vec<String> = (0..300).map(|n| arena.sh(&format!("s{n}"), "exec sleep 600")).collect();
-    assert_eq!(ids.len(), 300);
-    let before = arena.stats()["statistics"]["cleanup_runs"].as_u64().unwrap();
-    let begun = std::time::Instant::now();
-    arena.json(&["cleanup", "now", "--json"]);
-    let took = begun.elapsed();
-    let runs = arena.stats()["statistics"]["cleanup_runs"].as_u64().unwrap() - before;
-    eprintln!("{} sessions: {took:?} for a command with its sample and {runs} passes", ids.len());
-    assert!(runs >= 1);
 }

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use super::support::{Arena, Running, Said, has, pid_of, until, until_some};
 
 /// An agent at its prompt, with a tool at work and a helper.
-const AGENT: &str = "#!/bin/sh\nsleep 600 &\nwhile read line; do echo \"you said: $line\"; done\nwait\n";
+pub const AGENT: &str = "#!/bin/sh\nsleep 600 &\nwhile read line; do echo \"you said: $line\"; done\nwait\n";
 
 impl Arena {
     /// Puts scripts of these names where shells of the arena find them.
-    fn install(&self, names: &[&str], script: &str) {
+    pub fn install(&self, names: &[&str], script: &str) {
         std::fs::create_dir_all(self.path("agents")).unwrap();
         names.iter().for_each(|name| drop(self.script(&format!("agents/{name}"), script)));
     }
@@ -41,7 +41,7 @@ impl Arena {
     }
 
     #[track_caller]
-    fn until_foreign(&self, count: usize) -> Vec<Value> {
+    pub fn until_foreign(&self, count: usize) -> Vec<Value> {
         until_some(&format!("{count} sessions beadle did not start"), || {
             Some(self.foreign()).filter(|all| all.len() == count)
         })
@@ -52,7 +52,7 @@ impl Arena {
         self.until_foreign(1).remove(0)
     }
 
-    fn is_there(&self, line: &str) -> bool {
+    pub fn is_there(&self, line: &str) -> bool {
         self.agents().iter().any(|p| p.arguments.join(" ") == line)
     }
 }
@@ -62,14 +62,14 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// A tmux server of the arena's own.
-struct Tmux<'a> {
+pub struct Tmux<'a> {
     arena: &'a Arena,
     socket: PathBuf,
 }
 
 impl<'a> Tmux<'a> {
     /// With one session, and a shell in its only pane.
-    fn new(arena: &'a Arena, name: &str, session: &str) -> Self {
+    pub fn new(arena: &'a Arena, name: &str, session: &str) -> Self {
         let tmux = Self { arena, socket: arena.path(name) };
         tmux.ok(&["new-session", "-d", "-s", session, "-x", "80", "-y", "24", "exec sh"]);
         tmux
@@ -83,12 +83,12 @@ impl<'a> Tmux<'a> {
     }
 
     #[track_caller]
-    fn ok(&self, args: &[&str]) -> String {
+    pub fn ok(&self, args: &[&str]) -> String {
         self.run(args).ok()
     }
 
     #[track_caller]
-    fn types(&self, target: &str, line: &str) {
+    pub fn types(&self, target: &str, line: &str) {
         self.ok(&["send-keys", "-t", target, line, "Enter"]);
     }
 
@@ -452,4 +452,68 @@ fn a_container_an_agent_started_is_named_in_the_report_of_its_close() {
     }
     // What the client of it was is in the tree and has gone.
     assert!(!arena.agents().iter().any(|p| p.arguments.iter().any(|a| a == "db")));
+}
+
+#[test]
+fn one_conversation_that_is_open_twice_is_a_fault_of_both() {
+    let arena = Arena::new();
+    arena.install(&["claude"], AGENT);
+    let script = "claude &\nclaude\n";
+    let _shell = arena.terminal(script);
+    let both = arena.until_foreign(2);
+    std::fs::create_dir_all(arena.path("home/.claude/sessions")).unwrap();
+    let write = |leader: ProcId, conversation: &str| {
+        let body = json!({ "pid": leader.pid, "procStart": leader.start.to_string(), "sessionId": conversation, "status": "idle" });
+        std::fs::write(arena.path(&format!("home/.claude/sessions/{}.json", leader.pid)), body.to_string()).unwrap();
+    };
+    let leaders: Vec<ProcId> = both.iter().map(|s| pid_of(&s["leader_pid"])).collect();
+    leaders.iter().for_each(|leader| write(*leader, "c1"));
+    let is_twin = |s: &Value| text(s, "reason").contains("its conversation is open in ") && s["health"] == "stuck";
+    until("both are stuck", || arena.foreign().iter().all(is_twin));
+    write(leaders[0], "c2");
+    until("neither is", || !arena.foreign().iter().any(is_twin));
+}
+
+/// Screens as the agents draw them, from the files the profiles are held to.
+#[test]
+fn who_stands_at_a_gate_that_nobody_answers_is_stuck_and_says_at_which() {
+    if !has("tmux") {
+        return;
+    }
+    let arena = Arena::new();
+    let config = arena.path("config/beadle/config.toml");
+    let kept = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(&config, format!("{kept}[health]\nstuck_after = \"2s\"\n")).unwrap();
+    let screens = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/screens");
+    let gates = [
+        ("claude", "claude/trust-recorded.txt", "asks whether to trust the directory"),
+        ("codex", "codex/login-recorded.txt", "asks for a login"),
+        ("gemini", "gemini/login-key.txt", "asks for a login"),
+        ("goose", "goose/limit-1.txt", "usage limit reached"),
+    ];
+    let tmux = Tmux::new(&arena, "gates.sock", "gates");
+    tmux.ok(&["new-session", "-d", "-s", "wide", "-x", "110", "-y", "40", "exec sh"]);
+    for (agent, file, _) in &gates {
+        let text = std::fs::read_to_string(screens.join(file)).unwrap();
+        let screen = arena.path(&format!("work/{agent}.screen"));
+        std::fs::write(&screen, text.split_once("---\n").unwrap().1).unwrap();
+        let script = format!("#!/bin/sh\nclear\ncat {}\nwhile :; do sleep 600; done\n", screen.display());
+        arena.install(&[agent], &script);
+        let command = if *agent == "goose" { "goose session" } else { agent };
+        tmux.ok(&[
+            "new-window",
+            "-d",
+            "-n",
+            agent,
+            &format!("env TERM=screen PATH={} {command}", arena.path_variable()),
+        ]);
+    }
+    arena.until_foreign(gates.len());
+    for (agent, _, reason) in gates {
+        until(&format!("{agent}: {reason}"), || {
+            let all = arena.foreign();
+            let one = all.iter().find(|s| s["agent"] == agent).unwrap();
+            one["health"] == "stuck" && text(one, "reason").starts_with(reason)
+        });
+    }
 }

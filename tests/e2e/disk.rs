@@ -35,3 +35,25 @@ fn a_full_disk_does_not_hold_up_an_agent_and_its_exit_is_known_afterwards() {
     assert!(missing > 0, "{}", bytes.len());
     assert_eq!(bytes.len() as u64 + missing, 3_000_006);
 }
+
+#[test]
+fn a_full_disk_stops_neither_judging_nor_the_cleaner_nor_a_kill() {
+    if !is_root() {
+        return eprintln!("skipped: only root can mount a small disk");
+    }
+    let arena = Arena::with(
+        "[stop]\ngrace = \"300ms\"\n[health]\nstuck_after = \"1s\"\norphaned_after = \"1h\"\n\
+         [cleanup]\ninterval = \"50ms\"\nmax_idle = \"4s\"\nnotice = \"0s\"\nquiet_start = \"0s\"\n",
+    );
+    arena.mount_small("state", "size=1m,mode=0700");
+    let script = "(trap '' HUP TERM; exec setsid sleep 600) & exec sleep 600";
+    let (idle, held) = (arena.sh("idle", script), arena.sh("held", script));
+    arena.run(&["pin", &held]).ok();
+    std::fs::write(arena.state().join("ballast"), vec![0; 2 << 20]).unwrap_err();
+    until("it is judged", || arena.show(&held)["health"] == "stuck");
+    assert_eq!(arena.until_state(&idle, "ended")["exit"]["by"], "policy");
+    let report = arena.json(&["kill", &held, "--json"]);
+    assert_eq!((&report["closed"], &report["sessions"][0]["outcome"]), (&1.into(), &"forced".into()), "{report}");
+    assert_eq!(arena.agents(), []);
+    assert!(arena.stats()["statistics"]["cleanup_runs"].as_u64().unwrap() > 1);
+}

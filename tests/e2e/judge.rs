@@ -246,3 +246,22 @@ fn what_the_agent_of_a_session_says_of_itself_counts_while_it_is_fresh_and_names
     let report = arena.json(&["kill", &id, "--json"]);
     assert_eq!(report["sessions"][0]["resume"], "claude --resume c1", "{report}");
 }
+
+/// An agent that says what it does, as goose does: it runs a command with a word behind it.
+#[test]
+fn what_an_agent_says_through_its_hook_is_believed_and_a_hook_that_was_there_is_run_too() {
+    let arena = Arena::new();
+    let script = "#!/bin/sh\nsay() { sh -c \"$GOOSE_STATUS_HOOK $1\"; }\nwhile read -r word; do say \"$word\"; done\n";
+    arena.script("work/goose", script);
+    let mine = format!("GOOSE_STATUS_HOOK=echo >>{}", arena.path("work/mine").display());
+    let goose = arena.path("work/goose").display().to_string();
+    let id = arena.session(&["--env", &mine, "--", &goose, "session"]);
+    for (word, attention) in [("thinking", "working"), ("waiting", "waiting"), ("thinking", "working")] {
+        arena.run(&["send", &id, word, "--enter"]).ok();
+        until(word, || arena.show(&id)["attention"] == attention);
+    }
+    let mine = || std::fs::read_to_string(arena.path("work/mine")).unwrap_or_default();
+    until("the other hook has run too", || mine() == "thinking\nwaiting\nthinking\n");
+    // Another word is nobody's, and no beat.
+    arena.run(&["heartbeat", &id, "--says", "sleeping"]).fails(1, "has no word");
+}

@@ -453,6 +453,19 @@ impl Arena {
         self.mounts.lock().unwrap().push(at);
     }
 
+    /// A file system that answers nothing as long as the file lives, as one on a server that is gone; root only.
+    pub fn mount_dead(&self, below: &str) -> std::fs::File {
+        let at = self.path(below);
+        std::fs::create_dir_all(&at).unwrap();
+        let device = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse").unwrap();
+        let options = "fd=0,rootmode=40000,user_id=0,group_id=0,allow_other";
+        let mut command = Command::new("mount");
+        command.args(["-i", "-t", "fuse", "-o", options, "dead"]).arg(&at).stdin(device.try_clone().unwrap());
+        assert!(command.status().unwrap().success());
+        self.mounts.lock().unwrap().push(at);
+        device
+    }
+
     /// Changes the options of such a file system.
     pub fn make_room(&self, below: &str, options: &str) {
         let mut command = Command::new("mount");

@@ -22,7 +22,10 @@ pub const NOBODY: u32 = 65534;
 
 /// A fenced arena of a plain user where there is root, whose processes may be young.
 pub fn arena() -> Arena {
-    let arena = if is_root() { Arena::of_user(NOBODY) } else { Arena::new() };
+    arena_of(if is_root() { Arena::of_user(NOBODY) } else { Arena::new() })
+}
+
+pub fn arena_of(arena: Arena) -> Arena {
     std::fs::create_dir_all(arena.path("work/bin")).unwrap();
     arena.configure_sweep();
     for name in ["claude", "codex", "mcp-server-x", "goose", "vscode-server"] {

@@ -52,6 +52,8 @@ pub struct Cleaner {
     pub counts: Counts,
     /// Stopped by a person: it stays so when the file is read again.
     stopped: bool,
+    /// How long the last look at everybody took.
+    took: Option<Duration>,
     /// Workspaces of starts that wait for a session to make room.
     rooms: Vec<String>,
 }
@@ -67,6 +69,7 @@ impl Cleaner {
             waiting: Vec::new(),
             counts: Counts::default(),
             stopped: false,
+            took: None,
             rooms: Vec::new(),
         };
         cleaner.begin(interval);

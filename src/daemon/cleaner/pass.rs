@@ -50,14 +50,13 @@ impl Supervisor {
         let before = self.announced();
         let decided: Vec<(String, Decision)> =
             self.subjects(now).map(|s| (s.id.to_string(), self.decide(&s, lost, now))).collect();
-        let looked = decided.len();
         let over: Vec<Over> =
             decided.into_iter().filter_map(|(id, decision)| self.carry_out_decision(&id, decision)).collect();
         self.tell_announced(&before);
         self.cleaner.counts.cleanup_runs += 1;
         self.plan_timeouts();
         self.bump();
-        tracing::debug!("looked at {looked} sessions in {:?}", begun.elapsed());
+        self.cleaner.took = Some(begun.elapsed());
         self.close_over(over);
     }
 

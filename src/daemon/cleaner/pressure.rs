@@ -24,9 +24,13 @@ pub struct Request {
     pub asked: StartRequest,
     /// The sessions it is started from, nearest first.
     pub started_by: Vec<String>,
+    /// Asked for from inside a hook.
+    pub by_hook: bool,
     pub reply: Reply<Started>,
     /// What the caller should know: whom it cost.
     pub notes: Vec<String>,
+    /// Given beforehand, so that it can be found after a crash.
+    pub id: Option<String>,
 }
 
 /// The session that was to make room is closed, or could not be.
@@ -124,7 +128,9 @@ impl Supervisor {
             self.cleaner.rooms.swap_remove(at);
         }
         request.notes.push(note);
+        self.by_hook = request.by_hook;
         self.start_where_there_is_room(request);
+        self.by_hook = false;
     }
 
     fn no_room(&self, full: &Full) -> Refusal {

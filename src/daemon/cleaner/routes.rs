@@ -2,38 +2,88 @@
 
 use std::future::Future;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::{get, post, put};
 use serde_json::{Value, json};
 
 use super::super::handle::{Command, Handle};
+use super::super::openapi::Route;
 use super::super::server::{Answer, Refused, need, ok};
 use super::settings;
-use crate::api::cleanup::{Cleaned, Configured, KeepChildRequest, SetRequest, Stats, Switched};
+use crate::api::cleanup::{
+    Cleaned, Configured, Enveloped, KeepChildRequest, SetDone, SetRequest, Stats, Switched, ThreeRequest,
+};
 use crate::api::refusal::{Code, Refusal};
+use crate::api::types::Touched;
 
 /// The settings of the plain form, and the keys they stand for.
 const SECONDS: &[(&str, &str)] = &[("session_timeout", "cleanup.max_idle"), ("cleanup_interval", "cleanup.interval")];
 const ENABLED: (&str, &str) = ("auto_cleanup_enabled", "cleanup.enabled");
 
-pub fn routes() -> Router<Handle> {
-    let plain = Router::new()
-        .route("/auto-cleanup/configure", put(|State(h), body: Bytes| answered(configure(h, body))))
-        .route("/auto-cleanup/start", post(|State(h)| answered(switch(h, true))))
-        .route("/auto-cleanup/stop", post(|State(h)| answered(switch(h, false))))
-        .route("/auto-cleanup/stats", get(|State(h)| answered(stats(h))))
-        .route("/cleanup", post(|State(h)| answered(clean(h))))
-        .route("/cleanup/set", post(set))
-        .route("/keep-child", post(keep_child));
-    let in_envelope = Router::new()
-        .route("/auto-cleanup/configure", put(|State(h), body: Bytes| enveloped(configure(h, body))))
-        .route("/auto-cleanup/start", post(|State(h)| enveloped(switch(h, true))))
-        .route("/auto-cleanup/stop", post(|State(h)| enveloped(switch(h, false))))
-        .route("/auto-cleanup/stats", get(|State(h)| enveloped(stats(h))))
-        .route("/cleanup", post(|State(h)| enveloped(clean(h))));
-    Router::new().nest("/api", plain).nest("/bash", in_envelope)
+/// The plain form, the same in an envelope, and what the command line uses.
+pub fn routes() -> Vec<Route> {
+    let plain = [
+        Route::put(
+            "/api/auto-cleanup/configure",
+            "Change the three settings",
+            put(|State(h), body: Bytes| answered(configure(h, body))),
+        )
+        .takes::<ThreeRequest>()
+        .answers::<Configured>(),
+        Route::post("/api/auto-cleanup/start", "Start the cleaner", post(|State(h)| answered(switch(h, true))))
+            .answers::<Switched>(),
+        Route::post(
+            "/api/auto-cleanup/stop",
+            "Stop the cleaner; sessions are left alone",
+            post(|State(h)| answered(switch(h, false))),
+        )
+        .answers::<Switched>(),
+        Route::get(
+            "/api/auto-cleanup/stats",
+            "How the cleaner is set, what it has done, and whom it will close",
+            get(|State(h)| answered(stats(h))),
+        )
+        .answers::<Stats>(),
+        Route::post("/api/cleanup", "The cleaner's pass, now", post(|State(h)| answered(clean(h))))
+            .answers::<Cleaned>(),
+    ];
+    let enveloped_too = [
+        Route::put(
+            "/bash/auto-cleanup/configure",
+            "Change the three settings",
+            put(|State(h), body: Bytes| enveloped(configure(h, body))),
+        )
+        .takes::<ThreeRequest>()
+        .answers::<Enveloped<Configured>>(),
+        Route::post("/bash/auto-cleanup/start", "Start the cleaner", post(|State(h)| enveloped(switch(h, true))))
+            .answers::<Enveloped<Switched>>(),
+        Route::post(
+            "/bash/auto-cleanup/stop",
+            "Stop the cleaner; sessions are left alone",
+            post(|State(h)| enveloped(switch(h, false))),
+        )
+        .answers::<Enveloped<Switched>>(),
+        Route::get(
+            "/bash/auto-cleanup/stats",
+            "How the cleaner is set, what it has done, and whom it will close",
+            get(|State(h)| enveloped(stats(h))),
+        )
+        .answers::<Enveloped<Stats>>(),
+        Route::post("/bash/cleanup", "The cleaner's pass, now", post(|State(h)| enveloped(clean(h))))
+            .answers::<Enveloped<Cleaned>>(),
+    ];
+    let own = [
+        Route::post("/api/cleanup/set", "Change settings as they are spelt in the file", post(set))
+            .takes::<SetRequest>()
+            .answers::<SetDone>(),
+        Route::post("/api/keep-child", "Exempt one process from the linger close", post(keep_child))
+            .takes::<KeepChildRequest>()
+            .answers::<Touched>()
+            .may(&[Code::NotFound, Code::WrongState]),
+    ];
+    let settings = [Code::Unprocessable, Code::Forbidden];
+    plain.into_iter().chain(enveloped_too).chain(own).map(|route| route.may(&settings)).collect()
 }
 
 async fn answered<T: serde::Serialize>(body: impl Future<Output = Result<T, Refused>>) -> Answer {
@@ -41,7 +91,7 @@ async fn answered<T: serde::Serialize>(body: impl Future<Output = Result<T, Refu
 }
 
 async fn enveloped<T: serde::Serialize>(body: impl Future<Output = Result<T, Refused>>) -> Answer {
-    ok(&json!({ "status": "success", "data": body.await? }))
+    ok(&Enveloped { status: "success".into(), data: body.await? })
 }
 
 async fn configure(handle: Handle, body: Bytes) -> Result<Configured, Refused> {

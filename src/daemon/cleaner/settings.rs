@@ -3,6 +3,7 @@
 //! The file is read and written in threads that may block: a disk that hangs stops no judging and no killing.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use tracing::{info, warn};
 
@@ -123,6 +124,7 @@ impl Supervisor {
         let (was, is) = (self.set.config.cleanup.clone(), config.cleanup.clone());
         let before = std::mem::replace(&mut self.set.config, config);
         self.tell_settings(&before);
+        self.set.hooks.send_replace(Arc::new(self.set.config.hook.clone()));
         self.measure_anew();
         let authority = self.authority();
         // A keeper that does not hear this is gone.

@@ -73,6 +73,7 @@ impl Supervisor {
         Task {
             running: cleanup.enabled,
             task_status: status.into(),
+            last_run_seconds: self.cleaner.took.map(|took| took.as_secs_f64()),
             next_run_at: (cleanup.enabled && !nobody).then(|| clock::wall_at(next)),
             quiet_until: (quiet_until > now).then(|| clock::wall_at(quiet_until)),
         }

@@ -15,6 +15,9 @@ use crate::sys::process;
 /// How long the cards of new processes are read for in one pass.
 const CARDS: Duration = Duration::from_millis(300);
 
+/// How often in one pass.
+const TRIES: usize = 3;
+
 /// What is known of one process.
 #[derive(Debug)]
 pub struct Known {
@@ -49,12 +52,24 @@ impl Recogniser {
         }
         self.known.retain(|id, _| table.get(*id).is_some());
         self.patience.retain(|id| table.get(*id).is_some());
+        // Who is in the middle of an execve(2) shows nothing, and a moment later everything.
+        for _ in 0..TRIES {
+            if !self.read_cards(table, profiles) {
+                break;
+            }
+        }
+        self.ask_for_papers(profiles);
+    }
+
+    /// Asks who is new; false when nobody was.
+    fn read_cards(&mut self, table: &Table, profiles: &Profiles) -> bool {
         let is_new = |p: &&Proc| {
             let same = self.known.get(&p.id).is_some_and(|k| k.program == p.program());
             !p.kernel && !p.is_dead() && !same
         };
         let wanted: Vec<ProcId> = table.iter().filter(is_new).map(|p| p.id).collect();
-        let fenced = fence.cloned();
+        let any = !wanted.is_empty();
+        let fenced = self.fence.clone();
         let cards = self.patience.read(wanted, Within::All(CARDS), move |id| {
             let card = card::read(id.pid)?;
             let inside = card.own && fenced.as_ref().is_none_or(|(name, value)| carries(id.pid, name, value));
@@ -65,7 +80,7 @@ impl Recogniser {
                 self.take_in(process, card, visible, profiles);
             }
         }
-        self.ask_for_papers(profiles);
+        any
     }
 
     fn take_in(&mut self, process: &Proc, card: Card, visible: bool, profiles: &Profiles) {
@@ -101,9 +116,10 @@ impl Recogniser {
         }
     }
 
-    /// How many of a table are not known.
+    /// How many of a table are not known, and still there.
     pub fn unread(&self, table: &Table) -> usize {
-        table.iter().filter(|p| !p.kernel && !p.is_dead() && !self.known.contains_key(&p.id)).count()
+        let unknown = table.iter().filter(|p| !p.kernel && !p.is_dead() && !self.known.contains_key(&p.id));
+        unknown.filter(|p| process::is_alive(p.id)).count()
     }
 
     pub fn get(&self, id: ProcId) -> Option<&Known> {
@@ -123,4 +139,18 @@ impl Recogniser {
 
 fn carries(pid: i32, name: &str, value: &str) -> bool {
     process::environment_variable(pid, name).as_deref() == Some(value.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_ended_since_the_pass_is_nobody_that_is_not_known() {
+        let own = process::own_identity().unwrap();
+        let gone = Proc::kin(own.pid, 1, own.pid, own.pid, own.start + 1);
+        let nobody = Recogniser::default();
+        assert_eq!(nobody.unread(&Table::new([gone])), 0);
+        assert_eq!(nobody.unread(&Table::new([Proc::kin(own.pid, 1, own.pid, own.pid, own.start)])), 1);
+    }
 }

@@ -21,7 +21,7 @@ pub mod stream;
 mod tell;
 
 pub use reader::Reader;
-pub(super) use routes::events;
+pub(super) use routes::{Wanted, events};
 pub use stream::{Line, Stream};
 pub use tell::{said, tell_stopped};
 

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
 use axum::response::IntoResponse;
 use futures_util::stream;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
@@ -31,9 +32,9 @@ const LAST: u64 = 100;
 /// How many one answer has at most.
 const MOST: usize = 10_000;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-struct Wanted {
+pub(in crate::daemon) struct Wanted {
     /// A number (what comes after it), a time, or an age such as `2h`.
     since: Option<String>,
     /// Only these, separated by commas.
@@ -42,6 +43,7 @@ struct Wanted {
     follow: Option<bool>,
     /// With `follow=false`: not before there is one, for a while.
     wait: bool,
+    /// With `follow=false`: no more than this.
     limit: Option<usize>,
 }
 

@@ -4,6 +4,7 @@
 //! that a slow reader costs no memory: what has left the ring is read from the database, at the reader's own pace.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -53,6 +54,8 @@ pub struct Stream {
     /// `None` until it has begun.
     newest: watch::Sender<Option<u64>>,
     readers: Arc<Semaphore>,
+    /// Of this daemon.
+    first: Arc<AtomicU64>,
 }
 
 impl Default for Stream {
@@ -61,6 +64,7 @@ impl Default for Stream {
             ring: Arc::new(Mutex::new(Ring { lines: VecDeque::new(), from: u64::MAX })),
             newest: watch::Sender::new(None),
             readers: Arc::new(Semaphore::new(READERS)),
+            first: Arc::default(),
         }
     }
 }
@@ -69,6 +73,7 @@ impl Stream {
     /// Where numbers begin in this daemon: all before is in the database, or nowhere.
     pub fn begin(&self, first: u64) {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).from = first;
+        self.first.store(first, Ordering::Relaxed);
         self.newest.send_replace(Some(first.saturating_sub(1)));
     }
 
@@ -92,6 +97,11 @@ impl Stream {
         }
         let first = ring.lines.partition_point(|line| line.number <= number);
         Some(ring.lines.range(first..).cloned().collect())
+    }
+
+    /// The number of this daemon's first event.
+    pub fn first(&self) -> u64 {
+        self.first.load(Ordering::Relaxed)
     }
 
     /// The oldest number of which all that follows is in memory.

@@ -61,6 +61,12 @@ pub struct Teller {
 }
 
 impl Teller {
+    /// Of what was asked for from inside a hook, or not.
+    #[must_use]
+    pub fn of(self, by_hook: bool) -> Self {
+        Self { by_hook, ..self }
+    }
+
     pub fn tell(&self, what: What) {
         self.tell_with(what, None, Again::No);
     }
@@ -107,7 +113,7 @@ const fn is_stray(action: Action) -> bool {
 impl Supervisor {
     /// Tells what has just happened. Never waits.
     pub(in crate::daemon) fn tell(&self, what: What) {
-        self.teller().tell(what);
+        self.tell_with(what, None, Again::No);
     }
 
     /// For what is carried out beside the supervisor.
@@ -116,7 +122,15 @@ impl Supervisor {
     }
 
     fn tell_with(&self, what: What, key: Option<String>, again: Again) {
-        self.teller().tell_with(what, key, again);
+        let by_hook = self.by_hook || what.who().is_some_and(|who| self.is_of_hook(&who.session_id));
+        self.teller().of(by_hook).tell_with(what, key, again);
+    }
+
+    /// A hook started it, or is closing it.
+    fn is_of_hook(&self, id: &str) -> bool {
+        let started = |e: &Entry| e.session.by_hook || e.close.as_ref().is_some_and(|c| c.by_hook);
+        let closed = |f: &Foreign| f.close.as_ref().is_some_and(|c| c.by_hook);
+        self.entries.get(id).is_some_and(started) || self.foreign.get(id).is_some_and(closed)
     }
 
     pub(in crate::daemon) fn tell_started(&self, id: &str) {
@@ -206,17 +220,18 @@ impl Supervisor {
 
     /// The closes that are announced now.
     pub(in crate::daemon) fn announced(&self) -> HashMap<String, Announced> {
-        let managed = self.live().filter_map(|e| Some((e.id().to_string(), e.announced.clone()?)));
-        let foreign = self.foreign_live().filter_map(|f| Some((f.id.clone(), f.announced.clone()?)));
-        managed.chain(foreign).collect()
+        let managed = self.live().map(|e| (e.id(), &e.announced));
+        let foreign = self.foreign_live().map(|f| (f.id.as_str(), &f.announced));
+        managed.chain(foreign).filter_map(|(id, announced)| Some((id.to_string(), announced.clone()?))).collect()
     }
 
     /// What is announced now and was not before, and the other way round. A close that has begun withdraws nothing.
     pub(in crate::daemon) fn tell_announced(&self, before: &HashMap<String, Announced>) {
-        let managed = self.live().map(|e| (e.id(), e.announced.as_ref(), e.who()));
-        let foreign = self.foreign_live().map(|f| (f.id.as_str(), f.announced.as_ref(), f.who()));
-        for (id, is, who) in managed.chain(foreign) {
-            match (before.get(id), is) {
+        let managed = self.live().filter(|e| e.close.is_none()).map(|e| (e.id(), &e.announced, e.who()));
+        let foreign = self.foreign_live().filter(|f| f.close.is_none());
+        let foreign = foreign.map(|f| (f.id.as_str(), &f.announced, f.who()));
+        for (id, now, who) in managed.chain(foreign) {
+            match (before.get(id), now) {
                 (was, Some(is)) if was.is_none_or(|was| was.told != is.told) => self.tell(What::CloseAnnounced {
                     who,
                     closes_at: clock::wall_at(is.closes_at),

@@ -96,6 +96,7 @@ impl Supervisor {
             then: None,
             whole: true,
             called_off: false,
+            by_hook: self.by_hook,
         });
         foreign.life.apply(Event::CloseBegan);
         foreign.announced = None;

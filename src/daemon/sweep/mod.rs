@@ -28,6 +28,7 @@ use take::Taking;
 use super::entry::Entry;
 use super::events::said;
 use super::handle::{Input, Reply};
+use super::metrics::left_by;
 use super::supervisor::{Supervisor, answer};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
@@ -51,6 +52,8 @@ pub struct Ordered {
     pub marks: Marks,
     pub cause: Cause,
     pub before: Before,
+    /// Asked for from inside a hook.
+    pub by_hook: bool,
 }
 
 impl Supervisor {
@@ -58,13 +61,14 @@ impl Supervisor {
         let marks = request.marks();
         let reason = request.reason.unwrap_or_else(|| "sweep".into());
         let cause = Cause::new(ExitBy::Sweep, reason).asked(asked);
-        let ordered = Ordered { dry_run: request.dry_run, marks, cause, before: Before::default() };
+        let (before, by_hook) = (Before::default(), self.by_hook);
+        let ordered = Ordered { dry_run: request.dry_run, marks, cause, before, by_hook };
         self.make_sweep(ordered, reply);
     }
 
     /// Scans, and acts unless it is a rehearsal.
     pub(super) fn make_sweep(&mut self, ordered: Ordered, reply: Reply<SweepReport>) {
-        let (teller, reason) = (self.teller(), ordered.cause.reason.clone());
+        let (teller, reason) = (self.teller().of(ordered.by_hook), ordered.cause.reason.clone());
         let (asking, mut taking) = (self.asking(), self.taking(ordered.cause));
         taking.spared.extend(&ordered.marks.leave);
         let latched = self.latch.why().is_some();
@@ -83,7 +87,7 @@ impl Supervisor {
                 "swept"
             );
             // A supervisor that has ended needs no news.
-            let _ = inputs.send(Input::Swept);
+            let _ = inputs.send(Input::Swept(left_by(&report)));
             teller.swept(&report, &reason);
             answer(reply, Ok(report));
         });
@@ -112,12 +116,13 @@ impl Supervisor {
                 notes.push(why);
             }
             self.close_and_answer(&live, false, &cause, send);
+            self.bump();
         }
-        let inputs = self.inputs.clone();
+        let (inputs, by_hook) = (self.inputs.clone(), self.by_hook);
         tokio::spawn(async move {
             let sessions = closed.await.ok().and_then(Result::ok);
             let before = Before { sessions, notes };
-            let ordered = Ordered { dry_run: request.dry_run, marks, cause, before };
+            let ordered = Ordered { dry_run: request.dry_run, marks, cause, before, by_hook };
             // A supervisor that has ended sweeps no more: who asked is told that it is gone.
             let _ = inputs.send(Input::ToSweep { ordered: Box::new(ordered), reply });
         });
@@ -129,6 +134,7 @@ impl Supervisor {
         })?;
         if released {
             info!("released");
+            self.bump();
             self.tell(What::Released {});
         }
         let message = if released { "released: sessions may start again" } else { "nothing was latched" };
@@ -172,6 +178,7 @@ impl Supervisor {
             discovery: Arc::clone(&self.discovery),
             tags: Arc::clone(&self.tags),
             births: Arc::clone(&self.birthplaces),
+            reading: Arc::clone(&self.reading),
             ended,
             live: self.live().map(|e| e.id().to_string()).chain(self.births.keys().cloned()).collect(),
             clients: self.set.peers.pids(),

@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::births::Births;
 use crate::daemon::discovery::{Discovery, Scene, View, panes};
@@ -24,7 +24,8 @@ use crate::sys::patience::{Patience, Within};
 use crate::sys::table::{self, Tags};
 use crate::sys::{card, clock, peers, process, traces};
 
-/// How long all candidates together may take to be read.
+/// How long one candidate may take to be read, and all of them together.
+const PATIENCE: Duration = Duration::from_millis(500);
 const DEADLINE: Duration = Duration::from_secs(3);
 /// How long a process may take to show its environment.
 const TAGS: Duration = Duration::from_millis(500);
@@ -39,6 +40,8 @@ pub struct Asking {
     pub discovery: Arc<Mutex<Discovery>>,
     pub tags: Arc<Mutex<Tags>>,
     pub births: Arc<Mutex<Births>>,
+    /// On whom a read hung in an earlier scan.
+    pub reading: Arc<Mutex<Patience<ProcId>>>,
     /// Managed sessions that have ended, with the start of each in clock ticks of this boot.
     pub ended: HashMap<String, Option<u64>>,
     pub live: HashSet<String>,
@@ -84,7 +87,10 @@ impl Asking {
         let panes = answered(&scene)?;
         let candidates = self.candidates(&scene);
         let protected = self.protected(&scene);
-        let mut traces = read(&candidates);
+        let mut patience = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        patience.retain(|id| scene.table.is_alive(*id));
+        let mut traces = read(&candidates, &mut patience);
+        drop(patience);
         let mut judged = Vec::with_capacity(candidates.len());
         let (mut agents, mut commands) = (HashMap::new(), HashMap::new());
         let mut shared = Vec::new();
@@ -345,15 +351,25 @@ fn registered(id: ProcId, file: &StatusFile, environment: &Asked<Vec<u8>>) -> As
     }
 }
 
-/// Of those that answered in time; who hangs holds up only those behind it.
-fn read(candidates: &[Candidate]) -> HashMap<ProcId, Traces> {
+/// Of those that answered in time. Who hangs is left out, and those behind it are read all the same.
+fn read(candidates: &[Candidate], patience: &mut Patience<ProcId>) -> HashMap<ProcId, Traces> {
     type About = (Kind, Vec<i32>, Option<StatusFile>);
     let about: HashMap<ProcId, About> =
         candidates.iter().map(|c| (c.process.id, (c.kind, c.lineage.clone(), c.status.clone()))).collect();
-    let ids = candidates.iter().map(|c| c.process.id).collect();
-    let read = move |id: &ProcId| match about.get(id) {
-        Some((kind, lineage, status)) => Traces::of(*id, *kind, lineage, status.as_ref()),
-        None => Traces::unreadable(),
-    };
-    Patience::default().read(ids, Within::All(DEADLINE), read).into_iter().collect()
+    let about = Arc::new(about);
+    let (end, mut found) = (Instant::now() + DEADLINE, HashMap::new());
+    while Instant::now() < end {
+        let is_left = |id: &ProcId| !found.contains_key(id) && !patience.hangs(id);
+        let left: Vec<ProcId> = candidates.iter().map(|c| c.process.id).filter(is_left).collect();
+        if left.is_empty() {
+            break;
+        }
+        let about = Arc::clone(&about);
+        let read = move |id: &ProcId| match about.get(id) {
+            Some((kind, lineage, status)) => Traces::of(*id, *kind, lineage, status.as_ref()),
+            None => Traces::unreadable(),
+        };
+        found.extend(patience.read(left, Within::Each(PATIENCE), read));
+    }
+    found
 }

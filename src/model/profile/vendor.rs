@@ -101,7 +101,26 @@ impl StatusFile {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StatusHook {
     pub variable: String,
+    /// Where it can be set as well, below the user's home: a value there is not overruled.
+    pub file: Option<String>,
     pub words: Words,
+}
+
+/// What a hook of beadle's own is known by.
+const OWN: &str = "_beadle_says";
+
+impl StatusHook {
+    /// A command that tells beadle and then does what was to be done before; the agent puts a word behind it.
+    /// `program` is beadle's.
+    pub fn command(&self, before: Option<&str>, program: &str) -> String {
+        let before = before.map(str::trim).filter(|b| !b.is_empty());
+        if let Some(own) = before.filter(|b| b.contains(OWN)) {
+            return own.into();
+        }
+        let program = program.replace('\'', r"'\''");
+        let then = before.map(|b| format!("{b} \"$1\"; ")).unwrap_or_default();
+        format!("{OWN}() {{ '{program}' heartbeat --says \"$1\" >/dev/null 2>&1 </dev/null; {then}}}; {OWN}")
+    }
 }
 
 /// The gentle stop, before signals that any program gets.
@@ -123,6 +142,14 @@ pub struct Resume {
 }
 
 impl Resume {
+    /// Which conversation a command line takes up, if it is one of those that do.
+    pub fn conversation<'a>(&self, command: &'a [String]) -> Option<&'a str> {
+        let template: Vec<&str> = self.session.as_deref()?.split_whitespace().skip(1).collect();
+        let at = template.iter().position(|word| *word == "{session}")?;
+        let is_it = |words: &&[String]| template.iter().zip(*words).all(|(t, word)| *t == "{session}" || *t == word);
+        command.windows(template.len()).find(is_it).map(|words| words[at].as_str())
+    }
+
     /// The command, for a person or a shell; a session's name that a shell would read as more is not put in.
     pub fn command(&self, session: Option<&str>) -> Option<String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -138,6 +165,20 @@ mod tests {
 
     fn list(words: &[&str]) -> Vec<String> {
         words.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_hook_that_is_there_already_is_done_after_ours_and_ours_only_once() {
+        let hook = StatusHook { variable: "H".into(), ..StatusHook::default() };
+        let alone = hook.command(None, "/opt/it's/beadle");
+        assert_eq!(
+            alone,
+            r#"_beadle_says() { '/opt/it'\''s/beadle' heartbeat --says "$1" >/dev/null 2>&1 </dev/null; }; _beadle_says"#
+        );
+        let chained = hook.command(Some("notify-send goose"), "/bin/beadle");
+        assert!(chained.contains(r#"</dev/null; notify-send goose "$1"; }; _beadle_says"#), "{chained}");
+        assert_eq!(hook.command(Some(&chained), "/other/beadle"), chained);
+        assert_eq!(hook.command(Some(" "), "/opt/it's/beadle"), alone);
     }
 
     fn file() -> StatusFile {
@@ -177,6 +218,9 @@ mod tests {
     fn a_resume_command_takes_in_no_shell_text() {
         let resume = Resume { session: Some("a --resume {session}".into()), last: Some("a --continue".into()) };
         assert_eq!(resume.command(Some("0f-1")).as_deref(), Some("a --resume 0f-1"));
+        let words = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
+        assert_eq!(resume.conversation(&words("/bin/a --model x --resume 0f-1")), Some("0f-1"));
+        assert_eq!(resume.conversation(&words("a --resume")), None);
         for hostile in ["x; rm -rf ~", "$(x)", "--flag", "", "a b", "a\nb"] {
             assert_eq!(resume.command(Some(hostile)).as_deref(), Some("a --continue"), "{hostile:?}");
         }

@@ -1,0 +1,166 @@
+//! HTTP: what is done with one session, named in the path.
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::foreign::pane;
+use super::handle::{Command, Handle, Reply};
+use super::server::{Answer, KEEPER, Peer, Refused, beside, need, ok, queried, read};
+use crate::api::refusal::{Code, Refusal};
+use crate::api::types::{Accepted, Act, KillRequest, RenameRequest, RestartRequest, SendRequest, Session};
+use crate::api::wire::Request;
+use crate::model::keys;
+use crate::model::session::ExitBy;
+
+/// Bytes typed at once.
+const PIECE: usize = 4 << 10;
+
+/// The query of every order to one session.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub(super) struct Wait {
+    /// `false`: answer once it has begun.
+    wait: Option<bool>,
+}
+
+/// Answers with the report, or as soon as the order is accepted. Orders are taken one after the other and refused at
+/// once: when a question that was asked after it is answered, it has begun.
+async fn done<T: serde::Serialize>(
+    handle: &Handle,
+    uri: &Uri,
+    session_id: String,
+    command: impl FnOnce(Reply<T>) -> Command,
+) -> Answer {
+    let Wait { wait } = queried(uri)?;
+    let order = handle.ask(command);
+    if wait.unwrap_or(true) {
+        return ok(&order.await?);
+    }
+    tokio::select! {
+        biased;
+        done = order => drop(done?),
+        after = handle.ask(|reply| Command::Status { reply }) => drop(after?),
+    }
+    ok(&Accepted { accepted: true, session_id })
+}
+
+pub(super) async fn kill(
+    State(handle): State<Handle>,
+    Extension(peer): Extension<Peer>,
+    Path(word): Path<String>,
+    uri: Uri,
+    body: Bytes,
+) -> Answer {
+    let mut request: KillRequest = read(&body)?;
+    let id = id_of(&handle, word).await?;
+    // The path names it; a glob in a path is a name like any other.
+    request.targets = vec![id.clone()];
+    let asked = peer.asks("kill").await;
+    done(&handle, &uri, id, |reply| Command::Kill { request, by: ExitBy::User, asked, reply }).await
+}
+
+async fn id_of(handle: &Handle, word: String) -> Result<String, Refusal> {
+    let (detail, ..) = handle.ask(|reply| Command::Detail { word, reply }).await?;
+    Ok(detail.session.id)
+}
+
+async fn act(handle: &Handle, verb: Act, word: String, uri: &Uri) -> Answer {
+    let id = id_of(handle, word).await?;
+    done(handle, uri, id.clone(), |reply| Command::Act { verb, targets: vec![id], reply }).await
+}
+
+pub(super) async fn pause(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+    act(&handle, Act::Pause, word, &uri).await
+}
+
+pub(super) async fn unpause(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+    act(&handle, Act::Unpause, word, &uri).await
+}
+
+pub(super) async fn pin(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+    act(&handle, Act::Pin, word, &uri).await
+}
+
+pub(super) async fn unpin(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+    act(&handle, Act::Unpin, word, &uri).await
+}
+
+pub(super) async fn rm(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri) -> Answer {
+    act(&handle, Act::Rm, word, &uri).await
+}
+
+pub(super) async fn rename(State(handle): State<Handle>, Path(word): Path<String>, body: Bytes) -> Answer {
+    let RenameRequest { name } = need(&body)?;
+    ok(&handle.ask(|reply| Command::Rename { word, name, reply }).await?)
+}
+
+pub(super) async fn restart(
+    State(handle): State<Handle>,
+    Extension(peer): Extension<Peer>,
+    Path(word): Path<String>,
+    uri: Uri,
+    body: Bytes,
+) -> Answer {
+    let request = Box::new(read::<RestartRequest>(&body)?);
+    let id = id_of(&handle, word).await?;
+    let asked = peer.asks("restart").await;
+    done(&handle, &uri, id.clone(), |reply| Command::Restart { word: id, request, asked, reply }).await
+}
+
+pub(super) async fn resume(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
+    let request = Box::new(read::<RestartRequest>(&body)?);
+    let id = id_of(&handle, word).await?;
+    done(&handle, &uri, id.clone(), |reply| Command::Resume { word: id, request, reply }).await
+}
+
+pub(super) async fn send(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
+    let Wait { wait } = queried(&uri)?;
+    let request: SendRequest = read(&body)?;
+    let bytes = typed(&request)?;
+    if let Some((row, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), typing: true, reply }).await? {
+        let session_id = row.id.clone();
+        let sending = beside(move || pane::send(&pane, &request).map(|()| row));
+        if !wait.unwrap_or(true) {
+            tokio::spawn(sending);
+            return ok(&Accepted { accepted: true, session_id });
+        }
+        return ok(&sending.await?);
+    }
+    let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
+    let session_id = row.id.clone();
+    let sending = async move {
+        let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
+        // In pieces that fit into the keeper's socket, each taken before the next.
+        for piece in bytes.chunks(PIECE) {
+            let asked = link.ask(|seq| Request::Type { seq, bytes: piece.to_vec() }).map_err(|_| gone())?;
+            tokio::time::timeout(KEEPER, asked).await.map_err(|_| gone())?.map_err(|_| gone())?;
+        }
+        Ok::<Session, Refusal>(row)
+    };
+    if wait.unwrap_or(true) {
+        return ok(&sending.await?);
+    }
+    tokio::spawn(sending);
+    ok(&Accepted { accepted: true, session_id })
+}
+
+fn typed(request: &SendRequest) -> Result<Vec<u8>, Refused> {
+    let mut bytes = request.text.clone().unwrap_or_default().into_bytes();
+    if let Some(key) = &request.key {
+        let unknown = || {
+            Refusal::new(Code::BadRequest, format!("{key:?} is no key: write C-c, M-x, Enter, Escape, Tab, Up, F5, …"))
+        };
+        bytes.extend(keys::bytes(key).ok_or_else(unknown)?);
+    }
+    if request.enter {
+        bytes.push(b'\r');
+    }
+    if bytes.is_empty() {
+        return Err(Refusal::new(Code::BadRequest, "nothing to send: give text, a key, or enter").into());
+    }
+    Ok(bytes)
+}
