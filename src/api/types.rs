@@ -388,6 +388,9 @@ pub struct DaemonStatus {
     /// Whether what happens is written down.
     #[serde(default)]
     pub memory: MemoryState,
+    /// Since what nothing starts.
+    #[serde(default)]
+    pub latched: Option<String>,
 }
 
 /// The machine the daemon runs on.

@@ -118,7 +118,7 @@ pub fn memory(memory: &MemoryState) -> String {
 
 fn text(status: &DaemonStatus) -> String {
     let embedded = if status.embedded { " (inside the interface)" } else { "" };
-    let rows = [
+    let mut rows = vec![
         ("Version", printable(&status.version)),
         ("Pid", format!("{}{embedded}", status.pid)),
         ("Up for", print::duration(status.uptime_seconds)),
@@ -128,8 +128,12 @@ fn text(status: &DaemonStatus) -> String {
         ("Instance", printable(&status.instance)),
         ("Memory", memory(&status.memory)),
     ];
-    let tcp = status.tcp.as_ref().map(|tcp| ("TCP", printable(tcp)));
-    let lines: Vec<String> =
-        rows.iter().chain(tcp.iter()).map(|(label, value)| format!("{label:<12}{value}\n")).collect();
+    if let Some(tcp) = &status.tcp {
+        rows.push(("TCP", printable(tcp)));
+    }
+    if let Some(why) = &status.latched {
+        rows.push(("Latched", format!("{} (`beadle release` lets sessions start again)", printable(why))));
+    }
+    let lines: Vec<String> = rows.iter().map(|(label, value)| format!("{label:<12}{value}\n")).collect();
     lines.concat()
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tracing::warn;
 
 use super::link::{self, LinkError, Shaken};
-use super::status_hook;
+use super::says;
 use crate::api::kept::{Described, Dir, KeptCgroup, Spec};
 use crate::api::types::Limit;
 use crate::api::wire::{self, Fact};
@@ -89,7 +89,7 @@ impl Cradle {
         let dir = Dir::new(self.paths.sessions().join(&id));
         let again = wanted.again;
         if let Some(hook) = wanted.hook.take() {
-            status_hook::put(&mut wanted.env, &hook);
+            says::put(&mut wanted.env, &hook);
         }
         failpoint::here("daemon.directory.before");
         if let Err(error) = dirs::ensure_private(dir.path()).map_err(BirthError::from) {

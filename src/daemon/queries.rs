@@ -127,6 +127,7 @@ impl Supervisor {
             state_dir: self.set.paths.state.display().to_string(),
             sessions: self.live().count(),
             instance: self.set.instance.clone(),
+            latched: self.latch.why().map(String::from),
             embedded: self.set.embedded,
             tcp: self.set.tcp.get(),
             memory: self.set.store.state(),

@@ -340,6 +340,7 @@ pub(super) async fn beside<T: Send + 'static>(
 #[derive(Deserialize, JsonSchema)]
 pub(super) struct Beat {
     session_id: Option<String>,
+    /// No beat: what the agent says it does, in its own word; for hooks.
     says: Option<String>,
 }
 

@@ -56,8 +56,14 @@ impl Ids {
 impl Supervisor {
     /// `started_by`: see [`Described`].
     pub(super) fn start(&mut self, asked: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
-        let by_hook = self.by_hook;
-        self.start_where_there_is_room(Request { asked, started_by, by_hook, reply, notes: Vec::new(), id: None });
+        self.start_where_there_is_room(Request {
+            asked,
+            started_by,
+            by_hook: self.by_hook,
+            reply,
+            notes: Vec::new(),
+            id: None,
+        });
     }
 
     /// What is asked for is judged before anybody is closed for it.

@@ -29,6 +29,7 @@ use super::evidence::Standard;
 use super::foreign::{Foreign, Memory};
 use super::handed::HandedOver;
 use super::handle::{Command, Ended, Input, Reply};
+use super::hooks::Hooks;
 use super::house::House;
 use super::metrics::Metrics;
 use super::projects::{Ordered, Queue};
@@ -36,8 +37,8 @@ use super::sampler::{Ground, Sample, Sampler};
 use super::store::Store;
 use super::sweep::{Births, Latch};
 use crate::api::refusal::{Code, Refusal};
+use crate::config::Config;
 use crate::config::paths::Paths;
-use crate::config::{Config, Hook};
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, ProcId};
 use crate::model::verdict::Policy;
@@ -66,7 +67,7 @@ pub struct Setting {
     /// What happened is told to it.
     pub store: Store,
     /// Hooks hear of other settings by it.
-    pub hooks: watch::Sender<Arc<Vec<Hook>>>,
+    pub hooks: Hooks,
     /// The daemon's base environment, for sessions that bring none.
     pub base_env: Vec<String>,
     /// Started by a client, not by a person or a service.

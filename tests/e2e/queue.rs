@@ -41,6 +41,10 @@ impl Arena {
         database
     }
 
+    fn hooked(&self) -> usize {
+        std::fs::read_to_string(self.path("work/hooked")).unwrap_or_default().lines().count()
+    }
+
     /// Bodies of the events of one kind.
     fn told(&self, kind: &str) -> Vec<Value> {
         let answer = ask(&self.socket(), "GET", &format!("/api/events?since=0&follow=false&kind={kind}"), "");
@@ -298,6 +302,28 @@ fn a_project_runs_with_the_environment_of_the_daemon_and_what_the_settings_add()
     assert!(env.contains("COLOUR=green\n") && env.contains("PASSED=through\n") && !env.contains("SECRET"), "{env}");
     let bytes = std::fs::read(arena.state().join("beadle.db")).unwrap();
     assert!(!String::from_utf8_lossy(&bytes).contains("callers-own"));
+}
+
+#[test]
+fn what_hooks_do_to_the_queue_runs_no_hook() {
+    let arena = Arena::new();
+    let beadle = arena.binary();
+    let script = format!(
+        "echo x >>{0}/hooked\n{beadle} project add again-$$ -- true >/dev/null\n:",
+        arena.path("work").display()
+    );
+    let kinds = "\"project_changed\", \"project_cleanup_completed\", \"session_started\", \"session_ended\"";
+    arena.configure(&format!("[stop]\ngrace = \"300ms\"\n{}", arena.hook("again", kinds, &script)));
+    arena.run(&["project", "add", "one", "--", "true"]).ok();
+    arena.until_status("one", "completed");
+    // Queued, running, started, ended, completed, cleaned up: each told once, and each added one project that tells nobody.
+    until("the hook has heard of all of it", || arena.hooked() == 6);
+    until("what it added is over", || {
+        let all = arena.json(&["project", "ls", "--json"]).as_array().unwrap().clone();
+        all.len() == 7 && all.iter().all(|p| p["status"] == "completed")
+    });
+    until("all of it is settled", || arena.told("project_cleanup_completed").len() == 7);
+    assert_eq!(arena.hooked(), 6);
 }
 
 // ---- what others started for it

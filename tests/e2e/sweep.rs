@@ -290,6 +290,8 @@ fn an_emergency_closes_everything_and_nothing_starts_until_it_is_released() {
     let done = arena.json(&["sweep", "--emergency", "--yes", "--reason", "too hot", "--json"]);
     assert_eq!((&done["sessions"]["closed"], &done["latched"]), (&json!(2), &json!(true)), "{done}");
     assert_eq!(arena.show(&ids[0])["exit"]["by"], "sweep");
+    assert!(arena.status()["latched"].as_str().unwrap().contains("too hot"));
+    assert!(arena.run(&["daemon", "status"]).ok().contains("beadle release"));
     let refused = || {
         arena.run(&["run", "--", "true"]).fails(5, "beadle release");
         arena.run(&["restart", &ids[0]]).fails(5, "too hot");
@@ -302,6 +304,7 @@ fn an_emergency_closes_everything_and_nothing_starts_until_it_is_released() {
     arena.kill_daemon();
     refused();
     assert_eq!(ask(&arena.socket(), "POST", "/api/release", "").status, 200);
+    assert!(arena.status()["latched"].is_null());
     arena.session(&["--", "sleep", "653"]);
 }
 
@@ -366,6 +369,25 @@ fn a_suspect_is_taken_only_when_a_person_marks_it() {
     assert_eq!((&done["killed"], &candidate(&done, marked)["marked"]), (&json!(1), &json!(true)), "{done}");
     assert!(!process::is_alive(marked) && process::is_alive(unmarked));
     until("its record", || arena.json(&["audit", "--json"]).to_string().contains("a person marked it"));
+}
+
+#[test]
+fn who_is_asked_can_mark_and_leave_and_the_question_comes_again() {
+    if !has("setsid") || !has("script") {
+        return;
+    }
+    let arena = arena();
+    arena.run(&["daemon", "start"]).ok();
+    let (marked, unmarked) = (suspect(&arena, "marked"), suspect(&arena, "unmarked"));
+    let typed = format!("+{} +{}\\n-{}\\ny\\n", marked.pid, unmarked.pid, unmarked.pid);
+    let line = format!("(printf '{typed}'; sleep 600) | script -qec '{} sweep' /dev/null >asked", arena.binary());
+    let _asked = arena.line(&line);
+    until("the marked one is taken", || !process::is_alive(marked));
+    let said = || std::fs::read_to_string(arena.path("work/asked")).unwrap_or_default();
+    until("the report", || said().contains("1 taken"));
+    assert!(said().contains("Nothing is to be taken. [Enter leaves all as it is, +PID takes a suspect]"), "{}", said());
+    assert!(said().contains("Take these 2 strays") && said().contains("Take this stray"), "{}", said());
+    assert!(process::is_alive(unmarked));
 }
 
 #[test]

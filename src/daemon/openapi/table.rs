@@ -87,7 +87,7 @@ fn starting() -> Vec<Route> {
         Route::post("/api/heartbeat", "The session still works", post(server::heartbeat))
             .asks::<server::Beat>()
             .answers::<Session>()
-            .may(&[Code::NotFound, Code::KeeperSilent]),
+            .may(&[Code::NotFound, Code::KeeperSilent, Code::Unprocessable]),
     ]
 }
 

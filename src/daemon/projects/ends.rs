@@ -42,7 +42,9 @@ impl Supervisor {
             });
             let reason = format!("project {} is {}: {}", end.project, end.status, end.reason);
             let cause = Cause::new(by(end.number), reason).asked(self.queue.asked.remove(&end.number).flatten());
+            let hook = std::mem::replace(&mut self.by_hook, end.by_hook);
             self.close_of_project(&of_it, &cause, move |report| News::Cleaned { end, report });
+            self.by_hook = hook;
         }
         let mut rest: std::collections::BTreeMap<i64, Vec<&Lingering>> = std::collections::BTreeMap::new();
         for one in lingering.iter().filter(|l| !self.queue.closing.contains_key(&l.number)) {
@@ -161,29 +163,23 @@ impl Supervisor {
         if std::mem::replace(&mut self.queue.sweep_is_planned, true) {
             return;
         }
-        let reason = format!("project {} is {}", end.project, end.status);
+        let (reason, by_hook) = (format!("project {} is {}", end.project, end.status), end.by_hook);
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             tokio::time::sleep(BEFORE_SWEEP).await;
             // As above.
-            let _ = inputs.send(Input::Queue(Box::new(News::Sweep { reason })));
+            let _ = inputs.send(Input::Queue(Box::new(News::Sweep { reason, by_hook })));
         });
     }
 
     /// Never latches: that is for a person.
-    pub(super) fn sweep_after(&mut self, reason: &str) {
+    pub(super) fn sweep_after(&mut self, reason: &str, by_hook: bool) {
         self.queue.sweep_is_planned = false;
         if self.closing_down {
             return;
         }
         let cause = Cause::new(ExitBy::Sweep, reason);
-        let ordered = Ordered {
-            dry_run: false,
-            marks: Marks::default(),
-            cause,
-            before: Before::default(),
-            by_hook: self.by_hook,
-        };
+        let ordered = Ordered { dry_run: false, marks: Marks::default(), cause, by_hook, before: Before::default() };
         let (reply, swept) = oneshot::channel();
         self.make_sweep(ordered, reply);
         // Its report is in the log and in the audit.

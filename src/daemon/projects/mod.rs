@@ -85,6 +85,7 @@ pub enum News {
     /// It is time to look for strays.
     Sweep {
         reason: String,
+        by_hook: bool,
     },
     /// Somebody wrote to the database.
     Touched,

@@ -223,7 +223,7 @@ impl Supervisor {
             News::Started { session, number, result } => self.on_project_started(&session, number, result),
             News::Cleaned { end, report } => self.on_cleaned(&end, &report),
             News::Swept { project, reason, report } => self.on_lingering_closed(&project, &reason, &report),
-            News::Sweep { reason } => self.sweep_after(&reason),
+            News::Sweep { reason, by_hook } => self.sweep_after(&reason, by_hook),
             News::Touched => self.make_round(),
         }
     }

@@ -19,10 +19,11 @@ use crate::daemon::store::Recall;
 use crate::model::project::Verb;
 use crate::model::{select, text};
 
-pub(in crate::daemon) fn routes() -> Vec<Route> {
+pub fn routes() -> Vec<Route> {
     vec![
-        Route::get("/api/projects", "The queue, with what has ended", get(list)).answers::<Vec<Project>>(),
-        Route::post("/api/projects", "Add a project to the queue", post(add))
+        Route::get("/api/projects", "Every project, in the order in which they were added", get(list))
+            .answers::<Vec<Project>>(),
+        Route::post("/api/projects", "Put a project into the queue", post(add))
             .takes::<AddRequest>()
             .answers::<Project>()
             .with_status(201)
@@ -32,7 +33,7 @@ pub(in crate::daemon) fn routes() -> Vec<Route> {
             .may(&[Code::NotFound]),
         Route::post(
             "/api/projects/{name}/{verb}",
-            "End it: complete, fail, stop, cancel or emergency; its sessions are closed whole",
+            "End it: complete, fail, stop, cancel or emergency. Answers when all that ran for it is closed",
             post(end_one),
         )
         .takes::<ReasonRequest>()
@@ -42,7 +43,7 @@ pub(in crate::daemon) fn routes() -> Vec<Route> {
             .takes::<EndRequest>()
             .answers::<ProjectsEnded>()
             .may(&[Code::NotFound]),
-        Route::post("/api/project/rm", "Forget projects that are over", post(remove))
+        Route::post("/api/project/rm", "Forget projects that have finished", post(remove))
             .takes::<RemoveRequest>()
             .answers::<ProjectsRemoved>()
             .may(&[Code::NotFound, Code::WrongState]),

@@ -33,14 +33,8 @@ impl Supervisor {
         self.queue.starting.insert(session.clone(), number);
         let id = Some(session.clone());
         let hook = std::mem::replace(&mut self.by_hook, by_hook);
-        self.start_where_there_is_room(Request {
-            by_hook: self.by_hook,
-            asked: request,
-            started_by: Vec::new(),
-            reply,
-            notes: Vec::new(),
-            id,
-        });
+        let (started_by, notes) = (Vec::new(), Vec::new());
+        self.start_where_there_is_room(Request { asked: request, started_by, by_hook, reply, notes, id });
         self.by_hook = hook;
         let inputs = self.inputs.clone();
         tokio::spawn(async move {

@@ -261,6 +261,7 @@ fn many_sided(cols: u16, rows: u16) -> Play {
         state_dir: String::new(),
         sessions: 6,
         instance: String::new(),
+        latched: None,
         embedded: false,
         host: Some(crate::api::types::Host {
             memory_bytes: 16 << 30,
