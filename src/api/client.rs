@@ -56,16 +56,12 @@ pub enum ClientError {
 }
 
 impl ClientError {
-    /// True when the next daemon may answer.
-    fn may_pass(&self) -> bool {
-        self.is_no_answer() || matches!(self, Self::Refused(refusal) if refusal.code == Code::ShuttingDown)
-    }
-
-    /// True when nobody answered: whoever is asked again later may.
-    pub const fn is_no_answer(&self) -> bool {
+    /// True when nobody answered, or one about to end: whoever is asked again later may.
+    pub fn is_no_answer(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Broken { .. } | Self::Unreached { .. } | Self::Lost { .. } => true,
-            Self::NotBeadle(_) | Self::Garbled(_) | Self::Refused(_) => false,
+            Self::Refused(refusal) => refusal.code == Code::ShuttingDown,
+            Self::NotBeadle(_) | Self::Garbled(_) => false,
         }
     }
 }
@@ -443,7 +439,7 @@ impl Client {
         let end = tokio::time::Instant::now() + patience;
         loop {
             match self.daemon().await {
-                Err(error) if error.may_pass() && tokio::time::Instant::now() < end => {
+                Err(error) if error.is_no_answer() && tokio::time::Instant::now() < end => {
                     tokio::time::sleep(Duration::from_millis(3)).await;
                 }
                 answer => return answer,

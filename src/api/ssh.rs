@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -23,6 +24,9 @@ const ALIVE: [&str; 4] = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCount
 const SAID: usize = 4096;
 /// Of these, shown.
 const SHOWN: usize = 300;
+/// How long the rest of what it said is waited for once it has ended.
+const REST: Duration = Duration::from_millis(200);
+const STEP: Duration = Duration::from_millis(5);
 /// How long the end of `ssh` is waited for after its connection has ended.
 const END: Duration = Duration::from_secs(1);
 
@@ -102,9 +106,17 @@ pub(super) struct Said(watch::Receiver<Option<(String, Option<i32>)>>);
 impl Said {
     fn of(mut child: Child) -> Self {
         let (tell, told) = watch::channel(None);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let pipe = child.stderr.take().map(|pipe| (pipe, Arc::clone(&heard)));
+        let listening = pipe.map(|(pipe, heard)| std::thread::spawn(move || listen(pipe, &heard)));
         std::thread::spawn(move || {
-            let mut text = child.stderr.take().map(last_words).unwrap_or_default();
             let status = child.wait().ok().and_then(|status| status.code());
+            // One that shares its connection may leave a process behind that holds the pipe.
+            let end = Instant::now() + REST;
+            while listening.as_ref().is_some_and(|l| !l.is_finished()) && Instant::now() < end {
+                std::thread::sleep(STEP);
+            }
+            let mut text = last_words(&heard.lock().unwrap_or_else(PoisonError::into_inner));
             if text.is_empty() {
                 text = "ssh ended without a word".into();
             }
@@ -122,14 +134,20 @@ impl Said {
     }
 }
 
-/// The last of what a pipe brings, in one line.
-fn last_words(mut from: impl Read) -> String {
-    let (mut kept, mut piece) = (Vec::new(), [0; 1024]);
+/// Keeps the last of what a pipe brings.
+fn listen(mut from: impl Read, heard: &Mutex<Vec<u8>>) {
+    let mut piece = [0; 1024];
     while let Ok(count @ 1..) = from.read(&mut piece) {
+        let mut kept = heard.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend_from_slice(&piece[..count]);
-        kept.drain(..kept.len().saturating_sub(SAID));
+        let too_much = kept.len().saturating_sub(SAID);
+        kept.drain(..too_much);
     }
-    let text = String::from_utf8_lossy(&kept);
+}
+
+/// The last two lines, in one.
+fn last_words(heard: &[u8]) -> String {
+    let text = String::from_utf8_lossy(heard);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let last = &lines[lines.len().saturating_sub(2)..];
     printable_within(&last.join("; "), SHOWN)
@@ -152,8 +170,11 @@ mod tests {
 
     #[test]
     fn the_last_words_are_short_and_steer_nothing() {
-        assert_eq!(last_words(&b"a\nb\n\n\x1b[31mc\r\n"[..]), "b; ·[31mc");
-        assert!(last_words(&vec![b'x'; 100_000][..]).chars().count() <= SHOWN + 1);
-        assert_eq!(last_words(&b""[..]), "");
+        assert_eq!(last_words(b"a\nb\n\n\x1b[31mc\r\n"), "b; ·[31mc");
+        assert!(last_words(&vec![b'x'; 100_000]).chars().count() <= SHOWN);
+        assert_eq!(last_words(b""), "");
+        let heard = Mutex::default();
+        listen(&vec![b'x'; 100_000][..], &heard);
+        assert_eq!(heard.lock().unwrap().len(), SAID);
     }
 }

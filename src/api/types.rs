@@ -379,6 +379,9 @@ pub struct DaemonStatus {
     pub instance: String,
     /// Runs as the interface's own background task.
     pub embedded: bool,
+    /// Where it listens over TCP, or why it cannot; `null` where the config does not ask for it.
+    #[serde(default)]
+    pub tcp: Option<String>,
     /// `null` where the machine does not tell.
     #[serde(default)]
     pub host: Option<Host>,

@@ -21,6 +21,9 @@ use crate::sys::socket;
 /// How long a TCP connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// After this long without a word the kernel asks whether the other end is still there; after four times that it is gone.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// Where a daemon is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Way {
@@ -157,7 +160,7 @@ impl Tcp {
         // The address and not the name: a name is what a page in a browser could have made up.
         let host = stream.peer_addr().map_or_else(|_| self.host.clone(), |at| at.to_string());
         // What cannot be set only makes the end of the other side be seen later.
-        let _ = socket::watch_peer(&stream);
+        let _ = socket::watch_peer(&stream, SILENCE);
         Ok(Open { host, token: Some(format!("Bearer {}", self.token)), ..Open::over(stream, way).await? })
     }
 }

@@ -15,6 +15,9 @@ use crate::sys::dirs;
 /// How often a daemon that goes away under our hands is looked for again.
 const TRIES: u32 = 5;
 
+/// The same where each costs a way there.
+const TRIES_FAR: u32 = 2;
+
 /// The directories this command works with.
 pub fn paths() -> Result<Paths, Failure> {
     Ok(Paths::resolve(|name| std::env::var(name).ok(), dirs::is_usable)?)
@@ -47,7 +50,15 @@ async fn named_client(way: Way) -> Result<Client, Failure> {
         return Ok(Client::to(way));
     }
     let client = Client::to(way).with_notice(other_version_there);
-    client.greet().await?;
+    let mut tries = 0;
+    while let Err(error) = client.greet().await {
+        // The way was there (`ssh` has a status of its own where it was not), and the daemon went away at that moment.
+        let went_away = matches!(error, ClientError::Unreached { status: Some(0 | 1), .. });
+        if !went_away || tries >= TRIES_FAR {
+            return Err(error.into());
+        }
+        tries += 1;
+    }
     Ok(client)
 }
 

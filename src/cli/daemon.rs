@@ -128,6 +128,9 @@ fn text(status: &DaemonStatus) -> String {
         ("Instance", printable(&status.instance)),
         ("Memory", memory(&status.memory)),
     ];
+    if let Some(tcp) = &status.tcp {
+        rows.push(("TCP", printable(tcp)));
+    }
     if let Some(why) = &status.latched {
         rows.push(("Latched", format!("{} (`beadle release` lets sessions start again)", printable(why))));
     }

@@ -1,5 +1,6 @@
 //! `doctor`: what on this host will bite, and which profile knows which process.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -40,6 +41,11 @@ async fn report(globals: &Globals, json: bool) -> Ended {
     let config = read.unwrap_or_default();
     let mut findings = of_host(&paths, &config)?;
     findings.push(doctor::config(&paths.config.display().to_string(), error.as_deref()));
+    if config.server.token.is_some()
+        && let Ok(meta) = std::fs::metadata(&paths.config)
+    {
+        findings.push(doctor::token(&shown(&paths.config), meta.permissions().mode()));
+    }
     let (daemon, sessions) = asked(globals).await;
     findings.push(doctor::daemon(&daemon, env!("CARGO_PKG_VERSION")));
     findings.push(doctor::unread(&unread(&sessions)));

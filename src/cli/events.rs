@@ -54,9 +54,8 @@ async fn follow(globals: &Globals, mut client: Client, mut which: Which, json: b
                 which.since = Some(next.to_string());
                 which.wait = true;
             }
-            Err(ClientError::Refused(refusal)) => return Err(refusal.into()),
-            Err(ClientError::Garbled(error)) => return Err(ClientError::Garbled(error).into()),
-            Err(error) => client = connect::again(globals, &error).await?,
+            Err(error) if error.is_no_answer() => client = connect::again(globals, &error).await?,
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -12,8 +12,9 @@ use serde::Serialize;
 use super::args::{Globals, Service, ServiceInstall, ServiceUninstall, ServiceVerb};
 use super::exit::{DONE, Ended, FAILED, Failure};
 use super::{connect, print};
+use crate::api::refusal::Code;
 use crate::sys::child::{self, NoAnswer};
-use crate::sys::{dirs, host_facts};
+use crate::sys::{dirs, host_facts, process};
 
 /// How long systemd may take: a start answers when the daemon is ready.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -22,6 +23,10 @@ const LINGER: &str =
 
 pub async fn run(globals: &Globals, args: &Service) -> Ended {
     connect::only_here(globals, "service")?;
+    if process::below_keeper() && !matches!(args.verb, ServiceVerb::Status(_)) {
+        let why = "this is inside a session of beadle: whether the daemon is a service is said outside";
+        return Err(Failure::refused(Code::Forbidden, why));
+    }
     match &args.verb {
         ServiceVerb::Install(args) => install(args),
         ServiceVerb::Uninstall(args) => uninstall(args),

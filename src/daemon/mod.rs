@@ -54,7 +54,7 @@ pub mod start;
 pub mod store;
 pub mod supervisor;
 pub mod sweep;
-mod tcp;
+pub mod tcp;
 pub mod tmux;
 mod verbs;
 

@@ -129,6 +129,7 @@ impl Supervisor {
             instance: self.set.instance.clone(),
             latched: self.latch.why().map(String::from),
             embedded: self.set.embedded,
+            tcp: self.set.tcp.get(),
             memory: self.set.store.state(),
             host: host.map(told),
         }

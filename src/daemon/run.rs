@@ -22,6 +22,7 @@ use super::overview::Overview;
 use super::service;
 use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
+use super::tcp::{self, Port};
 use crate::api::launch;
 use crate::config::paths::Paths;
 use crate::config::{self, Config, ConfigError, Server};
@@ -147,8 +148,8 @@ pub struct Daemon {
     commands: mpsc::UnboundedReceiver<Given>,
     inputs: mpsc::UnboundedReceiver<Input>,
     embedded: bool,
-    /// What is served over TCP.
-    tcp: Server,
+    /// What is served over TCP, and what becomes of it.
+    tcp: (Server, Port),
 }
 
 impl Daemon {
@@ -178,9 +179,11 @@ impl Daemon {
         let store = Store::begin(paths.database());
         let tcp = config.server.clone();
         let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone(), crib: Arc::default() };
+        let port = Port::default();
         let (hooks, hook_counts) = hooks::begin(&config, &store, &peers.leashes, hook_environment(&paths));
         let setting = Setting {
             hooks,
+            tcp: port.clone(),
             cradle,
             paths: paths.clone(),
             base_env: base_environment(),
@@ -212,7 +215,7 @@ impl Daemon {
             commands,
             inputs,
             embedded: options.embedded,
-            tcp,
+            tcp: (tcp, port),
         };
         daemon.first_pass().await;
         Ok(daemon)
@@ -240,11 +243,11 @@ impl Daemon {
 
     /// Serves until it is stopped; `Some` when it is to be executed again.
     pub async fn serve(self) -> Result<Option<Kept>, DaemonError> {
-        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded, tcp } = self;
+        let Self { paths, lock, listener, supervisor, handle, peers, commands, inputs, embedded, tcp: served } = self;
         let store = handle.store.clone();
         let (rebind, rebound) = watch::channel(Arc::new(listener));
         let server = tokio::spawn(connections::accept(rebound.clone(), handle.clone(), peers));
-        let over_tcp = tokio::spawn(super::tcp::serve(tcp, handle.clone()));
+        let over_tcp = tokio::spawn(tcp::serve(served, handle.clone()));
         let reporting = tokio::spawn(service::report(handle.clone()));
         let hearing = tokio::spawn(hear(paths.clone(), handle, rebind, embedded));
         let (ended, cgroups) = run(supervisor, commands, inputs).await;

@@ -57,6 +57,8 @@ const NOTHING_TO_DO: Duration = Duration::from_secs(600);
 
 /// What a supervisor is started with.
 pub struct Setting {
+    /// What became of the port.
+    pub tcp: super::tcp::Port,
     pub paths: Paths,
     pub config: Config,
     pub instance: String,

@@ -36,19 +36,27 @@ const MOST: usize = 128;
 const OF_ONE: usize = 32;
 /// How long a connection may take for the head of a request, and wait before its next one.
 const HEAD: Duration = Duration::from_secs(10);
+/// After this long without a word the kernel asks whether somebody is still there.
+const AWAY: Duration = Duration::from_secs(30);
 /// Lines about refusals within [`SPAN`]; the rest is counted.
 const LINES: u32 = 20;
 const SPAN: Duration = Duration::from_secs(60);
 
 /// Listens and serves for as long as the daemon does. A port that cannot be had is said and leaves the rest as it is: the
 /// sessions of this machine come first.
-pub async fn serve(settings: Server, handle: Handle) {
+pub(super) async fn serve((settings, port): (Server, Port), handle: Handle) {
     let (Some(at), Some(token)) = (settings.listen, settings.token) else { return };
     let listener = match TcpListener::bind(at).await {
         Ok(listener) => listener,
-        Err(error) => return warn!("failed to listen on {at} (server.listen): {error}"),
+        Err(error) => {
+            let why = format!("failed to listen on {at} (server.listen): {error}");
+            warn!("{why}");
+            return port.tell(why);
+        }
     };
-    info!("listening on {}", listener.local_addr().unwrap_or(at));
+    let at = listener.local_addr().unwrap_or(at);
+    info!("listening on {at}");
+    port.tell(at.to_string());
     let gate = Arc::new(Gate { token, names: host::names(), crowd: Crowd::default(), noise: Mutex::default() });
     let handle = handle.of(Caller::Bearer);
     loop {
@@ -60,6 +68,20 @@ pub async fn serve(settings: Server, handle: Handle) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+}
+
+/// What became of the port that was asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Port(Arc<Mutex<Option<String>>>);
+
+impl Port {
+    fn tell(&self, what: String) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(what);
+    }
+
+    pub(super) fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -77,7 +99,7 @@ impl Gate {
             return self.refused(&format!("refused connection from {from}: too many"));
         };
         // What cannot be set only makes the end of the other side be seen later.
-        let _ = socket::watch_peer(&stream);
+        let _ = socket::watch_peer(&stream, AWAY);
         let gate = Arc::clone(self);
         let check = from_fn(move |request: Request, next: Next| {
             let gate = Arc::clone(&gate);

@@ -233,6 +233,16 @@ pub fn logout(host: &Logout) -> Finding {
     }
 }
 
+/// The file with the token: who can read it may do all that the user may.
+pub fn token(file: &str, mode: u32) -> Finding {
+    const NAME: &str = "token";
+    if mode & 0o044 == 0 {
+        return found(NAME, Level::Ok, format!("{file} is readable by you alone"), "");
+    }
+    let text = format!("others can read {file} (mode {:04o}), and `server.token` in it", mode & 0o7777);
+    found(NAME, Level::Warn, text, &format!("chmod 600 {file}, and write another token into it"))
+}
+
 /// The daemon as a service of the user's systemd: what it is in ends with the last login, unless the user lingers.
 pub fn service(is_installed: bool, host: &Logout) -> Finding {
     const NAME: &str = "service";

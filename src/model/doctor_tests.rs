@@ -78,6 +78,8 @@ fn what_a_logout_kills_is_read_as_logind_reads_it() {
     is(&logout(&host("root", "KillUserProcesses=yes\nKillExcludeUsers=", true)), Level::Warn, "kills");
     is(&logout(&host("u", "", false)), Level::Note, "not known");
     is(&logout(&Logout::default()), Level::Ok, "no systemd-logind");
+    is(&token("/c", 0o100_600), Level::Ok, "you alone");
+    is(&token("/c", 0o100_644), Level::Warn, "others can read /c (mode 0644)");
     is(&service(false, &host("u", "", false)), Level::Ok, "not installed");
     is(&service(true, &host("u", "", false)), Level::Warn, "lingering is off");
     is(&service(true, &host("u", "", true)), Level::Ok, "outlives");

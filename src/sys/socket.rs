@@ -29,15 +29,16 @@ pub async fn connect_async(path: &Path) -> io::Result<tokio::net::UnixStream> {
     tokio::net::UnixStream::from_std(stream)
 }
 
-/// Has the kernel find out within a few seconds that the other end of a TCP connection is gone or takes nothing
-/// (tcp(7)).
-pub fn watch_peer(stream: &impl AsFd) -> io::Result<()> {
+/// Has the kernel ask whether the other end of a TCP connection is still there, after so long without a word and then
+/// three times more (tcp(7)).
+pub fn watch_peer(stream: &impl AsFd, silence: Duration) -> io::Result<()> {
     use nix::sys::socket::{setsockopt, sockopt};
     let stream = &stream.as_fd();
     setsockopt(stream, sockopt::TcpNoDelay, &true)?;
     setsockopt(stream, sockopt::KeepAlive, &true)?;
-    setsockopt(stream, sockopt::TcpKeepIdle, &1)?;
-    setsockopt(stream, sockopt::TcpKeepInterval, &1)?;
+    let seconds = u32::try_from(silence.as_secs()).unwrap_or(1).max(1);
+    setsockopt(stream, sockopt::TcpKeepIdle, &seconds)?;
+    setsockopt(stream, sockopt::TcpKeepInterval, &seconds)?;
     setsockopt(stream, sockopt::TcpKeepCount, &3)?;
     Ok(())
 }

@@ -10,7 +10,7 @@ use beadle::model::session::ProcId;
 use beadle::sys::process;
 use rustix::process::Signal;
 
-use super::support::{Arena, Running, Said, has, is_root, until};
+use super::support::{Arena, Running, Said, has, is_root, until, until_some};
 
 const SSH: &str = "/usr/bin/ssh";
 const SSHD: &str = "/usr/sbin/sshd";
@@ -280,6 +280,16 @@ fn attach_and_interface(pair: &Pair) {
     pane.key("y");
     pane.sees("✔ far-one");
     pane.key("Escape");
+    pane.wait("the report is closed", |screen| !screen.contains("✔ far-one"));
+    // A new one, wherever the daemon there starts things.
+    pane.key("n");
+    pane.sees("New session");
+    pane.key("C-u");
+    pane.line("sleep 600");
+    let running = || pair.there.all().into_iter().find(|s| s["state"] == "running");
+    let workspace = until_some("the new session", running)["workspace"].clone();
+    assert!(!workspace.as_str().unwrap().starts_with(pair.here.path("").to_str().unwrap()), "{workspace}");
+    pane.sees("1 healthy");
     pane.key("q");
     pane.sees("left=0.");
 }
@@ -346,6 +356,74 @@ fn an_attached_terminal_is_given_back_when_the_far_side_goes() {
 }
 
 #[test]
+fn the_interface_says_that_the_far_side_is_gone_and_shows_it_again_when_it_is_back() {
+    let pair = Pair::scripted();
+    let Some(pane) = Pane::open(&pair) else { return };
+    pair.session(&["--name", "a", "--", "sh", "-c", AGENT]);
+    pane.line("beadle; echo left=$?.");
+    pane.sees("1 healthy");
+    let ssh = std::fs::read_to_string(pair.here.path("bin/ssh")).unwrap();
+    pair.here.script("bin/ssh", "#!/bin/sh\necho 'No route to host' >&2\nexit 255\n");
+    for seen in pair.there.processes().into_iter().filter(|p| pair.far_ends().contains(&p.id.pid)) {
+        pair.there.signal(seen.id, Signal::KILL);
+    }
+    pane.sees("connection lost");
+    pair.here.script("bin/ssh", &ssh);
+    pane.wait("the table again", |screen| screen.contains("1 healthy") && !screen.contains("connection lost"));
+    pane.key("q");
+    pane.sees("left=0.");
+}
+
+#[test]
+fn no_verb_is_left_out_over_the_way() {
+    let pair = Pair::scripted();
+    let id = pair.session(&["--name", "a", "--", "sh", "-c", "sleep 600 & echo $! >../child; exec cat"]);
+    let pid = pair.there.line_of("child");
+    for args in [
+        &["show", "a"][..],
+        &["health"],
+        &["peek", "a"],
+        &["logs", "a"],
+        &["pause", "a"],
+        &["unpause", "a"],
+        &["pin", "a"],
+        &["unpin", "a"],
+        &["rename", "a", "b"],
+        &["signal", "b", "WINCH"],
+        &["heartbeat", "b"],
+        &["keep-child", &pid],
+        &["cleanup"],
+        &["cleanup", "set", "max_idle=50m"],
+        &["cleanup", "now"],
+        &["sweep", "--dry-run"],
+        &["restart", "b"],
+        &["kill", "b", "--dry-run"],
+        &["status"],
+        &["daemon", "status"],
+        &["daemon", "start"],
+        &["daemon", "restart"],
+        &["config", "reload"],
+        &["kill", "b"],
+        &["restart", "b"],
+        &["close-all"],
+        &["history"],
+        &["audit"],
+        &["stats"],
+        &["events"],
+        &["export", &id, "-o", "kept"],
+        &["rm", &id],
+        &["release"],
+        &["daemon", "stop", "--yes"],
+    ] {
+        let said = pair.run(args);
+        assert_eq!(said.status, 0, "{args:?}: {said:?}");
+    }
+    // What is handed over is written down here.
+    assert!(pair.here.path("work/kept/session.cast").exists() && !pair.there.path("work/kept").exists());
+    assert!(pair.here.daemons().is_empty());
+}
+
+#[test]
 fn a_real_far_side_that_falls_silent_is_said() {
     let Some(pair) = Pair::real() else { return };
     pair.session(&["--name", "a", "--", "sh", "-c", AGENT]);
@@ -392,7 +470,8 @@ fn a_daemon_renewed_there_is_waited_for() {
     pair.there.kill_daemon();
     pair.run(&["daemon", "restart"]).ok();
     pair.run(&["send", "a", "x", "--enter"]).ok();
-    assert_eq!(waiting.wait().status, 9);
+    let said = waiting.wait();
+    assert_eq!(said.status, 9, "{said:?}");
 }
 
 #[test]

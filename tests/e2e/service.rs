@@ -162,6 +162,16 @@ fn without_a_systemd_of_the_user_nothing_is_written_and_it_is_said() {
 }
 
 #[test]
+fn an_agent_does_not_make_the_daemon_a_service() {
+    let host = Host::new();
+    let script = format!("{} service install >../said 2>&1; echo $? >>../said; exec sleep 600", host.arena.binary());
+    host.arena.sh("a", &script);
+    let said = || std::fs::read_to_string(host.arena.path("said")).unwrap_or_default();
+    until("an answer", || said().ends_with("5\n"));
+    assert!(said().contains("inside a session") && !host.unit().exists(), "{}", said());
+}
+
+#[test]
 fn the_unit_is_one_that_systemd_understands() {
     if !has("systemd-analyze") {
         return;

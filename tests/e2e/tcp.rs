@@ -278,4 +278,7 @@ fn a_port_somebody_else_has_leaves_the_daemon_to_its_sessions() {
     let arena = Arena::with(&format!("[server]\nlisten = \"{at}\"\ntoken = \"{TOKEN}\"\n"));
     arena.run(&["ls"]).ok();
     until("it is noted", || arena.log().contains(&format!("failed to listen on {at}")));
+    assert!(arena.run(&["daemon", "status"]).ok().contains(&format!("failed to listen on {at}")));
+    // Who may read the file may do everything: doctor says who.
+    assert!(arena.run(&["doctor"]).out.contains("others can read"));
 }
