@@ -60,8 +60,8 @@ fn runtime() -> tokio::runtime::Runtime {
 /// Prints one row; the p99 in milliseconds.
 fn row(what: &str, times: &mut [f64], seconds: u64) -> f64 {
     times.sort_by(f64::total_cmp);
-    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize] * 1000.0;
-    let (median, p99, most) = (at(0.5), at(0.99), at(1.0));
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100] * 1000.0;
+    let (median, p99, most) = (at(50), at(99), at(100));
     println!("| {what} | {:.0} | {median:.2} ms | {p99:.2} ms | {most:.2} ms |", times.len() as f64 / seconds as f64);
     p99
 }

@@ -60,6 +60,7 @@ const VERBS: &[&str] = &[
     "unpin",
     "cleanup",
     "keep-child",
+    "project",
     "restart",
     "rename",
     "rm",

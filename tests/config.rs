@@ -396,6 +396,14 @@ fn the_example_shows_every_key_with_its_real_default() {
 }
 
 #[test]
+fn the_example_of_a_hook_is_one() {
+    let example = EXAMPLE.split("#   [[hook]]").nth(1).unwrap().split("\n\n").next().unwrap();
+    let lines: Vec<&str> = example.lines().map(|l| l.trim_start_matches('#').trim_start()).collect();
+    let hook = &parsed(&format!("[[hook]]{}", lines.join("\n"))).hook[0];
+    assert_eq!((hook.command[0].as_str(), hook.timeout), ("notify-send", Duration::from_secs(5)));
+}
+
+#[test]
 fn the_example_of_an_agent_is_one() {
     let example = EXAMPLE.split("#   [[agent]]").nth(1).unwrap();
     let lines: Vec<&str> = example.lines().map(|l| l.trim_start_matches('#').trim_start()).collect();

@@ -5,8 +5,8 @@
 //!
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `gentle` (asked in its own way first), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
-//! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `sweep` (who may be taken),
-//! `events` and `hooks` (told once, in order, and to whom), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `doctor`, `signal`, `curl` (every route and every error).
+//! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `queue` (projects), `sweep` (who may be taken),
+//! `events` and `hooks` (told once, in order, and to whom), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `resume`, `doctor`, `signal`, `curl` (every route and every error).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
@@ -63,8 +63,12 @@ mod listen;
 mod living;
 #[path = "e2e/memory.rs"]
 mod memory;
+#[path = "e2e/queue.rs"]
+mod queue;
 #[path = "e2e/restart.rs"]
 mod restart;
+#[path = "e2e/resume.rs"]
+mod resume;
 #[cfg(debug_assertions)]
 #[path = "e2e/reuse.rs"]
 mod reuse;

@@ -3,6 +3,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+#[path = "interface/acts.rs"]
+mod acts;
+#[path = "interface/demo.rs"]
+mod demo;
 mod private;
 
 use std::process::{Command, Stdio};

@@ -97,6 +97,29 @@ fn until_the_stray_is_there(home: &Private) {
 }
 
 #[test]
+fn the_lines_about_the_queue_work_as_they_are_printed() {
+    let home = Private::new();
+    for line in commands(Some("The queue")) {
+        if line.starts_with("sqlite3") && Command::new("sqlite3").arg("-version").output().is_err() {
+            eprintln!("skipped: sqlite3 is not installed");
+            continue;
+        }
+        let output = home.run("sh", &["-c", &line]);
+        assert!(output.status.success(), "{line}: {output:?}");
+    }
+    let over = || {
+        let all: serde_json::Value = serde_json::from_str(&home.beadle(&["project", "ls", "--json"])).unwrap();
+        let status =
+            |name: &str| all.as_array().unwrap().iter().find(|p| p["name"] == name).map(|p| p["status"].clone());
+        let (docs, site) = (status("docs")?, status("site")?);
+        let is_over = |status: &serde_json::Value| *status != "queued" && *status != "running";
+        (status("later").is_none() && is_over(&docs) && is_over(&site)).then_some(())
+    };
+    until("all are over", over, || home.beadle(&["project", "ls"]));
+    home.beadle(&["daemon", "stop", "--yes"]);
+}
+
+#[test]
 fn the_lines_for_scripts_end_as_they_say() {
     let home = Private::new();
     for line in commands(Some("In scripts")) {
@@ -117,6 +140,35 @@ fn the_lines_for_scripts_end_as_they_say() {
         }
     }
     home.beadle(&["daemon", "stop", "--yes"]);
+}
+
+#[test]
+fn the_lines_over_http_work_as_they_are_printed() {
+    if Command::new("curl").arg("-V").output().is_err() {
+        return eprintln!("skipped: curl is not installed");
+    }
+    let home = Private::new();
+    let lines = commands(Some("Over HTTP"));
+    assert!(lines.len() > 7, "{lines:?}");
+    for line in &lines {
+        let output = home.run("sh", &["-c", line]);
+        assert!(output.status.success(), "{line}: {output:?}");
+        if line.starts_with("curl") {
+            let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert!(answer.is_object() && answer["error"].is_null(), "{line}: {answer}");
+        }
+    }
+    home.beadle(&["daemon", "stop", "--yes"]);
+}
+
+#[test]
+fn the_hooks_it_shows_are_hooks() {
+    let blocks: Vec<&str> = README.split("```toml\n[[hook]]").skip(1).map(|b| b.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 2);
+    for block in blocks {
+        let config = beadle::config::parse(&format!("[[hook]]{block}"), &[]).unwrap();
+        assert_eq!(config.hook.len(), 1);
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Semaphore;
 
 use super::memory::{Audit, Filter, History, Stats};
+use super::project::{AddRequest, EndRequest, Project, ProjectsEnded, ProjectsRemoved, RemoveRequest};
 use super::refusal::{Code, Refusal};
 use super::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
 use super::types::{
@@ -222,6 +223,11 @@ impl Client {
         self.post(&format!("/api/sessions/{}/restart", path_segment(id)), request).await
     }
 
+    /// A new session that goes on with the conversation of one that has ended.
+    pub async fn resume(&self, id: &str, request: &RestartRequest) -> Result<Started, ClientError> {
+        self.post(&format!("/api/sessions/{}/resume", path_segment(id)), request).await
+    }
+
     pub async fn send(&self, id: &str, request: &SendRequest) -> Result<Session, ClientError> {
         self.post(&format!("/api/sessions/{}/send", path_segment(id)), request).await
     }
@@ -246,6 +252,28 @@ impl Client {
 
     pub async fn stats(&self, filter: &Filter) -> Result<Stats, ClientError> {
         self.get(&format!("/api/stats{}", filter.query())).await
+    }
+
+    pub async fn projects(&self) -> Result<Vec<Project>, ClientError> {
+        self.get("/api/projects").await
+    }
+
+    /// By name or number.
+    pub async fn project(&self, word: &str) -> Result<Project, ClientError> {
+        self.get(&format!("/api/projects/{}", path_segment(word))).await
+    }
+
+    pub async fn add_project(&self, request: &AddRequest) -> Result<Project, ClientError> {
+        self.post("/api/projects", request).await
+    }
+
+    /// Answers when all that ran for them is closed.
+    pub async fn end_projects(&self, request: &EndRequest) -> Result<ProjectsEnded, ClientError> {
+        self.post("/api/project/end", request).await
+    }
+
+    pub async fn remove_projects(&self, request: &RemoveRequest) -> Result<ProjectsRemoved, ClientError> {
+        self.post("/api/project/rm", request).await
     }
 
     /// All that is kept of one session, as a tar ([`super::tar`]).

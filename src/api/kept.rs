@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `session.jsonl` | keeper, daemon | one JSON object a line, appended; of each kind the last one holds |
 //! | · `identity` | keeper, before the agent is released | who the session, its keeper and its leader are; a new run |
+//! | · `unborn` | keeper, when the agent was not released after all | the identity before it is of no run |
 //! | · `exit` | keeper; the daemon when the keeper is gone | how the leader ended |
 //! | · `meta` | daemon | what a person may change (name, pin), and who asked for a close |
 //! | · `reported` | daemon | the end is in the log |
@@ -103,6 +104,8 @@ pub struct Meta {
     pub restarted_seconds: Option<f64>,
     /// Exempt from the linger close by `keep-child`.
     pub kept: Vec<ProcId>,
+    /// The name of its conversation, as the agent's own status file told it last; untrusted.
+    pub conversation: Option<String>,
 }
 
 /// One line of `session.jsonl`.
@@ -110,6 +113,8 @@ pub struct Meta {
 #[serde(rename_all = "snake_case")]
 enum Line {
     Identity(Box<Identity>),
+    /// The agent of the identity before was never released.
+    Unborn(bool),
     Exit(Exit),
     Meta(Meta),
     Reported(bool),
@@ -124,6 +129,8 @@ pub struct Kept {
     pub reported: bool,
     /// Runs before the present one, with their ends where those were written down.
     pub earlier: Vec<(Identity, Option<Exit>)>,
+    /// The keeper said that no agent ever ran here.
+    pub unborn: bool,
 }
 
 impl Kept {
@@ -134,6 +141,15 @@ impl Kept {
         let (exit, before) = (self.exit.take(), before.filter(|b| !is_same(b)));
         self.earlier.extend(before.map(|b| (b, exit)));
         self.reported = false;
+        self.unborn = false;
+    }
+
+    /// The run before, if there was one, is the last one again.
+    fn take_back(&mut self) {
+        let before = self.earlier.pop();
+        self.unborn = before.is_none();
+        self.reported = before.is_some();
+        (self.identity, self.exit) = before.map_or((None, None), |(identity, exit)| (Some(identity), exit));
     }
 }
 
@@ -158,6 +174,7 @@ impl Dir {
             match line {
                 // A new run: how the one before ended is no longer true.
                 Line::Identity(identity) => kept.begin(*identity),
+                Line::Unborn(_) => kept.take_back(),
                 Line::Exit(exit) => kept.exit = Some(exit),
                 Line::Meta(meta) => kept.meta = meta,
                 Line::Reported(reported) => kept.reported = reported,
@@ -178,6 +195,12 @@ impl Dir {
 
     pub fn write_identity(&self, identity: &Identity) -> io::Result<()> {
         self.append(&Line::Identity(Box::new(identity.clone())))
+    }
+
+    /// The identity this keeper wrote is of no run, if it wrote one.
+    pub fn take_back(&self, keeper: ProcId) -> io::Result<()> {
+        let is_its = self.kept().identity.is_some_and(|identity| identity.keeper == keeper);
+        if is_its { self.append(&Line::Unborn(true)) } else { Ok(()) }
     }
 
     pub fn write_exit(&self, exit: &Exit) -> io::Result<()> {
@@ -256,6 +279,35 @@ mod tests {
         dir.write_reported().unwrap();
         let kept = dir.kept();
         assert_eq!((kept.exit, kept.meta.pinned, kept.reported), (Some(exit), true, true));
+    }
+
+    #[test]
+    fn an_identity_that_is_taken_back_is_of_no_run() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = Dir::new(tmp.path());
+        let run = |at: &str| Identity {
+            session: serde_json::from_value(
+                serde_json::json!({ "id": "a", "name": "a", "agent": "other", "project": null,
+                "workspace": "/", "command": ["true"], "pipe": false, "size": [80, 24], "restart": "never",
+                "timeout_seconds": null, "max_idle_seconds": null, "cgroup": null }),
+            )
+            .unwrap(),
+            boot_id: "b".into(),
+            keeper: ProcId { pid: 1, start: 1 },
+            leader: ProcId { pid: 2, start: 2 },
+            socket: "/s".into(),
+            started_at: at.into(),
+            started_monotonic_seconds: 1.0,
+        };
+        dir.write_identity(&run("1")).unwrap();
+        dir.take_back(ProcId { pid: 1, start: 1 }).unwrap();
+        assert!(dir.kept().unborn && dir.kept().identity.is_none());
+        dir.write_identity(&run("2")).unwrap();
+        assert!(!dir.kept().unborn);
+        dir.write_identity(&run("3")).unwrap();
+        dir.take_back(ProcId { pid: 1, start: 1 }).unwrap();
+        let kept = dir.kept();
+        assert_eq!((kept.unborn, kept.identity.unwrap().started_at, kept.earlier.len()), (false, "2".into(), 0));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::config;
 use crate::config::paths::Paths;
 use crate::sys::dirs::{self, DirError};
 use crate::sys::lock::{self, Holder};
@@ -116,7 +117,7 @@ async fn wake(paths: &Paths) -> Result<PathBuf, LaunchError> {
 }
 
 async fn start(paths: &Paths) -> Result<PathBuf, LaunchError> {
-    let mut said = spawn::daemon(&kept_environment()).map_err(LaunchError::Spawn)?;
+    let mut said = spawn::daemon(&kept_environment(paths)).map_err(LaunchError::Spawn)?;
     let text = tokio::task::spawn_blocking(move || {
         let mut text = String::new();
         // What was read until an error is what was said.
@@ -135,10 +136,13 @@ async fn start(paths: &Paths) -> Result<PathBuf, LaunchError> {
     Err(LaunchError::Failed(text.trim().trim_start_matches("beadle: ").to_string()))
 }
 
-/// The environment of a daemon: what programs need to find their way, nothing of the session it was started from.
-fn kept_environment() -> Vec<(String, String)> {
+/// The environment of a daemon: what programs need to find their way, and what the settings name for projects; nothing of
+/// the session it was started from.
+fn kept_environment(paths: &Paths) -> Vec<(String, String)> {
+    // Settings that cannot be read are the daemon's to complain of.
+    let named = config::load(paths, &config::process_env()).map(|c| c.projects.env_from).unwrap_or_default();
     let text = std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-    text.filter(|(name, _)| is_kept(name)).collect()
+    text.filter(|(name, _)| is_kept(name) || named.contains(name)).collect()
 }
 
 /// Of an environment, what tells nothing of the session it belongs to.

@@ -7,7 +7,7 @@
 //! - [`wire`]: the frames a keeper speaks; [`attach`]: a terminal connected to a keeper.
 //! - [`kept`]: what is kept of a session on disk; [`record`]: the shape of its recording; [`text`]: recorded bytes as
 //!   plain text; [`cast`]: the same for asciinema; [`tar`]: what `export` hands over.
-//! - [`memory`]: what is remembered, as JSON; [`event`]: what happens.
+//! - [`memory`]: what is remembered, as JSON; [`event`]: what happens; [`project`]: the queue.
 
 pub mod attach;
 pub mod cast;
@@ -17,6 +17,7 @@ pub mod event;
 pub mod kept;
 pub mod launch;
 pub mod memory;
+pub mod project;
 pub mod record;
 pub mod refusal;
 pub mod ssh;

@@ -54,6 +54,9 @@ pub struct Session {
     pub attached: u32,
     #[serde(default)]
     pub command: Vec<String>,
+    /// Of one that has ended: the command that takes up its conversation, where beadle knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<String>,
 }
 
 /// `GET /api/sessions`: every session (ended ones with `all=true`) and the generation of the table.
@@ -61,6 +64,9 @@ pub struct Session {
 pub struct Table {
     pub generation: u64,
     pub sessions: Vec<Session>,
+    /// Since when and why nothing starts: an emergency that nobody has released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latched: Option<String>,
 }
 
 /// `show --json`: a session with what its verdict rests on.
@@ -311,7 +317,7 @@ pub struct SignalRequest {
     pub signal: String,
 }
 
-/// `POST /api/sessions/{id}/restart`.
+/// `POST /api/sessions/{id}/restart`, `…/resume`.
 ///
 /// A live session restarts in its keeper with the environment it has; an ended one needs an
 /// environment: the caller's, or the daemon's base.
@@ -392,6 +398,28 @@ pub struct Host {
     pub available_memory_bytes: u64,
     /// Runnable and uninterruptible tasks over the last minute (`proc_loadavg(5)`).
     pub load: f64,
+    #[serde(default)]
+    pub cores: usize,
+    /// `null` where the kernel does not count it.
+    #[serde(default)]
+    pub pressure: Option<Pressure>,
+    /// Of the file system the state directory is on; `null` where it does not answer in time.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+}
+
+/// In how many percent of the last ten seconds somebody waited for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Pressure {
+    pub cpu_percent: f64,
+    pub memory_percent: f64,
+    pub io_percent: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Disk {
+    pub free_bytes: u64,
+    pub bytes: u64,
 }
 
 /// `POST /api/daemon/stop`.

@@ -1,10 +1,11 @@
-//! The verbs that need nothing but names: `pause`, `unpause`, `signal`, `pin`, `unpin`, `rm`, `restart`,
+//! The verbs that need nothing but names: `pause`, `unpause`, `signal`, `pin`, `unpin`, `rm`, `restart`, `resume`,
 //! `rename`, `heartbeat`.
 
 use super::args::{Globals, Heartbeat, Rename, Several, Signal};
 use super::exit::{DONE, Ended, Failure};
 use super::{caller, connect, print, select};
-use crate::api::types::{Act, Done, RestartRequest, Session, Touched};
+use crate::api::client::{Client, ClientError};
+use crate::api::types::{Act, Done, RestartRequest, Session, Started, Touched};
 use crate::model::text::printable;
 
 pub async fn act(globals: &Globals, verb: Act, args: &Several) -> Ended {
@@ -17,26 +18,56 @@ pub async fn restart(globals: &Globals, args: &Several) -> Ended {
     let client = connect::client(globals).await?;
     let sessions = client.sessions(true, false).await?.sessions;
     let ids = select::ids(&args.ids, &sessions).map_err(crate::api::refusal::Refusal::from)?;
-    let own = || RestartRequest {
-        env: caller::environment(),
-        env_whole: true,
-        umask: Some(caller::umask()),
-        limits: caller::limits(),
-    };
-    let request = if client.way().is_elsewhere() { RestartRequest::default() } else { own() };
+    let request = handed_down(&client);
     let (mut done, mut first) = (Done::default(), None);
     for id in &ids {
         match client.restart(id, &request).await {
             Ok(session) => done.sessions.push(touched(session, "restarted")),
-            Err(e) => {
-                if let Some(before) = first.replace(Failure::from(e)) {
-                    print::complain(&before.to_string());
-                }
-            }
+            Err(e) => refused(&mut first, e),
         }
     }
     let status = told(&done, args.json)?;
     first.map_or(Ok(status), Err)
+}
+
+/// A new session for each, with the caller's environment; one refusal does not stop the others.
+pub async fn resume(globals: &Globals, args: &Several) -> Ended {
+    let client = connect::client(globals).await?;
+    let sessions = client.sessions(true, false).await?.sessions;
+    let ids = select::ids(&args.ids, &sessions).map_err(crate::api::refusal::Refusal::from)?;
+    let request = handed_down(&client);
+    let (mut done, mut first) = (Done::default(), None);
+    for id in &ids {
+        match client.resume(id, &request).await {
+            Ok(Started { session_id: id, name, notes, .. }) => {
+                let message = std::iter::once("resumed".to_string()).chain(notes).collect::<Vec<_>>().join("; ");
+                done.sessions.push(Touched { id, name, message });
+            }
+            Err(e) => refused(&mut first, e),
+        }
+    }
+    let status = told(&done, args.json)?;
+    first.map_or(Ok(status), Err)
+}
+
+/// What the caller's shell has, for the new run; nothing of it on another machine.
+fn handed_down(client: &Client) -> RestartRequest {
+    if client.way().is_elsewhere() {
+        return RestartRequest::default();
+    }
+    RestartRequest {
+        env: caller::environment(),
+        env_whole: true,
+        umask: Some(caller::umask()),
+        limits: caller::limits(),
+    }
+}
+
+/// The last refusal ends the command; those before it are told at once.
+fn refused(last: &mut Option<Failure>, error: ClientError) {
+    if let Some(before) = last.replace(Failure::from(error)) {
+        print::complain(&before.to_string());
+    }
 }
 
 pub async fn rename(globals: &Globals, args: &Rename) -> Ended {

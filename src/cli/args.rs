@@ -4,12 +4,17 @@ mod cleanup;
 mod events;
 mod far;
 mod memory;
+mod project;
 mod sweep;
 
 pub use cleanup::{Cleanup, CleanupVerb, KeepChild, Set as CleanupSet};
 pub use events::Events;
 pub use far::{DialStdio, Service, ServiceInstall, ServiceUninstall, ServiceVerb, Status, StatusFormat};
 pub use memory::{Audit, Export, History, Remembered, Stats};
+pub use project::{
+    Add as ProjectAdd, List as ProjectList, Names as ProjectNames, One as ProjectOne, Project, ProjectVerb,
+    Several as ProjectSeveral,
+};
 pub use sweep::Sweep;
 
 use std::path::PathBuf;
@@ -104,8 +109,12 @@ pub enum Verb {
     Cleanup(Cleanup),
     /// Exempt one process from the close of what agents leave behind.
     KeepChild(KeepChild),
+    /// The queue: work that is started when its turn comes, and taken away when it is over.
+    Project(Project),
     /// Start the same command again.
     Restart(Several),
+    /// Go on with the conversation of an agent that has ended.
+    Resume(Several),
     /// Give a session another name.
     Rename(Rename),
     /// Forget ended sessions, recordings too.
@@ -130,6 +139,8 @@ pub enum Verb {
     Doctor(Doctor),
     /// How all of them are, in one short line for a status line.
     Status(Status),
+    /// Plays with agents that are scripts, in a beadle of their own; leaves nothing.
+    Demo(Demo),
     /// Connect standard input and output with the daemon, for `--host ssh://…` on another machine.
     #[command(hide = true)]
     DialStdio(DialStdio),
@@ -189,6 +200,19 @@ const HOST: &str = "Where the daemon is, if not here: ssh://user@server, http://
 const ID: &str = "Its id, the beginning of it, or its name";
 const IDS: &str = "Ids, the beginnings of them, names, or globs";
 const JSON: &str = "Print JSON";
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Minutes pass as seconds. Everything lives in a directory below TMPDIR, and goes when you leave."
+)]
+pub struct Demo {
+    /// Takes away the directory of a demo that has ended.
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub mind: Option<PathBuf>,
+    /// Run this in the demo, in place of the interface.
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
 
 #[derive(Debug, Args)]
 pub struct Ls {

@@ -7,6 +7,7 @@ use crate::api::client::Client;
 use crate::api::refusal::Code;
 use crate::api::types::StartRequest;
 use crate::config::Config;
+use crate::config::paths::Paths;
 use crate::daemon::{self, Daemon, DaemonError};
 use crate::sys::{host, inherit};
 use crate::tui;
@@ -29,7 +30,7 @@ pub fn run(globals: &Globals, wanted: Wanted) -> Ended {
 
 async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
     let client = connect::client(globals).await?;
-    let mut options = options(wanted);
+    let mut options = options(wanted, connect::paths().ok(), crate::config::process_env());
     if let Some(host) = client.way().host() {
         options = tui::Options {
             host: host.into(),
@@ -47,7 +48,7 @@ async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
 
 /// The same supervisor, as a task of this process. When the interface ends, sessions stay with their keepers.
 async fn embedded(wanted: Wanted) -> Ended {
-    let options = options(wanted);
+    let options = options(wanted, connect::paths().ok(), crate::config::process_env());
     let started = daemon::Options { embedded: true, ..daemon::Options::default() };
     let daemon = Daemon::begin(connect::paths()?, started).await.map_err(|error| match error {
         DaemonError::Running(_) => {
@@ -65,17 +66,16 @@ async fn embedded(wanted: Wanted) -> Ended {
     Ok(DONE)
 }
 
-fn shown(error: tui::TuiError) -> Failure {
+pub fn shown(error: tui::TuiError) -> Failure {
     match error {
         tui::TuiError::NoTerminal => Failure::Usage(error.to_string()),
         other => Failure::Local(other.to_string()),
     }
 }
 
-fn options(wanted: Wanted) -> tui::Options {
-    // A wrong config is the daemon's to refuse; one may still look.
-    let paths = connect::paths().ok();
-    let config = paths.as_ref().and_then(|p| crate::config::load(p, &crate::config::process_env()).ok());
+/// From what is at these places; a wrong config is the daemon's to refuse, one may still look.
+pub fn options(wanted: Wanted, paths: Option<Paths>, env: Vec<(String, String)>) -> tui::Options {
+    let config = paths.as_ref().and_then(|p| crate::config::load(p, &env).ok());
     let config: Config = config.unwrap_or_default();
     let template = StartRequest {
         env: caller::environment(),

@@ -13,6 +13,7 @@ mod cleanup;
 mod config;
 mod connect;
 mod daemon;
+mod demo;
 mod doctor;
 mod events;
 mod exit;
@@ -27,6 +28,7 @@ mod ls;
 mod paper;
 mod peek;
 mod print;
+mod project;
 mod run;
 #[cfg(test)]
 mod sample;
@@ -92,6 +94,7 @@ fn done(globals: &Globals, verb: Verb) -> Ended {
     match verb {
         Verb::Completions(args) => paper::completions(&args),
         Verb::Man(args) => paper::man(&args),
+        Verb::Demo(args) => demo::run(&args),
         Verb::Daemon(Daemon { verb: Some(DaemonVerb::Logs(args)), .. }) => {
             connect::only_here(globals, "daemon logs")?;
             journal::run(&args)
@@ -122,8 +125,10 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Unpin(args) => act::act(g, Act::Unpin, &args).await,
         Verb::Rm(args) => act::act(g, Act::Rm, &args).await,
         Verb::Cleanup(args) => cleanup::run(g, &args).await,
+        Verb::Project(args) => project::run(g, &args.verb).await,
         Verb::KeepChild(args) => cleanup::keep_child(g, &args).await,
         Verb::Restart(args) => act::restart(g, &args).await,
+        Verb::Resume(args) => act::resume(g, &args).await,
         Verb::Rename(args) => act::rename(g, &args).await,
         Verb::History(args) => history::run(g, &args).await,
         Verb::Audit(args) => audit::run(g, &args).await,
@@ -138,7 +143,7 @@ async fn spoken(g: &Globals, verb: Verb) -> Ended {
         Verb::Status(args) => status::run(g, &args).await,
         Verb::DialStdio(args) => stdio::run(&args).await,
         // Done before there was a runtime.
-        Verb::Completions(_) | Verb::Man(_) => Ok(exit::DONE),
+        Verb::Completions(_) | Verb::Man(_) | Verb::Demo(_) => Ok(exit::DONE),
     }
 }
 

@@ -32,6 +32,7 @@ pub fn session(id: &str, name: &str) -> Session {
         exit: None,
         attached: 1,
         command: vec!["claude".into()],
+        resume: None,
     }
 }
 

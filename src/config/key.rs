@@ -196,6 +196,7 @@ pub(super) const KEYS: &[Key] = &[
     count!(projects.max_running, 1),
     key!(projects.env, Field::Variables(slot!(projects.env))),
     words!(projects.env_from, variable_names),
+    flag!(projects.requeue),
     text!(server.listen),
     text!(server.token),
     flag!(server.insecure),

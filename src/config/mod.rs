@@ -194,6 +194,8 @@ pub struct Projects {
     pub env: BTreeMap<String, String>,
     /// Names passed on from the daemon's own environment.
     pub env_from: Vec<String>,
+    /// What the end of the machine or of the daemon interrupted is queued again.
+    pub requeue: bool,
 }
 
 /// Values of an environment reach no log: only the names are shown.
@@ -204,6 +206,7 @@ impl fmt::Debug for Projects {
             .field("max_running", &self.max_running)
             .field("env", &names)
             .field("env_from", &self.env_from)
+            .field("requeue", &self.requeue)
             .finish()
     }
 }
@@ -284,7 +287,7 @@ impl Default for Sweep {
 
 impl Default for Projects {
     fn default() -> Self {
-        Self { max_running: 1, env: BTreeMap::new(), env_from: Vec::new() }
+        Self { max_running: 1, env: BTreeMap::new(), env_from: Vec::new(), requeue: false }
     }
 }
 

@@ -111,6 +111,12 @@ pub(super) async fn restart(
     done(&handle, &uri, id.clone(), |reply| Command::Restart { word: id, request, asked, reply }).await
 }
 
+pub(super) async fn resume(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
+    let request = Box::new(read::<RestartRequest>(&body)?);
+    let id = id_of(&handle, word).await?;
+    done(&handle, &uri, id.clone(), |reply| Command::Resume { word: id, request, reply }).await
+}
+
 pub(super) async fn send(State(handle): State<Handle>, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
     let Wait { wait } = queried(&uri)?;
     let request: SendRequest = read(&body)?;

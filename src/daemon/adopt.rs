@@ -7,7 +7,7 @@
 //! | of this boot | lives, does not answer | – | unknown: never killed by itself, asked again |
 //! | of this boot | gone | some | keeper gone, processes alive |
 //! | of this boot | gone | none | ended |
-//! | none, no journal | – | – | never became a session: removed |
+//! | none, no journal, or taken back | – | – | never became a session: removed |
 //! | unreadable | – | – | left alone, and said in the log |
 
 use std::path::{Path, PathBuf};
@@ -82,7 +82,7 @@ fn one(path: &Path, boot: &str, end: Instant) -> Option<Adopted> {
     let dir = Dir::new(path);
     let kept = dir.kept();
     let Some(identity) = &kept.identity else {
-        if dir.is_unborn() {
+        if dir.is_unborn() || kept.unborn {
             remove_unborn(path);
         } else {
             warn!(directory = %path.display(), "nothing in it says who the session is: left alone");

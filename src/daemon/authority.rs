@@ -9,6 +9,7 @@ use super::entry::Entry;
 use super::foreign::Foreign;
 use super::handle::Command;
 use super::hooks::Leashes;
+use super::projects::Order;
 use super::supervisor::{Supervisor, answer};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::Act;
@@ -80,6 +81,7 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Signal { request, .. } => (Verb::Act("send a signal to"), &request.targets),
         Command::Rename { word, .. } => (Verb::Act("rename"), from_ref(word)),
         Command::Restart { word, .. } => (Verb::Act("restart"), from_ref(word)),
+        Command::Resume { word, .. } => (Verb::Act("resume"), from_ref(word)),
         Command::KeepChild { word, .. } => (Verb::Keep, from_ref(word)),
         Command::Clean { .. } => (Verb::Rule("have the cleaner look now"), &[]),
         Command::SwitchCleaner { .. } => (Verb::Rule("start or stop the cleaner"), &[]),
@@ -90,6 +92,9 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Release { .. } => (Verb::Rule("release the latch"), &[]),
         Command::CloseAll { .. } => (Verb::Rule("close all sessions"), &[]),
         Command::Reload { .. } => (Verb::Rule("have the config read again"), &[]),
+        Command::Project { order: Order::Add(_), .. } => (Verb::Rule("add projects to the queue"), &[]),
+        Command::Project { order: Order::End { .. }, .. } => (Verb::Rule("end projects"), &[]),
+        Command::Project { order: Order::Remove { .. }, .. } => (Verb::Rule("forget projects"), &[]),
         Command::Shutdown { .. } | Command::End => (Verb::Rule("stop the daemon"), &[]),
         Command::Again { .. } => (Verb::Rule("restart the daemon"), &[]),
     }
@@ -116,7 +121,7 @@ fn refuse(command: Command, why: Refusal) {
         Command::Pane { reply, .. } => answer(reply, Err(why)),
         Command::Files { reply, .. } => answer(reply, Err(why)),
         Command::Status { reply } => answer(reply, Err(why)),
-        Command::Start { reply, .. } => answer(reply, Err(why)),
+        Command::Start { reply, .. } | Command::Resume { reply, .. } => answer(reply, Err(why)),
         Command::Heartbeat { reply, .. } | Command::Rename { reply, .. } | Command::Restart { reply, .. } => {
             answer(reply, Err(why));
         }
@@ -135,6 +140,7 @@ fn refuse(command: Command, why: Refusal) {
         Command::Set { reply, .. } => answer(reply, Err(why)),
         Command::ConfigFile { reply } => answer(reply, Err(why)),
         Command::KeepChild { reply, .. } => answer(reply, Err(why)),
+        Command::Project { reply, .. } => answer(reply, Err(why)),
         // Nobody waits for these.
         Command::Watch | Command::End => {}
     }

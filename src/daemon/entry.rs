@@ -111,6 +111,8 @@ pub struct Entry {
     pub lingering_since: Option<Duration>,
     /// How many of those left behind are to be kept.
     pub kept: Kept,
+    /// Its project is over, and it still runs.
+    pub project_finished: bool,
     /// A close left survivors: no policy tries again.
     pub survived: bool,
     /// The close that is announced.
@@ -169,6 +171,7 @@ impl Entry {
             spinning_since: None,
             lingering_since: None,
             kept: Kept::Nobody,
+            project_finished: false,
             survived: false,
             announced: None,
         })
@@ -353,6 +356,7 @@ impl Entry {
             closes_at: self.announced.as_ref().map(|a| clock::wall_at(a.closes_at)),
             closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             command: self.session.command.clone(),
+            resume: if live { None } else { self.resume() },
         }
     }
 }

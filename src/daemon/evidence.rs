@@ -135,6 +135,7 @@ impl Entry {
             spinning: ago(self.spinning_since.map(|at| text.map_or(at, |text| text.max(at)))),
             seen: self.seen(now),
             gate: self.sight.look.gate.zip(ago(self.sight.gate_since.max(input))),
+            project_finished: self.project_finished,
             twins: &self.twins,
             ..Evidence::default()
         }
@@ -210,12 +211,15 @@ impl Entry {
 
     /// How its conversation is taken up again.
     pub fn resume(&self) -> Option<String> {
-        self.standard.profiles.by_name(&self.session.agent)?.resume.command(self.conversation())
+        let resume = &self.standard.profiles.by_name(&self.session.agent)?.resume;
+        let named = resume.conversation(&self.session.command);
+        resume.command(self.conversation().or(named))
     }
 
-    /// The agent's own name for what it is talking about.
+    /// The agent's own name for what it is talking about, or was when it ended.
     pub fn conversation(&self) -> Option<&str> {
-        self.status.as_ref()?.session.as_deref()
+        let told = self.status.as_ref().and_then(|status| status.session.as_deref());
+        told.or(self.meta.conversation.as_deref())
     }
 
     /// One sentence of advice, where there is something to do.

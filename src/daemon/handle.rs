@@ -122,6 +122,12 @@ pub enum Command {
         asked: Option<Asked>,
         reply: Reply<Session>,
     },
+    /// A new session that goes on with the conversation of one that has ended.
+    Resume {
+        word: String,
+        request: Box<RestartRequest>,
+        reply: Reply<Started>,
+    },
     Heartbeat {
         word: String,
         /// No beat: the agent's own word for what it does.
@@ -176,6 +182,12 @@ pub enum Command {
         pid: i32,
         reply: Reply<String>,
     },
+    /// Of the queue of projects.
+    Project {
+        order: super::projects::Order,
+        asked: Option<Asked>,
+        reply: Reply<super::projects::Answer>,
+    },
     Shutdown {
         keep: Option<bool>,
         asked: Option<Asked>,
@@ -227,6 +239,8 @@ pub enum Input {
         reply: Reply<KillReport>,
         overdue: bool,
     },
+    /// From the queue's own work.
+    Queue(Box<super::projects::News>),
     /// Bytes that are kept of each session.
     Measured(Vec<(String, u64)>),
     /// The sessions of an emergency are closed: strays are next.

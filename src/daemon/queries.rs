@@ -8,7 +8,7 @@ use super::link::Link;
 use super::sampler::Ground;
 use super::supervisor::{Supervisor, silent};
 use crate::api::refusal::{Code, Refusal};
-use crate::api::types::{DaemonStatus, Detail, HealthReport, Host, Recommendation, Session, Table};
+use crate::api::types::{DaemonStatus, Detail, HealthReport, Host, Pressure, Recommendation, Session, Table};
 use crate::api::wire::Request;
 use crate::model::lifecycle::Keeper;
 use crate::model::select;
@@ -34,7 +34,7 @@ impl Supervisor {
         let managed = self.entries.values().filter(|e| all || e.is_live());
         let mut sessions: Vec<Session> = managed.map(|e| e.row(now)).chain(foreign.map(|f| f.row(now))).collect();
         sessions.sort_by(|a, b| a.started_at.cmp(&b.started_at).then_with(|| a.id.cmp(&b.id)));
-        Table { generation: *self.generation.borrow(), sessions }
+        Table { generation: *self.generation.borrow(), sessions, latched: self.latch.why().map(String::from) }
     }
 
     pub(super) fn health(&self) -> HealthReport {
@@ -130,11 +130,7 @@ impl Supervisor {
             latched: self.latch.why().map(String::from),
             embedded: self.set.embedded,
             memory: self.set.store.state(),
-            host: host.map(|(memory_bytes, available_memory_bytes, load)| Host {
-                memory_bytes,
-                available_memory_bytes,
-                load,
-            }),
+            host: host.map(told),
         }
     }
 
@@ -161,5 +157,18 @@ impl Supervisor {
 
     pub(super) fn find_several(&self, words: &[String]) -> Result<Vec<String>, Refusal> {
         Ok(select::several(words, &self.choices())?.into_iter().map(String::from).collect())
+    }
+}
+
+fn told(host: host::Figures) -> Host {
+    let pressure =
+        |[cpu_percent, memory_percent, io_percent]: [f64; 3]| Pressure { cpu_percent, memory_percent, io_percent };
+    Host {
+        memory_bytes: host.memory,
+        available_memory_bytes: host.available_memory,
+        load: host.load,
+        cores: host.cores,
+        pressure: host.pressure.map(pressure),
+        disk: None,
     }
 }

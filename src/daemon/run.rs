@@ -178,15 +178,7 @@ impl Daemon {
         let store = Store::begin(paths.database());
         let tcp = config.server.clone();
         let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone(), crib: Arc::default() };
-        let (hooks, hooked) = watch::channel(Arc::new(config.hook.clone()));
-        let hooking = hooks::Setting {
-            store: store.clone(),
-            leashes: peers.leashes.clone(),
-            counts: Arc::default(),
-            env: Arc::new(hook_environment(&paths)),
-        };
-        let hook_counts = Arc::clone(&hooking.counts);
-        tokio::spawn(hooks::run(hooking, hooked));
+        let (hooks, hook_counts) = hooks::begin(&config, &store, &peers.leashes, hook_environment(&paths));
         let setting = Setting {
             hooks,
             cradle,
@@ -201,21 +193,7 @@ impl Daemon {
             embedded: options.embedded,
         };
         let mut supervisor = Supervisor::new(setting, input_sender, generation_sender)?;
-        let (sessions, logs) = (paths.sessions(), paths.logs());
-        let adopted =
-            tokio::task::spawn_blocking(move || adopt::adopt(&sessions, &logs)).await.map_err(io::Error::other)?;
-        info!(
-            "daemon started pid={} version={} sessions={}",
-            std::process::id(),
-            env!("CARGO_PKG_VERSION"),
-            adopted.len()
-        );
-        failpoint::here("daemon.adoption.before");
-        supervisor.tell_begun();
-        supervisor.on_adopted(adopted);
-        supervisor.remember_all();
-        supervisor.tell_again();
-        failpoint::here("daemon.adoption.after");
+        adopt_all(&mut supervisor, &paths).await?;
         let handle = Handle {
             commands: command_sender,
             generation,
@@ -293,6 +271,21 @@ impl Daemon {
         drop(lock);
         if ended == Ended::Overdue { Err(DaemonError::Deadline) } else { Ok(None) }
     }
+}
+
+async fn adopt_all(supervisor: &mut Supervisor, paths: &Paths) -> io::Result<()> {
+    let (sessions, logs) = (paths.sessions(), paths.logs());
+    let adopted =
+        tokio::task::spawn_blocking(move || adopt::adopt(&sessions, &logs)).await.map_err(io::Error::other)?;
+    info!("daemon started pid={} version={} sessions={}", std::process::id(), env!("CARGO_PKG_VERSION"), adopted.len());
+    failpoint::here("daemon.adoption.before");
+    supervisor.tell_begun();
+    supervisor.on_adopted(adopted);
+    supervisor.remember_all();
+    supervisor.watch_database();
+    supervisor.tell_again();
+    failpoint::here("daemon.adoption.after");
+    Ok(())
 }
 
 /// The loop of the supervisor: everything that happens, one thing after the other.

@@ -22,14 +22,14 @@ use crate::api::client::VERSION_HEADER;
 use crate::api::record;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{
-    ActRequest, CloseAllRequest, ErrorBody, ErrorText, KillRequest, LogChunk, Message, Restarting, Screen,
+    ActRequest, CloseAllRequest, Disk, ErrorBody, ErrorText, KillRequest, LogChunk, Message, Restarting, Screen,
     SignalRequest, StartRequest, StopRequest, Version,
 };
 use crate::api::wire::Request;
 use crate::model::session::{Asked, ExitBy, ProcId};
 use crate::model::text::printable_within;
 use crate::sys::table::Tags;
-use crate::sys::{process, signal, spawn};
+use crate::sys::{host, process, signal, spawn};
 
 /// Longest body, in bytes: an environment and a command line fit many times.
 const MAX_BODY: usize = 8 << 20;
@@ -358,8 +358,18 @@ pub(super) async fn version() -> Answer {
     ok(&Version { version: env!("CARGO_PKG_VERSION").into() })
 }
 
+/// How long a file system may take to say how full it is.
+const DISK: Duration = Duration::from_millis(300);
+
 pub(super) async fn status(State(handle): State<Handle>) -> Answer {
-    ok(&handle.ask(|reply| Command::Status { reply }).await?)
+    let mut status = handle.ask(|reply| Command::Status { reply }).await?;
+    if let Some(host) = &mut status.host {
+        let dir = std::path::PathBuf::from(&status.state_dir);
+        let asked = tokio::task::spawn_blocking(move || host::disk(&dir));
+        let room = tokio::time::timeout(DISK, asked).await.ok().and_then(Result::ok).flatten();
+        host.disk = room.map(|(free_bytes, bytes)| Disk { free_bytes, bytes });
+    }
+    ok(&status)
 }
 
 pub(super) async fn stop(State(handle): State<Handle>, Extension(peer): Extension<Peer>, body: Bytes) -> Answer {

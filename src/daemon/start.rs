@@ -42,7 +42,7 @@ enum Asker {
 pub struct Ids;
 
 impl Ids {
-    fn fresh(taken: impl Fn(&str) -> bool) -> std::io::Result<String> {
+    pub fn fresh(taken: impl Fn(&str) -> bool) -> std::io::Result<String> {
         loop {
             let id = dirs::random_word(6)?;
             // All digits would read as a number, and be a prefix of nothing.
@@ -56,12 +56,19 @@ impl Ids {
 impl Supervisor {
     /// `started_by`: see [`Described`].
     pub(super) fn start(&mut self, asked: StartRequest, started_by: Vec<String>, reply: Reply<Started>) {
-        self.start_where_there_is_room(Request { asked, started_by, by_hook: self.by_hook, reply, notes: Vec::new() });
+        self.start_where_there_is_room(Request {
+            asked,
+            started_by,
+            by_hook: self.by_hook,
+            reply,
+            notes: Vec::new(),
+            id: None,
+        });
     }
 
     /// What is asked for is judged before anybody is closed for it.
     pub(super) fn start_where_there_is_room(&mut self, request: Request) {
-        match self.described(&request.asked, request.started_by.clone()) {
+        match self.described(&request.asked, request.started_by.clone(), request.id.clone()) {
             Ok(session) => {
                 let Some(Request { asked, reply, notes, .. }) = self.with_room(request, &session.workspace) else {
                     return;
@@ -122,7 +129,12 @@ impl Supervisor {
         });
     }
 
-    fn described(&self, request: &StartRequest, started_by: Vec<String>) -> Result<Described, Refusal> {
+    fn described(
+        &self,
+        request: &StartRequest,
+        started_by: Vec<String>,
+        id: Option<String>,
+    ) -> Result<Described, Refusal> {
         if self.closing_down {
             return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
         }
@@ -132,13 +144,14 @@ impl Supervisor {
         let command = self.command_of(request)?;
         let agent = request.agent.clone().unwrap_or_else(|| self.set.config.profiles.kind_of(&command));
         let workspace = self.workspace_of(request)?;
-        let id = Ids::fresh(|id| self.entries.contains_key(id) || self.births.contains_key(id));
+        let taken = |id: &str| self.entries.contains_key(id) || self.births.contains_key(id);
+        let id = id.map_or_else(|| Ids::fresh(taken), Ok);
         let id = id.map_err(|e| Refusal::new(Code::Internal, format!("failed to make an id: {e}")))?;
         Ok(Described {
             name: self.name_of(request, &agent, &command)?,
             id,
             agent: text::printable_within(&agent, 40),
-            project: request.project.as_deref().map(|p| text::printable_within(p, 100)),
+            project: self.project_of(request, &started_by),
             workspace,
             command,
             pipe: request.pipe,
@@ -150,6 +163,12 @@ impl Supervisor {
             started_by,
             by_hook: self.by_hook,
         })
+    }
+
+    /// What a session starts belongs to the same piece of work, unless it says otherwise.
+    fn project_of(&self, request: &StartRequest, started_by: &[String]) -> Option<String> {
+        let of_parent = || self.entries.get(started_by.first()?)?.session.project.clone();
+        request.project.clone().or_else(of_parent).map(|p| text::printable_within(&p, 100))
     }
 
     fn command_of(&self, request: &StartRequest) -> Result<Vec<String>, Refusal> {
@@ -193,10 +212,14 @@ impl Supervisor {
             return Ok(name.clone());
         }
         let program = command.first().and_then(|c| c.rsplit('/').next()).unwrap_or("session");
-        let base = text::name_from(if agent == "other" || agent == "shell" { program } else { agent });
+        Ok(self.numbered(&text::name_from(if agent == "other" || agent == "shell" { program } else { agent })))
+    }
+
+    /// This name, or the first of its kind that is free.
+    pub(super) fn numbered(&self, base: &str) -> String {
         let free = |name: &String| self.free_name(name, None).is_ok();
         let numbered = (2..).map(|n| format!("{base}-{n}"));
-        Ok(std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base))
+        std::iter::once(base.to_string()).chain(numbered).find(free).unwrap_or_else(|| base.into())
     }
 
     /// A name a live session has is refused to another.

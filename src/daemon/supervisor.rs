@@ -29,14 +29,16 @@ use super::evidence::Standard;
 use super::foreign::{Foreign, Memory};
 use super::handed::HandedOver;
 use super::handle::{Command, Ended, Input, Reply};
+use super::hooks::Hooks;
 use super::house::House;
 use super::metrics::Metrics;
+use super::projects::{Ordered, Queue};
 use super::sampler::{Ground, Sample, Sampler};
 use super::store::Store;
 use super::sweep::{Births, Latch};
 use crate::api::refusal::{Code, Refusal};
+use crate::config::Config;
 use crate::config::paths::Paths;
-use crate::config::{Config, Hook};
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, ProcId};
 use crate::model::verdict::Policy;
@@ -63,7 +65,7 @@ pub struct Setting {
     /// What happened is told to it.
     pub store: Store,
     /// Hooks hear of other settings by it.
-    pub hooks: watch::Sender<Arc<Vec<Hook>>>,
+    pub hooks: Hooks,
     /// The daemon's base environment, for sessions that bring none.
     pub base_env: Vec<String>,
     /// Started by a client, not by a person or a service.
@@ -121,6 +123,7 @@ pub struct Supervisor {
     /// Who asked for the daemon's end; what is born during it has the same cause.
     pub(super) stopped_by: Option<Asked>,
     pub(super) house: House,
+    pub(super) queue: Queue,
     pub(super) ended: Option<Ended>,
 }
 
@@ -138,6 +141,7 @@ impl Supervisor {
             memory: Memory::open(&set.paths.foreign(), &boot),
             boot,
             latch: Latch::open(set.paths.latch()),
+            queue: Queue::new(set.paths.database(), set.store.clone()),
             discovery: Arc::default(),
             scene: None,
             standard: Arc::new(standard(&set.config)),
@@ -222,6 +226,7 @@ impl Supervisor {
             Command::Signal { request, reply } => self.signal(&request, reply),
             Command::Rename { word, name, reply } => answer(reply, self.rename(&word, &name)),
             Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
+            Command::Resume { word, request, reply } => self.resume(&word, *request, self.descent(from), reply),
             Command::Heartbeat { word, says: None, reply } => answer(reply, self.heartbeat(&word)),
             Command::Heartbeat { word, says: Some(says), reply } => answer(reply, self.hear_word(&word, &says)),
             Command::Status { reply } => answer(reply, Ok(self.status())),
@@ -235,6 +240,9 @@ impl Supervisor {
             Command::ConfigFile { reply } => answer(reply, Ok(self.set.paths.config.clone())),
             Command::Holder { pid, reply } => answer(reply, self.holder(pid)),
             Command::KeepChild { word, pid, reply } => answer(reply, self.keep_child(&word, pid)),
+            Command::Project { order, asked, reply } => {
+                self.order(Ordered { order, asked, reply, by_hook: self.by_hook });
+            }
             Command::Shutdown { keep, asked, reply } => self.shutdown(keep, asked, reply),
             Command::End => self.ended = self.ended.or(Some(Ended::Stopped)),
             Command::Again { reply } => {
@@ -263,6 +271,7 @@ impl Supervisor {
             }
             Input::AskedTmux => self.asking_tmux = false,
             Input::ShutDown { report, reply, overdue } => self.on_shut_down(report, reply, overdue),
+            Input::Queue(news) => self.on_queue(*news),
             Input::Measured(measured) => self.on_measured(&measured),
             Input::Swept(left) => self.note_sweep(left),
             Input::ToSweep { ordered, reply } => self.make_sweep(*ordered, reply),
@@ -283,12 +292,16 @@ impl Supervisor {
                 self.sample();
             }
         }
+        self.mind_queue();
     }
 
     /// When [`tick`](Self::tick) wants to be called.
     pub fn next_tick(&self) -> Option<Instant> {
         let idle_end = (self.set.auto && !self.has_subjects()).then_some(self.busy_at + NOTHING_TO_DO);
-        [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due()].into_iter().flatten().min()
+        [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due(), self.queue_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub fn tick(&mut self, now: Instant) {
@@ -298,7 +311,9 @@ impl Supervisor {
             self.sample();
         }
         self.tick_cleaner(now);
-        if self.set.auto && !anybody && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
+        self.tick_queue(now);
+        let idle = !anybody && !self.queue.is_pending();
+        if self.set.auto && idle && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
             info!("nothing to do: ending");
             self.ended = Some(Ended::Stopped);
         } else if !anybody && now >= self.busy_at + NOTHING_TO_DO {

@@ -70,6 +70,8 @@ pub fn run(birth: UnixStream) -> Result<(), HoldError> {
             keeper.hold()
         }
         Err(error) => {
+            // Who cannot hear it reads it; on a full disk it looks like a run nobody saw the end of.
+            let _ = keeper.dir.take_back(keeper.own);
             let fact = Fact::NotStarted { message: error.to_string() };
             // If nobody hears it, nobody waits for it.
             let _ = poll::write(birth.as_fd(), &wire::json_frame(&fact));

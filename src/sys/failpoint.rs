@@ -7,13 +7,16 @@
 //!   keeper.identity.before=kill;daemon.signal.after=3*off->pause:50;hits=/tmp/x
 //!   kill       SIGKILL to itself            N*off->…   not the first N times
 //!   pause:MS   waits                        hits=FILE  the name of each point that acts is appended
-//!   wait:FILE  until that file is there
+//!   wait:FILE  until that file is there     panic      as a mistake in the program would
 //! ```
 
 #[cfg(debug_assertions)]
 pub use armed::{POINTS, hand_down, here};
 #[cfg(not(debug_assertions))]
 pub use unarmed::{hand_down, here};
+
+/// In the interface; all others are of daemon and keeper, where a death must lose nothing.
+pub const DRAWN: &str = "interface.drawn";
 
 #[cfg(not(debug_assertions))]
 mod unarmed {
@@ -69,6 +72,12 @@ mod armed {
         "daemon.exit.after",
         "daemon.memory.before",
         "daemon.memory.after",
+        "daemon.claim.before",
+        "daemon.claim.after",
+        "daemon.finished.before",
+        "daemon.finished.after",
+        "daemon.settled.before",
+        "daemon.settled.after",
         "daemon.ended.before",
         "daemon.reported.before",
         "daemon.reported.after",
@@ -83,6 +92,7 @@ mod armed {
         Kill,
         Pause(Duration),
         Wait(PathBuf),
+        Panic,
     }
 
     #[derive(Debug)]
@@ -124,6 +134,7 @@ mod armed {
         let (off, action) = value.split_once("*off->").map_or((Some(0), value), |(n, rest)| (n.parse().ok(), rest));
         let action = match action.split_once(':') {
             None if action == "kill" => Action::Kill,
+            None if action == "panic" => Action::Panic,
             Some(("pause", millis)) => Action::Pause(Duration::from_millis(millis.parse().ok()?)),
             Some(("wait", file)) => Action::Wait(file.into()),
             _ => return None,
@@ -138,7 +149,7 @@ mod armed {
 
     /// The process is at this point.
     pub fn here(name: &'static str) {
-        debug_assert!(POINTS.contains(&name), "{name}");
+        debug_assert!(POINTS.contains(&name) || name == super::DRAWN, "{name}");
         let Some(action) = plan().due(name) else { return };
         if let Some(hits) = &plan().hits {
             let file = std::fs::OpenOptions::new().append(true).create(true).open(hits);
@@ -152,6 +163,7 @@ mod armed {
                     std::thread::sleep(Duration::from_millis(2));
                 }
             }
+            Action::Panic => std::panic::panic_any("a test asked for it"),
             Action::Kill => {
                 // To oneself it cannot fail.
                 let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);

@@ -12,12 +12,48 @@ pub fn names() -> Vec<String> {
     whole.into_iter().chain([name()]).filter(|n| !n.is_empty()).collect()
 }
 
-/// Memory and available memory in bytes, and the load of the last minute; `None` where the machine does not tell.
-pub fn figures() -> Option<(u64, u64, f64)> {
+/// What the machine tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Figures {
+    /// In bytes.
+    pub memory: u64,
+    pub available_memory: u64,
+    /// Of the last minute.
+    pub load: f64,
+    pub cores: usize,
+    /// For processor, memory and I/O: of the last ten seconds, in how many percent somebody waited for it
+    /// (`Documentation/accounting/psi.rst`, Linux 4.20).
+    pub pressure: Option<[f64; 3]>,
+}
+
+/// `None` where the machine does not tell.
+pub fn figures() -> Option<Figures> {
     let mut system = sysinfo::System::new().ok()?;
     system.refresh_memory();
-    let load = sysinfo::System::load_average().ok()?.one;
-    Some((system.total_memory(), system.available_memory(), load))
+    Some(Figures {
+        memory: system.total_memory(),
+        available_memory: system.available_memory(),
+        load: sysinfo::System::load_average().ok()?.one,
+        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        pressure: pressure(),
+    })
+}
+
+fn pressure() -> Option<[f64; 3]> {
+    let of = |what: &str| some_of_ten(&std::fs::read_to_string(format!("/proc/pressure/{what}")).ok()?);
+    Some([of("cpu")?, of("memory")?, of("io")?])
+}
+
+/// `some avg10=0.12 avg60=…`
+fn some_of_ten(text: &str) -> Option<f64> {
+    let some = text.lines().find(|line| line.starts_with("some "))?;
+    some.split(' ').find_map(|word| word.strip_prefix("avg10="))?.parse().ok()
+}
+
+/// Free and all bytes of the file system a path is on. Can hang on a dead mount.
+pub fn disk(path: &std::path::Path) -> Option<(u64, u64)> {
+    let room = rustix::fs::statvfs(path).ok()?;
+    Some((room.f_bavail.saturating_mul(room.f_frsize), room.f_blocks.saturating_mul(room.f_frsize)))
 }
 
 /// The name tools show for this process (prctl(2), `PR_SET_NAME`): it was started through a link in `/proc` and would be
@@ -35,5 +71,17 @@ pub fn stop_self() {
     // SAFETY: a signal to our own group. SIGSTOP, because SIGTSTP may be ignored by whoever started us.
     unsafe {
         libc::kill(0, libc::SIGSTOP);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::some_of_ten;
+
+    #[test]
+    fn pressure_is_that_of_the_last_ten_seconds_in_which_some_waited() {
+        let text = "some avg10=1.53 avg60=0.87 avg300=0.20 total=123\nfull avg10=9.00 avg60=0.00 avg300=0.00 total=1\n";
+        assert_eq!(some_of_ten(text), Some(1.53));
+        assert_eq!((some_of_ten(""), some_of_ten("some avg10=x")), (None, None));
     }
 }

@@ -4,7 +4,7 @@
 //!   function that sends signals.
 //! - [`spawn`], [`crib`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
 //! - [`peers`], [`traces`]: what says whether somebody still uses a process, and whose it is.
-//! - [`failpoint`]: where tests have a process die.
+//! - [`watch`]: files as they are written to. [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
@@ -36,3 +36,4 @@ pub mod spawn;
 pub mod table;
 pub mod term;
 pub mod traces;
+pub mod watch;

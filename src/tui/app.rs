@@ -25,6 +25,7 @@ use super::preview::Preview;
 use super::recall::Recall;
 use super::rows::{Kind, Row, Totals};
 use super::seen::Seen;
+use super::sweeping::{Strays, Sweeping};
 use super::theme::Theme;
 use super::view::columns::Wishes;
 use crate::api::types::KillReport;
@@ -46,7 +47,7 @@ pub enum Link {
 }
 
 /// What takes the keys, and what belongs to it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub enum Mode {
     #[default]
     Table,
@@ -68,6 +69,7 @@ pub enum Mode {
     Confirm(Confirm),
     Form(Form),
     Help(Help),
+    Sweep(Box<Sweeping>),
     /// What was done from here.
     Log {
         scroll: u16,
@@ -148,6 +150,8 @@ pub struct App {
     pub filter: Filter,
     /// What is wrong with the filter being typed; the last good one holds meanwhile.
     pub filter_error: Option<String>,
+    /// Filters by the number of the function key that brings them.
+    pub saved: BTreeMap<u8, String>,
     /// Only those that need a person.
     pub faults_only: bool,
     pub columns: Vec<Column>,
@@ -186,6 +190,10 @@ pub struct App {
     pub panes: Panes,
     pub host: Host,
     pub advice: Advice,
+    /// What strays hold.
+    pub strays: Strays,
+    /// Since when and why nothing starts.
+    pub latched: Option<String>,
     pub keymap: Keymap,
     pub deeds: Deeds,
     /// Commands of the palette, the latest last.
@@ -237,6 +245,7 @@ impl App {
             received: Duration::ZERO,
             filter: Filter::default(),
             filter_error: None,
+            saved: BTreeMap::new(),
             faults_only: false,
             columns: Column::ALL.to_vec(),
             order: Order::default(),
@@ -264,6 +273,8 @@ impl App {
             panes: Panes::default(),
             host: Host::default(),
             advice: Advice::default(),
+            strays: Strays::default(),
+            latched: None,
             keymap: Keymap::default(),
             deeds: Deeds::default(),
             history: Vec::new(),
@@ -388,19 +399,21 @@ impl App {
 
     /// What is worth keeping for the next time.
     pub fn memory(&self) -> Memory {
-        Memory { split: self.panes.split, history: self.history.clone() }
+        Memory { split: self.panes.split, history: self.history.clone(), filters: self.saved.clone() }
     }
 
     /// Takes what was kept the last time.
     pub fn remember(&mut self, memory: Memory) {
         self.panes.split = memory.split;
         self.history = memory.history;
+        self.saved = memory.filters;
     }
 
     /// A close of this session was asked for from here, and is not over or has just been.
     pub fn has_asked_to_close(&self, id: &str) -> bool {
+        let is_swept = matches!(&self.mode, Mode::Sweep(sweep) if sweep.ids.iter().any(|swept| swept == id));
         let is_reported = self.report.as_ref().is_some_and(|r| r.sessions.iter().any(|s| s.id == id));
-        is_reported || self.closing_since(id).is_some()
+        is_reported || is_swept || self.closing_since(id).is_some()
     }
 
     /// Says something in place of the foot.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::app::App;
 use super::msg::{Close, Effect};
+use super::sweeping::Purpose;
 use crate::api::types::Act;
 use crate::model::text::printable_within;
 
@@ -59,6 +60,12 @@ pub fn command(app: &App, effect: &Effect) -> Option<String> {
         }
         Effect::Act(act, ids) => verb(act_word(*act), app, ids),
         Effect::Signal(ids, signal) => verb("signal", app, ids).into_iter().chain([signal.clone()]).collect(),
+        Effect::Resume { name, .. } => vec!["resume".into(), name.clone()],
+        Effect::Sweep(Purpose::Act { emergency }, _) => {
+            std::iter::once("sweep").chain(emergency.then_some("--emergency")).map(String::from).collect()
+        }
+        Effect::Release => vec!["release".into()],
+        Effect::Export { name, .. } => vec!["export".into(), name.clone(), "-o".into(), export_name(name)],
         Effect::Restart(id) => verb("restart", app, std::slice::from_ref(id)),
         Effect::Rename(id, name) => {
             verb("rename", app, std::slice::from_ref(id)).into_iter().chain([name.clone()]).collect()
@@ -66,7 +73,10 @@ pub fn command(app: &App, effect: &Effect) -> Option<String> {
         Effect::Type { name, text, .. } => vec!["send".into(), name.clone(), text.clone(), "--enter".into()],
         Effect::Answer { name, key, .. } => vec!["send".into(), name.clone(), "--key".into(), key.clone()],
         Effect::Attach { name, .. } => vec!["attach".into(), name.clone()],
-        Effect::Look(_)
+        Effect::Sweep(Purpose::Watch | Purpose::Plan { .. }, _)
+        | Effect::AskEnded
+        | Effect::ListDirectories { .. }
+        | Effect::Look(_)
         | Effect::Inquire(_)
         | Effect::Recall(_)
         | Effect::Advise
@@ -99,6 +109,13 @@ const fn act_word(act: Act) -> &'static str {
 fn verb(verb: &str, app: &App, ids: &[String]) -> Vec<String> {
     let name = |id: &String| app.row(id).map_or_else(|| id.clone(), |row| row.name.clone());
     std::iter::once(verb.to_string()).chain(ids.iter().map(name)).collect()
+}
+
+/// The directory a session is written down in.
+pub fn export_name(name: &str) -> String {
+    let plain = |c: char| if c.is_alphanumeric() || "-_.".contains(c) { c } else { '-' };
+    let name: String = name.chars().take(80).map(plain).collect();
+    format!("beadle-{}", name.trim_matches('.'))
 }
 
 /// A word as a shell takes it.

@@ -2,7 +2,8 @@
 //!
 //! The table is kept by a long poll that goes on for ever; it backs off while nobody answers.
 
-use std::path::Path;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,12 @@ use tokio::task::JoinHandle;
 use super::msg::{Answer, Close, Effect, Msg};
 use super::picture::Picture;
 use super::recall::Pages;
-use super::{Options, branch, outside};
+use super::sweeping::{Marks, Purpose};
+use super::{Options, branch, deeds, outside};
 use crate::api::client::{Client, ClientError};
-use crate::api::types::{CloseAllRequest, KillRequest, RestartRequest, SendRequest, StartRequest};
+use crate::api::sweep::{EmergencyRequest, SweepRequest};
+use crate::api::types::{CloseAllRequest, KillRequest, RestartRequest, SendRequest, Session, StartRequest};
+use crate::model::session::State;
 
 /// No two polls of the table begin within this time, however fast it changes.
 const POLL_GAP: Duration = Duration::from_millis(100);
@@ -65,6 +69,17 @@ impl Performer {
                     let opened = tokio::task::spawn_blocking(open).await;
                     Msg::Managed(opened.unwrap_or_else(|error| Err(error.to_string())))
                 })
+            }
+            Effect::ListDirectories { typed, place } => spawn(send, async move { directories(typed, place).await }),
+            Effect::AskEnded => spawn(send, async move { Msg::EndedCame(ended(&client).await) }),
+            Effect::Resume { id, .. } => self.resume(id),
+            Effect::Sweep(purpose, marks) => spawn(send, async move { sweep(&client, purpose, marks).await }),
+            Effect::Release => {
+                spawn(send, async move { Msg::Managed(answer(client.release().await).map(|r| r.message)) })
+            }
+            Effect::Export { id, name } => {
+                let directory = Path::new(&self.options.directory).join(deeds::export_name(&name));
+                spawn(send, async move { export(&client, &id, directory).await })
             }
             Effect::Rename(id, name) => spawn(send, async move {
                 Msg::Managed(answer(client.rename(&id, &name).await).map(|row| format!("now called {}", row.name)))
@@ -121,14 +136,23 @@ impl Performer {
         })
     }
 
-    fn restart(&self, id: String) -> JoinHandle<()> {
-        let (client, template) = (self.client.clone(), &self.options.template);
-        let request = RestartRequest {
+    fn handed_down(&self) -> RestartRequest {
+        let template = &self.options.template;
+        RestartRequest {
             env: template.env.clone(),
             env_whole: template.env_whole,
             umask: template.umask,
             limits: template.limits.clone(),
-        };
+        }
+    }
+
+    fn resume(&self, id: String) -> JoinHandle<()> {
+        let (client, request) = (self.client.clone(), self.handed_down());
+        spawn(self.send.clone(), async move { Msg::Resumed(answer(client.resume(&id, &request).await)) })
+    }
+
+    fn restart(&self, id: String) -> JoinHandle<()> {
+        let (client, request) = (self.client.clone(), self.handed_down());
         spawn(
             self.send.clone(),
             async move { Msg::Restarted(answer(client.restart(&id, &request).await).map(Box::new)) },
@@ -152,8 +176,53 @@ async fn look(client: &Client, id: String) -> Msg {
     Msg::ScreenCame { id, picture }
 }
 
+/// Those whose conversation can go on, the latest first; of several with one name the latest.
+async fn ended(client: &Client) -> Answer<Vec<Session>> {
+    let mut ended = answer(client.sessions(true, false).await)?.sessions;
+    ended.retain(|s| s.state == State::Ended && s.resume.is_some());
+    let at = |s: &Session| s.exit.as_ref().map(|exit| exit.at.clone());
+    ended.sort_by_key(|s| std::cmp::Reverse(at(s)));
+    let mut names = HashSet::new();
+    ended.retain(|s| names.insert(s.name.clone()));
+    Ok(ended)
+}
+
+async fn sweep(client: &Client, purpose: Purpose, marks: Marks) -> Msg {
+    let dry_run = !matches!(purpose, Purpose::Act { .. });
+    let Marks { only, take, leave } = marks;
+    let only = (!dry_run).then_some(only);
+    let reason = Some("user".to_string()).filter(|_| !dry_run);
+    let report = match purpose {
+        Purpose::Plan { emergency: true } | Purpose::Act { emergency: true } => {
+            client.emergency(&EmergencyRequest { reason, dry_run, latch: true, only, take, leave }).await
+        }
+        Purpose::Watch | Purpose::Plan { emergency: false } | Purpose::Act { emergency: false } => {
+            client.sweep(&SweepRequest { reason, dry_run, only, take, leave }).await
+        }
+    };
+    Msg::Swept(purpose, answer(report).map(Box::new))
+}
+
+async fn export(client: &Client, id: &str, directory: PathBuf) -> Msg {
+    let done = match client.export(id).await {
+        Ok(bytes) => {
+            let unpacking = tokio::task::spawn_blocking(move || outside::unpack(&bytes, &directory));
+            unpacking.await.unwrap_or_else(|error| Err(error.to_string()))
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    Msg::Managed(done)
+}
+
 /// How long a workspace may take to say its branch.
 const WORKSPACE: Duration = Duration::from_millis(500);
+
+/// Nothing where it hangs or cannot be read.
+async fn directories(typed: String, place: String) -> Msg {
+    let reading = tokio::task::spawn_blocking(move || outside::directories(Path::new(&place)));
+    let names = tokio::time::timeout(WORKSPACE, reading).await.ok().and_then(Result::ok).unwrap_or_default();
+    Msg::DirectoriesCame { typed, names }
+}
 
 async fn inquire(client: &Client, id: String) -> Msg {
     let detail = answer(client.session(&id).await).map(Box::new);

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::line::Line;
 use super::msg::Effect;
-use super::words;
 use crate::model::text::name_refusal;
+use crate::model::words;
 
 /// Where the cursor is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Form {
     pub directory: Line,
     pub field: Field,
     pub error: Option<String>,
+    /// Directories that what is typed could become.
+    pub offered: Vec<String>,
     /// Asked for, not yet answered.
     pub is_starting: bool,
 }
@@ -87,6 +89,33 @@ impl Form {
         self.field = self.field.previous();
     }
 
+    /// What is typed as a directory, and where to look for how it could go on.
+    pub fn completing(&self, here: &str, home: Option<&str>) -> Option<(String, String)> {
+        let typed = self.directory.text();
+        let above = typed.rfind('/').map_or("", |at| &typed[..=at]);
+        let place = resolved(above, here, home).ok()?;
+        (typed != "~").then_some((typed, place))
+    }
+
+    /// Takes the names of the directories there; true when there was nothing to add.
+    pub fn complete(&mut self, typed: &str, names: &[String]) -> bool {
+        if self.directory.text() != typed || self.field != Field::Directory {
+            return false;
+        }
+        let (above, part) = typed.rfind('/').map_or(("", typed), |at| typed.split_at(at + 1));
+        let fits = |name: &&String| name.starts_with(part) && (!name.starts_with('.') || part.starts_with('.'));
+        let fitting: Vec<&String> = names.iter().filter(fits).collect();
+        let Some(first) = fitting.first() else { return true };
+        let common = fitting.iter().fold(first.as_str(), |a, b| common(a, b));
+        let slash = if fitting.len() == 1 { "/" } else { "" };
+        if common.len() + slash.len() > part.len() {
+            self.directory = Line::new(&format!("{above}{common}{slash}"));
+        } else {
+            self.offered = fitting.into_iter().cloned().collect();
+        }
+        false
+    }
+
     /// The session asked for, or the field that is wrong and why. `here` and `home` resolve
     /// the directory.
     pub fn request(&self, here: &str, home: Option<&str>, size: (u16, u16)) -> Result<Effect, (Field, String)> {
@@ -101,6 +130,13 @@ impl Form {
         let workspace = resolved(self.directory.text().trim(), here, home).map_err(|why| (Field::Directory, why))?;
         Ok(Effect::Start { command, name: Some(name).filter(|n| !n.is_empty()), workspace, size })
     }
+}
+
+/// What both begin with.
+fn common<'a>(a: &'a str, b: &str) -> &'a str {
+    let end =
+        a.char_indices().zip(b.chars()).find(|((_, a), b)| a != b).map_or(a.len().min(b.len()), |((at, _), _)| at);
+    &a[..end]
 }
 
 fn resolved(directory: &str, here: &str, home: Option<&str>) -> Result<String, String> {
@@ -134,6 +170,24 @@ mod tests {
             };
             assert_eq!((command.len(), name, workspace.as_str()), (3, None, expected));
         }
+    }
+
+    #[test]
+    fn a_directory_is_completed_as_far_as_there_is_no_doubt() {
+        let names = ["api", "app", "assets", ".git", "日本"].map(String::from);
+        for (typed, becomes) in
+            [("ap", "ap"), ("a", "a"), ("as", "assets/"), ("/x/app", "/x/app/"), (".g", ".git/"), ("日", "日本/")]
+        {
+            let mut form = Form { field: Field::Directory, ..Form::new("", typed) };
+            let (asked, _) = form.completing("/srv", Some("/home/u")).unwrap();
+            assert!(!form.complete(&asked, &names), "{typed}");
+            assert_eq!(form.directory.text(), becomes);
+        }
+        let mut form = Form { field: Field::Directory, ..Form::new("", "zz") };
+        assert!(form.complete("zz", &names) && !form.complete("other", &names));
+        assert_eq!(form.completing("/srv", None), Some(("zz".into(), "/srv".into())));
+        let form = Form::new("", "~/x/y");
+        assert_eq!(form.completing("/srv", Some("/home/u")).unwrap().1, "/home/u/x/");
     }
 
     #[test]

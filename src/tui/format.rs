@@ -56,12 +56,22 @@ pub fn percent(percent: f64) -> String {
 
 /// Values as bars, the last one at the right end, several to a column where there are more than columns. What was
 /// not seen is left empty.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 7")]
 pub fn spark(values: &[f64], slots: usize, columns: u16) -> String {
+    spark_below(values, slots, columns, 0.0)
+}
+
+/// The same, and a bar is full at `full` or at the highest value, whichever is more: so that several can be compared.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "small numbers"
+)]
+pub fn spark_below(values: &[f64], slots: usize, columns: u16, full: f64) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let per = slots.div_ceil(usize::from(columns).max(1)).max(1);
     let sums: Vec<f64> = values.rchunks(per).take(usize::from(columns)).map(|chunk| chunk.iter().sum()).collect();
-    let most = sums.iter().copied().fold(0.0, f64::max);
+    let most = sums.iter().copied().fold(full * per as f64, f64::max);
     let bar = |value: &f64| {
         let height = if most > 0.0 { (value / most * 7.0).ceil() } else { 0.0 };
         BARS[(height.clamp(0.0, 7.0)) as usize]

@@ -48,12 +48,12 @@ pub mod recall;
 pub mod rows;
 pub mod seen;
 pub mod stage;
+pub mod sweeping;
 pub mod tell;
 pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;
-pub mod words;
 
 #[cfg(test)]
 mod tests;

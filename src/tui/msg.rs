@@ -7,7 +7,9 @@ use crossterm::event::KeyEvent;
 use super::panes::Memory;
 use super::picture::Picture;
 use super::recall::Pages;
+use super::sweeping::{Marks, Purpose};
 use crate::api::attach::Left;
+use crate::api::sweep::SweepReport;
 use crate::api::types::{Act, DaemonStatus, Detail, Done, KillReport, Recommendation, Session, Started, Table};
 
 /// An answer of the daemon, or the sentence that says why there is none.
@@ -48,6 +50,10 @@ pub enum Msg {
     },
     AdviceCame(Answer<Vec<Recommendation>>),
     HostCame(Answer<Box<DaemonStatus>>),
+    Swept(Purpose, Answer<Box<SweepReport>>),
+    /// Sessions that have ended, the latest first.
+    EndedCame(Answer<Vec<Session>>),
+    Resumed(Answer<Started>),
     /// Something small was done; in a sentence.
     Managed(Answer<String>),
     Clicked(u16, u16),
@@ -55,6 +61,10 @@ pub enum Msg {
     Wheeled(u16, u16, bool),
     Restarted(Answer<Box<Session>>),
     Typed(Answer<String>),
+    DirectoriesCame {
+        typed: String,
+        names: Vec<String>,
+    },
     /// Where a session's keeper listens, if it has one.
     KeeperFound {
         name: String,
@@ -93,6 +103,22 @@ pub enum Effect {
     /// Send a signal, by its name, to the leaders' groups.
     Signal(Vec<String>, String),
     Restart(String),
+    /// Bring the sessions that have ended.
+    AskEnded,
+    /// Go on with the conversation of one.
+    Resume {
+        id: String,
+        name: String,
+    },
+    /// Look for strays, or take the marked.
+    Sweep(Purpose, Marks),
+    /// Let sessions start again after an emergency.
+    Release,
+    /// Write down all that is kept of a session, in a directory of its own.
+    Export {
+        id: String,
+        name: String,
+    },
     Rename(String, String),
     /// Press a key, by its name, in a session.
     Answer {
@@ -122,6 +148,11 @@ pub enum Effect {
         id: String,
         name: String,
         text: String,
+    },
+    /// Bring the directories in a place, to complete what was typed.
+    ListDirectories {
+        typed: String,
+        place: String,
     },
     /// Ask where a session's keeper listens, to attach to it.
     FindKeeper {

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::panes::Memory;
+use crate::api::tar;
 use crate::api::way::Way;
+use crate::sys::dirs;
 
 /// Says where this daemon is; a window of tmux has the environment of its server.
 const PLACES: &[&str] = &[
@@ -75,6 +77,33 @@ pub fn remember(path: &Path, memory: &Memory) -> std::io::Result<()> {
     std::fs::rename(part, path)
 }
 
+/// More are not offered.
+const MOST_DIRECTORIES: usize = 1000;
+
+/// The names of the directories in one, sorted.
+pub fn directories(place: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(place).into_iter().flatten().flatten().take(MOST_DIRECTORIES);
+    let named = entries.filter(|entry| entry.path().is_dir()).filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = named.filter(|name| !name.contains(char::is_control)).collect();
+    names.sort();
+    names
+}
+
+/// Writes what was exported into a new directory; nothing that is there is replaced.
+pub fn unpack(bytes: &[u8], directory: &Path) -> Result<String, String> {
+    let shown = directory.display();
+    if directory.symlink_metadata().is_ok() {
+        return Err(format!("{shown} is there already: `beadle export` takes another name"));
+    }
+    let parts = tar::unpack(bytes).ok_or("the daemon sent half of it: try again")?;
+    dirs::ensure_private(directory).map_err(|error| error.to_string())?;
+    for (name, content) in parts {
+        let written = dirs::new_private_file(&directory.join(&name)).and_then(|mut file| file.write_all(&content));
+        written.map_err(|error| format!("failed to write {shown}/{name}: {error}"))?;
+    }
+    Ok(format!("exported to {shown}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,7 +112,7 @@ mod tests {
     fn what_is_remembered_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("interface.json");
-        let memory = Memory { split: -3, history: vec!["sort cpu".into()] };
+        let memory = Memory { split: -3, history: vec!["sort cpu".into()], filters: [(2, "idle>5m".into())].into() };
         remember(&path, &memory).unwrap();
         assert_eq!(Memory::read(&std::fs::read_to_string(&path).unwrap()), memory);
         assert!(remember(&dir.path().join("none/x"), &memory).is_err());

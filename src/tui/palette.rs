@@ -22,6 +22,7 @@ pub enum Verb {
     Filter,
     Health,
     Mark,
+    Keep,
     Go,
     Theme,
     Type,
@@ -49,6 +50,7 @@ const TAKING: &[Taking] = &[
     taking("group", Verb::Group, false, "project, agent, health, workspace or none"),
     taking("filter", Verb::Filter, false, "WORDS: show what has them; none: all"),
     taking("health", Verb::Health, false, "show only stuck, orphaned, waiting or healthy ones"),
+    taking("keep", Verb::Keep, false, "KEY: that filter under F2 to F12"),
     taking("mark", Verb::Mark, false, "FILTER: mark what it takes"),
     taking("pane", Verb::Go, false, "NAME: to that pane"),
     taking("columns", Verb::Columns, false, "NAMES: show these, in this order; none: all"),
@@ -62,6 +64,8 @@ const TAKING: &[Taking] = &[
 
 /// Signals that can be sent, as people name them.
 pub const SIGNALS: &[&str] = &["INT", "TERM", "HUP", "USR1", "CONT", "STOP", "KILL"];
+/// Keys a filter can be kept under; F1 is the help.
+pub const FUNCTION_KEYS: &[&str] = &["F2", "F3", "F4", "F5", "F6", "F7", "F8", "F9", "F10", "F11", "F12"];
 /// Keys that answer most questions.
 pub const ANSWERS: &[&str] = &["y", "n", "Enter", "Escape", "1", "2", "3"];
 
@@ -194,6 +198,7 @@ fn values(verb: Verb) -> Vec<&'static str> {
         Verb::Sort | Verb::Columns => Column::ALL.map(Column::word).to_vec(),
         Verb::Group => Grouping::ALL.map(Grouping::word).into_iter().chain(["none"]).collect(),
         Verb::Health => vec!["stuck", "orphaned", "waiting", "healthy", "all"],
+        Verb::Keep => FUNCTION_KEYS.to_vec(),
         Verb::Filter | Verb::Mark => FIELDS.to_vec(),
         Verb::Go => Pane::ALL.map(Pane::word).to_vec(),
         Verb::Theme => theme::names().collect(),
@@ -232,7 +237,7 @@ mod tests {
             ("sort mem", "sort memory"),
             ("sort a", "sort a"),
             ("group wor", "group workspace"),
-            ("k", "kill"),
+            ("kil", "kill"),
             ("signal T", "signal TERM"),
         ] {
             assert_eq!(completed(typed), whole, "{typed}");

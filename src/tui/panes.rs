@@ -1,5 +1,7 @@
 //! The panes: what each is called, which has the keys, and how the room is parted.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// A part of the screen.
@@ -80,6 +82,8 @@ pub struct Memory {
     pub split: i8,
     /// Commands typed into the palette, the latest last.
     pub history: Vec<String>,
+    /// Filters by the number of the function key that brings them.
+    pub filters: BTreeMap<u8, String>,
 }
 
 impl Memory {

@@ -80,6 +80,8 @@ pub struct Seen {
     pub changes: VecDeque<Change>,
     /// All sessions together.
     pub total: Trace,
+    /// What a busy session does in a minute: the most of any, lately.
+    pub busiest: f64,
 }
 
 impl Seen {
@@ -115,6 +117,7 @@ impl Seen {
         }
         self.traces.retain(|id, _| after.contains_key(id.as_str()));
         self.sum_up(now, new);
+        self.busiest = self.traces.values().flat_map(|t| t.activity.values()).fold(0.0, f64::max);
         self.changes.extend(changes.iter().cloned());
         while self.changes.len() > CHANGES {
             self.changes.pop_front();

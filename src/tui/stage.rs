@@ -26,6 +26,7 @@ use super::{Options, TuiError, outside};
 use crate::api::attach;
 use crate::api::client::Client;
 use crate::config::tui::Tell;
+use crate::sys::failpoint;
 
 /// The shortest time between two frames that only data asked for.
 const FRAME: Duration = Duration::from_millis(16);
@@ -293,6 +294,7 @@ impl Stage {
         }
         let app = &self.app;
         self.terminal.draw(|frame| view(app, frame)).map_err(TuiError::Draw)?;
+        failpoint::here(failpoint::DRAWN);
         self.app.is_dirty = false;
         self.drawn = Instant::now();
         Ok(())

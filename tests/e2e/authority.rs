@@ -11,14 +11,14 @@ const ALLOWED: &str =
     "an agent may look, send its own heartbeat, start sessions and act on those it started; agents.authority = \"all\"";
 
 /// A session that runs what it is given, line by line, and survives the loss of its terminal.
-struct Inside<'a> {
+pub struct Inside<'a> {
     arena: &'a Arena,
     id: String,
     name: String,
 }
 
 impl<'a> Inside<'a> {
-    fn begin(arena: &'a Arena, name: &str) -> Self {
+    pub fn begin(arena: &'a Arena, name: &str) -> Self {
         let script = format!(
             "trap '' HUP; mkfifo {name}.in; while read -r line <{name}.in; do sh -c \"$line\" >{name}.out 2>{name}.err; echo $? >{name}.tmp; mv {name}.tmp {name}.status; done"
         );
@@ -34,7 +34,7 @@ impl<'a> Inside<'a> {
 
     /// What a line of shell said in there; `beadle` is the arena's own.
     #[track_caller]
-    fn sh(&self, line: &str) -> Said {
+    pub fn sh(&self, line: &str) -> Said {
         let line = line.replace("beadle ", &format!("{} ", self.arena.binary()));
         let mut input = std::fs::OpenOptions::new().write(true).open(self.file("in")).unwrap();
         writeln!(input, "{line}").unwrap();

@@ -77,79 +77,55 @@ fn curl_is_there() -> bool {
     there
 }
 
-#[test]
-fn every_route_that_is_described_answers_curl() {
-    if !curl_is_there() {
-        return;
-    }
-    let arena = Arena::new();
-    arena.run(&["daemon", "start"]).ok();
-    let mut curl = Curl { arena: &arena, seen: BTreeSet::new() };
-    let described = curl.plain("GET", "/api/openapi.json", None);
-    assert_eq!(described["openapi"], "3.1.0");
+/// Both as the description spells it and as it is.
+fn of(id: &str, below: &str) -> (String, String) {
+    (format!("/api/sessions/{{id}}{below}"), format!("/api/sessions/{id}{below}"))
+}
 
-    let started = curl.works(
-        "POST",
-        "/api/session/start",
-        "/api/session/start",
-        Some(r#"{"command":["sh","-c","echo here; exec sleep 600"],"name":"a","project":"p"}"#),
-    );
+/// A session from its start to where it can be looked at.
+fn looked_at(curl: &mut Curl<'_>) -> String {
+    let body = r#"{"command":["sh","-c","echo here; exec sleep 600"],"name":"a","project":"p"}"#;
+    let started = curl.works("POST", "/api/session/start", "/api/session/start", Some(body));
     assert_eq!(started.status, 201);
     let id = started.json()["session_id"].as_str().unwrap().to_string();
-    until("its output", || arena.recorded(&id).0 == b"here\r\n");
+    until("its output", || curl.arena.recorded(&id).0 == b"here\r\n");
     assert_eq!(curl.plain("GET", "/api/active-sessions", None)["total"], 1);
-    let table = curl.plain("GET", "/api/sessions", None);
-    let generation = table["generation"].as_u64().unwrap();
-    assert!(
-        curl.plain("GET", &format!("/api/sessions?newer_than={}", generation - 1), None)["generation"]
-            .as_u64()
-            .unwrap()
-            >= generation
-    );
-    let one = |below: &str| (format!("/api/sessions/{{id}}{below}"), format!("/api/sessions/{id}{below}"));
+    let generation = |table: &Value| table["generation"].as_u64().unwrap();
+    let known = generation(&curl.plain("GET", "/api/sessions", None));
+    let newer = curl.plain("GET", &format!("/api/sessions?newer_than={}", known - 1), None);
+    assert!(generation(&newer) >= known);
     for below in ["", "/screen", "/log", "/export"] {
-        let (described, path) = one(below);
+        let (described, path) = of(&id, below);
         assert!(!curl.works("GET", &described, &path, None).body.is_empty(), "{below}");
     }
-    for (below, body) in [
-        ("/pause", None),
-        ("/unpause", None),
-        ("/pin", None),
-        ("/unpin", None),
-        ("/send", Some(r#"{"text":"x"}"#)),
-        ("/rename", Some(r#"{"name":"b"}"#)),
-    ] {
-        let (described, path) = one(below);
+    id
+}
+
+fn acted_on(curl: &mut Curl<'_>, id: &str) {
+    let (text, name) = (Some(r#"{"text":"x"}"#), Some(r#"{"name":"b"}"#));
+    for (below, body) in
+        [("/pause", None), ("/unpause", None), ("/pin", None), ("/unpin", None), ("/send", text), ("/rename", name)]
+    {
+        let (described, path) = of(id, below);
         curl.works("POST", &described, &path, body);
     }
-    for below in ["/pin", "/pause", "/unpause", "/unpin"] {
-        let (described, path) = one(below);
-        assert_eq!(
-            curl.works("POST", &described, &format!("{path}?wait=false"), None).json()["accepted"],
-            true,
-            "{below}"
-        );
+    for (below, body) in [("/pin", None), ("/pause", None), ("/unpause", None), ("/unpin", None), ("/send", text)] {
+        let (described, path) = of(id, below);
+        let answer = curl.works("POST", &described, &format!("{path}?wait=false"), body);
+        assert_eq!(answer.json(), json!({ "accepted": true, "session_id": id }), "{below}");
     }
-    let sent =
-        curl.works("POST", &one("/send").0, &format!("{}?wait=false", one("/send").1), Some(r#"{"key":"Enter"}"#));
-    assert_eq!(sent.json(), json!({ "accepted": true, "session_id": id }));
     curl.plain("POST", &format!("/api/heartbeat?session_id={id}"), None);
     curl.plain("POST", "/api/act", Some(&json!({ "verb": "pin", "targets": [id] }).to_string()));
     curl.plain("POST", "/api/signal", Some(&json!({ "targets": [id], "signal": "WINCH" }).to_string()));
-    let (described_restart, restart) = one("/restart");
-    assert_eq!(curl.works("POST", &described_restart, &restart, None).json()["state"], "running");
+    let (described, restart) = of(id, "/restart");
+    assert_eq!(curl.works("POST", &described, &restart, None).json()["state"], "running");
     assert_eq!(curl.ask("POST", &format!("{restart}?wait=false"), None).json()["accepted"], true);
-    until("it runs again", || arena.show(&id)["state"] == "running");
-    let child = arena.sh("child", "sleep 600 & exec sleep 601");
-    until("both are seen", || arena.show(&child)["processes"] == 2);
-    let pid = arena.show(&child)["tree"][1]["pid"].clone();
-    curl.plain("POST", "/api/keep-child", Some(&json!({ "pid": pid }).to_string()));
+    until("it runs again", || curl.arena.show(id)["state"] == "running");
+}
 
-    let set = curl.plain(
-        "PUT",
-        "/api/auto-cleanup/configure",
-        Some(r#"{"session_timeout":1800,"cleanup_interval":120,"auto_cleanup_enabled":true}"#),
-    );
+fn cleaned(curl: &mut Curl<'_>) {
+    let three = Some(r#"{"session_timeout":1800,"cleanup_interval":120,"auto_cleanup_enabled":true}"#);
+    let set = curl.plain("PUT", "/api/auto-cleanup/configure", three);
     assert_eq!((&set["status"], &set["new_settings"]["session_timeout"]), (&json!("updated"), &json!(1800)));
     curl.plain("POST", "/api/auto-cleanup/stop", None);
     assert_eq!(curl.plain("POST", "/api/auto-cleanup/start", None)["session_timeout"], 1800);
@@ -166,16 +142,36 @@ fn every_route_that_is_described_answers_curl() {
         assert!(answer["status"] == "success" && answer["data"].is_object(), "{answer}");
     }
     curl.plain("POST", "/api/cleanup/set", Some(r#"{"settings":[["max_idle","30m"]]}"#));
+}
 
-    let (described_kill, kill) = one("/kill");
-    assert_eq!(curl.works("POST", &described_kill, &kill, None).json()["closed"], 1);
-    let (described_rm, rm) = one("/rm");
-    curl.works("POST", &described_rm, &rm, None);
+fn queued(curl: &mut Curl<'_>) {
+    let added =
+        curl.works("POST", "/api/projects", "/api/projects", Some(r#"{"name":"work","command":["sleep","600"]}"#));
+    assert_eq!((added.status, &added.json()["number"]), (201, &json!(1)));
+    assert_eq!(curl.plain("GET", "/api/projects", None)[0]["name"], "work");
+    assert_eq!(curl.works("GET", "/api/projects/{name}", "/api/projects/1", None).json()["name"], "work");
+    let ended = curl.works("POST", "/api/projects/{name}/{verb}", "/api/projects/work/complete", None).json();
+    assert_eq!((&ended["status"], &ended["failedCleanupCount"]), (&json!("completed"), &json!(0)), "{ended}");
+    curl.plain("POST", "/api/project/end", Some(r#"{"verb":"complete","targets":["work"]}"#));
+    assert_eq!(curl.plain("POST", "/api/project/rm", Some(r#"{"targets":["w*"]}"#)), json!({ "removed": ["work"] }));
+}
+
+fn closed(curl: &mut Curl<'_>, id: &str) {
+    let child = curl.arena.sh("child", "sleep 600 & exec sleep 601");
+    until("both are seen", || curl.arena.show(&child)["processes"] == 2);
+    let pid = curl.arena.show(&child)["tree"][1]["pid"].clone();
+    curl.plain("POST", "/api/keep-child", Some(&json!({ "pid": pid }).to_string()));
+    let ((kill_described, kill), (rm_described, rm)) = (of(id, "/kill"), of(id, "/rm"));
+    assert_eq!(curl.works("POST", &kill_described, &kill, None).json()["closed"], 1);
+    curl.works("POST", &rm_described, &rm, None);
     curl.plain("POST", "/api/kill", Some(&json!({ "targets": [child] }).to_string()));
     assert_eq!(curl.plain("POST", "/api/close-all-sessions", None)["closed"], 0);
     assert_eq!(curl.plain("POST", "/api/sweep", Some(r#"{"dry_run":true}"#))["dry_run"], true);
     assert_eq!(curl.plain("POST", "/api/emergency-cleanup", Some(r#"{"dry_run":true}"#))["latched"], false);
     curl.plain("POST", "/api/release", None);
+}
+
+fn asked_about_the_daemon(curl: &mut Curl<'_>) {
     for path in ["/api/history", "/api/audit", "/api/stats", "/api/version", "/api/daemon"] {
         curl.plain("GET", path, None);
     }
@@ -185,27 +181,36 @@ fn every_route_that_is_described_answers_curl() {
     assert!(String::from_utf8(page.body).unwrap().contains("beadle_sessions{health=\"healthy\"}"));
     curl.plain("POST", "/api/config/reload", None);
     curl.plain("POST", "/api/daemon/restart", None);
-    until("it is back", || arena.run(&["daemon", "status"]).status == 0);
+    until("it is back", || curl.arena.run(&["daemon", "status"]).status == 0);
     curl.plain("POST", "/api/daemon/stop", None);
+}
 
-    let paths = described["paths"].as_object().unwrap().iter();
-    let all: BTreeSet<(String, String)> = paths
-        .flat_map(|(path, item)| {
-            item.as_object().unwrap().keys().map(|m| (m.clone(), path.clone())).collect::<Vec<_>>()
-        })
+#[test]
+fn every_route_that_is_described_answers_curl() {
+    if !curl_is_there() {
+        return;
+    }
+    let arena = Arena::new();
+    arena.run(&["daemon", "start"]).ok();
+    let mut curl = Curl { arena: &arena, seen: BTreeSet::new() };
+    let described = curl.plain("GET", "/api/openapi.json", None);
+    assert_eq!(described["openapi"], "3.1.0");
+    let id = looked_at(&mut curl);
+    acted_on(&mut curl, &id);
+    cleaned(&mut curl);
+    queued(&mut curl);
+    closed(&mut curl, &id);
+    asked_about_the_daemon(&mut curl);
+    let mut all = BTreeSet::new();
+    for (path, item) in described["paths"].as_object().unwrap() {
         // What hands the connection over is no matter for curl.
-        .filter(|(_, path)| !path.ends_with("/attach") && !path.contains("/projects"))
-        .collect();
-    assert_eq!(
-        all.difference(&curl.seen).collect::<Vec<_>>(),
-        Vec::<&(String, String)>::new(),
-        "described and not asked"
-    );
-    assert_eq!(
-        curl.seen.difference(&all).collect::<Vec<_>>(),
-        Vec::<&(String, String)>::new(),
-        "asked and not described"
-    );
+        if !path.ends_with("/attach") {
+            all.extend(item.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())));
+        }
+    }
+    let nothing = Vec::<&(String, String)>::new();
+    assert_eq!(all.difference(&curl.seen).collect::<Vec<_>>(), nothing, "described and not asked");
+    assert_eq!(curl.seen.difference(&all).collect::<Vec<_>>(), nothing, "asked and not described");
 }
 
 #[test]
@@ -220,6 +225,8 @@ fn every_refusal_reaches_curl_with_its_status_and_its_code() {
     curl.refused(("GET", "/api/sessions/nobody", None), 404, "not-found");
     curl.refused(("POST", "/api/sessions/nobody/kill?wait=false", None), 404, "not-found");
     curl.refused(("POST", "/api/sessions/taken/fly", None), 404, "not-found");
+    curl.refused(("POST", "/api/projects/nobody/complete", None), 404, "not-found");
+    curl.refused(("POST", "/api/projects", Some(r#"{"name":"a"}"#)), 400, "bad-request");
     curl.refused(("GET", "/nothing", None), 404, "not-found");
     curl.refused(("DELETE", "/api/sessions", None), 405, "method-not-allowed");
     curl.refused(("GET", "/api/sessions/taken/kill", None), 405, "method-not-allowed");
@@ -326,7 +333,8 @@ fn the_figures_for_monitoring_are_as_a_parser_wants_them_and_count_what_happened
         ("beadle_kill_seconds_bucket", "le=\"+Inf\"", 1.0),
         ("beadle_strays", "", 0.0),
     ] {
-        assert_eq!(value(name, labels), expected, "{name}{{{labels}}}");
+        let is = value(name, labels);
+        assert!((is - expected).abs() < 0.5, "{name}{{{labels}}}: {is}");
     }
     let buckets: Vec<f64> = samples.iter().filter(|s| s.0 == "beadle_kill_seconds_bucket").map(|s| s.2).collect();
     assert!(buckets.is_sorted() && buckets.len() > 5, "{buckets:?}");

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use super::support::{Arena, Running, Said, has, pid_of, until, until_some};
 
 /// An agent at its prompt, with a tool at work and a helper.
-const AGENT: &str = "#!/bin/sh\nsleep 600 &\nwhile read line; do echo \"you said: $line\"; done\nwait\n";
+pub const AGENT: &str = "#!/bin/sh\nsleep 600 &\nwhile read line; do echo \"you said: $line\"; done\nwait\n";
 
 impl Arena {
     /// Puts scripts of these names where shells of the arena find them.
-    fn install(&self, names: &[&str], script: &str) {
+    pub fn install(&self, names: &[&str], script: &str) {
         std::fs::create_dir_all(self.path("agents")).unwrap();
         names.iter().for_each(|name| drop(self.script(&format!("agents/{name}"), script)));
     }
@@ -41,7 +41,7 @@ impl Arena {
     }
 
     #[track_caller]
-    fn until_foreign(&self, count: usize) -> Vec<Value> {
+    pub fn until_foreign(&self, count: usize) -> Vec<Value> {
         until_some(&format!("{count} sessions beadle did not start"), || {
             Some(self.foreign()).filter(|all| all.len() == count)
         })
@@ -52,7 +52,7 @@ impl Arena {
         self.until_foreign(1).remove(0)
     }
 
-    fn is_there(&self, line: &str) -> bool {
+    pub fn is_there(&self, line: &str) -> bool {
         self.agents().iter().any(|p| p.arguments.join(" ") == line)
     }
 }
@@ -62,14 +62,14 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
 }
 
 /// A tmux server of the arena's own.
-struct Tmux<'a> {
+pub struct Tmux<'a> {
     arena: &'a Arena,
     socket: PathBuf,
 }
 
 impl<'a> Tmux<'a> {
     /// With one session, and a shell in its only pane.
-    fn new(arena: &'a Arena, name: &str, session: &str) -> Self {
+    pub fn new(arena: &'a Arena, name: &str, session: &str) -> Self {
         let tmux = Self { arena, socket: arena.path(name) };
         tmux.ok(&["new-session", "-d", "-s", session, "-x", "80", "-y", "24", "exec sh"]);
         tmux
@@ -83,12 +83,12 @@ impl<'a> Tmux<'a> {
     }
 
     #[track_caller]
-    fn ok(&self, args: &[&str]) -> String {
+    pub fn ok(&self, args: &[&str]) -> String {
         self.run(args).ok()
     }
 
     #[track_caller]
-    fn types(&self, target: &str, line: &str) {
+    pub fn types(&self, target: &str, line: &str) {
         self.ok(&["send-keys", "-t", target, line, "Enter"]);
     }
 

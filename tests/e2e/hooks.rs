@@ -6,7 +6,7 @@ use super::support::{Arena, until, until_some};
 
 impl Arena {
     /// A hook that is a shell script; its config, to be followed by `timeout`.
-    fn hook(&self, name: &str, events: &str, script: &str) -> String {
+    pub fn hook(&self, name: &str, events: &str, script: &str) -> String {
         let program = self.script(name, &format!("#!/bin/sh\n{script}\n"));
         format!("\n[[hook]]\nevents = [{events}]\ncommand = [{program:?}, \"$(touch evil)\", \"two words\"]\n")
     }

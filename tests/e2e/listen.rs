@@ -48,11 +48,12 @@ impl Listener {
         loop {
             let line = self.line()?;
             match line.split_once(": ") {
-                _ if line.is_empty() => match (number.take(), kind.take(), data.take()) {
-                    (Some(number), Some(kind), Some(event)) => return Some(Heard { number, kind, event }),
-                    // A comment, or how soon to come back.
-                    _ => {}
-                },
+                _ if line.is_empty() => {
+                    // Otherwise a comment, or how soon to come back.
+                    if let (Some(number), Some(kind), Some(event)) = (number.take(), kind.take(), data.take()) {
+                        return Some(Heard { number, kind, event });
+                    }
+                }
                 Some(("id", text)) => number = text.parse().ok(),
                 Some(("event", text)) => kind = Some(text.to_string()),
                 Some(("data", text)) => data = serde_json::from_str(text).ok(),

@@ -29,6 +29,8 @@ pub struct Request {
     pub reply: Reply<Started>,
     /// What the caller should know: whom it cost.
     pub notes: Vec<String>,
+    /// Given beforehand, so that it can be found after a crash.
+    pub id: Option<String>,
 }
 
 /// The session that was to make room is closed, or could not be.

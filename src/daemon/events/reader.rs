@@ -47,7 +47,7 @@ impl Reader {
         let Some(newest) = *self.newest.borrow_and_update() else { return Vec::new() };
         if self.cursor > newest {
             // Numbers of another stream: this one has not got so far.
-            return self.move_to(vec![self.resync(1, newest, "these numbers are not of this stream")]);
+            return self.move_to(vec![resync(1, newest, "these numbers are not of this stream")]);
         }
         if let Some(lines) = self.store.stream().after(self.cursor) {
             return self.with_holes(lines);
@@ -57,7 +57,7 @@ impl Reader {
         let page = page.unwrap_or_default();
         if page.is_empty() && in_memory > cursor.saturating_add(1) {
             // Neither here nor there.
-            return self.move_to(vec![self.resync(cursor + 1, in_memory - 1, LOST)]);
+            return self.move_to(vec![resync(cursor + 1, in_memory - 1, LOST)]);
         }
         self.with_holes(page)
     }
@@ -67,7 +67,7 @@ impl Reader {
         let (mut told, mut last) = (Vec::with_capacity(lines.len()), self.cursor);
         for line in lines {
             if line.number > last + 1 {
-                told.push(self.resync(last + 1, line.number - 1, LOST));
+                told.push(resync(last + 1, line.number - 1, LOST));
             }
             last = line.number;
             told.push(line);
@@ -79,12 +79,79 @@ impl Reader {
         self.cursor = told.last().map_or(self.cursor, |line| line.number);
         told
     }
+}
 
-    /// Has the number of the last that is missing, so that who goes on from there misses nothing more.
-    fn resync(&self, from: u64, to: u64, reason: &str) -> Line {
-        let what = What::Resync { from, to, reason: reason.into() };
-        Line::of(&Event { number: to, at: clock::wall(), by_hook: false, what })
-    }
+/// Has the number of the last that is missing, so that who goes on from there misses nothing more.
+fn resync(from: u64, to: u64, reason: &str) -> Line {
+    let what = What::Resync { from, to, reason: reason.into() };
+    Line::of(&Event { number: to, at: clock::wall(), by_hook: false, what })
 }
 
 const LOST: &str = "events in between are not kept any more: look at the present state";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Again, Told};
+    use super::*;
+
+    fn tell(store: &Store, events: usize) {
+        for _ in 0..events {
+            let what = What::Released {};
+            store.tell_event(Told { at: clock::wall(), by_hook: false, what, key: None, again: Again::No });
+        }
+        store.settle(Duration::from_secs(20));
+    }
+
+    /// Kinds and numbers of all that is there after a number.
+    async fn told(store: &Store, after: u64) -> Vec<(String, u64)> {
+        let mut reader = Reader::after(store.clone(), after);
+        let mut told = Vec::new();
+        loop {
+            let lines = reader.at_hand().await;
+            if lines.is_empty() {
+                return told;
+            }
+            told.extend(lines.into_iter().map(|line| (line.kind, line.number)));
+        }
+    }
+
+    fn plain(numbers: std::ops::RangeInclusive<u64>) -> Vec<(String, u64)> {
+        numbers.map(|n| ("released".to_string(), n)).collect()
+    }
+
+    #[tokio::test]
+    async fn a_reader_goes_on_where_it_left_off_whichever_daemon_told_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::begin(dir.path().join("beadle.db"));
+        tell(&store, 700);
+        store.finish(Duration::from_secs(20));
+        let store = Store::begin(dir.path().join("beadle.db"));
+        tell(&store, 20);
+        assert_eq!(told(&store, 0).await, plain(1..=720));
+        assert_eq!(told(&store, 699).await, plain(700..=720));
+        assert_eq!(told(&store, 720).await, []);
+        let mut reader = Reader::after(store.clone(), 720);
+        let waiting = tokio::spawn(async move { reader.next().await.len() });
+        tell(&store, 1);
+        assert_eq!(waiting.await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kept_any_more_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::begin(dir.path().join("beadle.db"));
+        tell(&store, 30);
+        store.finish(Duration::from_secs(20));
+        let database = rusqlite::Connection::open(dir.path().join("beadle.db")).unwrap();
+        database.execute("DELETE FROM events WHERE number <= 10 OR number IN (20, 21)", []).unwrap();
+        drop(database);
+        let store = Store::begin(dir.path().join("beadle.db"));
+        tell(&store, 1);
+        let resync = |to: u64| vec![("resync".to_string(), to)];
+        let expected = [resync(10), plain(11..=19), resync(21), plain(22..=31)].concat();
+        assert_eq!(told(&store, 4).await, expected);
+        assert_eq!(told(&store, 9_999).await, resync(31), "numbers of another stream");
+    }
+}

@@ -134,9 +134,10 @@ async fn kept(mut reader: Reader, kinds: &[String], wanted: &Wanted) -> Answer {
     let (mut events, mut more) = (Vec::new(), false);
     while !more {
         let waits = wanted.wait && events.is_empty();
-        let lines = match waits {
-            true => tokio::time::timeout_at(end, reader.next()).await.unwrap_or_default(),
-            false => reader.at_hand().await,
+        let lines = if waits {
+            tokio::time::timeout_at(end, reader.next()).await.unwrap_or_default()
+        } else {
+            reader.at_hand().await
         };
         if lines.is_empty() {
             break;

@@ -163,7 +163,7 @@ impl Foreign {
             seen: heed(screen, file, ago([output, text, input, work].into_iter().flatten().max())),
             gate: self.screen.sight.look.gate.zip(ago(self.screen.sight.gate_since.max(input))),
             twins: &self.twins,
-            ..Evidence::default()
+            project_finished: self.project_finished,
         };
         verdict::judge(&evidence, &self.standard.policy)
     }

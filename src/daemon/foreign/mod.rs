@@ -81,6 +81,8 @@ pub struct Foreign {
     status: Option<Status>,
     terminal: Terminal,
     spinning_since: Option<Duration>,
+    /// Its project is over, and it still runs.
+    pub project_finished: bool,
     /// Names of other sessions in which its conversation is open.
     twins: Vec<String>,
     pub close: Option<CloseUnderWay>,
@@ -125,6 +127,7 @@ impl Foreign {
             status: None,
             terminal: Terminal::default(),
             spinning_since: None,
+            project_finished: false,
             twins: Vec::new(),
             close: None,
             announced: None,
@@ -243,6 +246,7 @@ impl Foreign {
         self.seen.members.clear();
     }
 
+    /// Where it works; empty where that cannot be read.
     pub fn workspace(&self) -> String {
         self.person.workspace.as_deref().map(card::text_of).unwrap_or_default()
     }
@@ -302,6 +306,7 @@ impl Foreign {
             closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             attached: self.pane().map_or(0, |p| p.attached),
             command: self.person.argv.clone(),
+            resume: self.resume().filter(|_| !live),
         }
     }
 }

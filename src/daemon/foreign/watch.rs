@@ -66,6 +66,7 @@ impl Supervisor {
         changed |= self.hear_status(&scene);
         self.find_twins();
         self.note_handed_over(&scene);
+        self.note_conversations(&scene);
         self.note_errors(&scene);
         self.scene = Some(Arc::new(scene));
         changed

@@ -29,7 +29,7 @@ use self::budget::Budget;
 use self::run::Wanted;
 use super::events::{Line, Reader};
 use super::store::Store;
-use crate::config::Hook;
+use crate::config::{Config, Hook};
 
 /// Events that wait for one hook.
 const QUEUE: usize = 256;
@@ -63,8 +63,21 @@ struct Runner {
     said: bool,
 }
 
+/// By which a running daemon changes its hooks.
+pub type Hooks = watch::Sender<Arc<Vec<Hook>>>;
+
+/// Begins to listen for the hooks of this config.
+pub fn begin(config: &Config, store: &Store, leashes: &Leashes, env: Vec<(String, String)>) -> (Hooks, Arc<Counts>) {
+    let (hooks, hooked) = watch::channel(Arc::new(config.hook.clone()));
+    let counts = Arc::<Counts>::default();
+    let setting =
+        Setting { store: store.clone(), leashes: leashes.clone(), counts: Arc::clone(&counts), env: Arc::new(env) };
+    tokio::spawn(run(setting, hooked));
+    (hooks, counts)
+}
+
 /// Runs the hooks of the present config, for every event from now on. Never ends by itself.
-pub async fn run(setting: Setting, mut config: watch::Receiver<Arc<Vec<Hook>>>) {
+async fn run(setting: Setting, mut config: watch::Receiver<Arc<Vec<Hook>>>) {
     let Some(from) = begun(&setting.store).await else { return };
     let mut reader = Reader::after(setting.store.clone(), from);
     let mut runners = Vec::new();

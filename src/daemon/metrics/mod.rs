@@ -187,7 +187,7 @@ fn write_around(page: &mut Page, handle: &Handle) {
     let (stream, memory) = (handle.store.stream(), handle.store.state());
     let newest = stream.newest().borrow().unwrap_or(0);
     page.family("beadle_events_last_number", "gauge", "The number of the newest event.").plain(float(newest));
-    page.family("beadle_event_readers", "gauge", "Who listens to the events.").plain(stream.readers() as f64);
+    page.family("beadle_event_readers", "gauge", "Who listens to the events.").plain(float(stream.readers() as u64));
     let mut hooks = page.family("beadle_hook_runs_total", "counter", "Runs of hooks, by what became of them.");
     let hooks::Counts { done, failed, left_out } = &*handle.hooks;
     for (word, n) in [("done", done), ("failed", failed), ("left_out", left_out)] {

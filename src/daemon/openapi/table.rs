@@ -13,12 +13,21 @@ use crate::api::types::{
     RenameRequest, RestartRequest, Restarting, Screen, SendRequest, Session, SignalRequest, StartRequest, Started,
     StopRequest, Table, Version,
 };
-use crate::daemon::{acts, attach, cleaner, events, metrics, recall, server};
+use crate::daemon::{acts, attach, cleaner, events, metrics, projects, recall, server};
 use crate::model::event::Event;
 
 /// The table. Whoever adds a route adds it here: the router is made from it, and the description.
 pub fn routes() -> Vec<Route> {
-    let parts = [looking(), starting(), acting(), closing(), remembered(), about_the_daemon(), cleaner::routes()];
+    let parts = [
+        looking(),
+        starting(),
+        acting(),
+        closing(),
+        remembered(),
+        about_the_daemon(),
+        cleaner::routes(),
+        projects::routes(),
+    ];
     parts.into_iter().flatten().collect()
 }
 
@@ -106,6 +115,11 @@ fn acting() -> Vec<Route> {
         one("/api/sessions/{id}/restart", "Again from the start", post(acts::restart))
             .takes::<RestartRequest>()
             .answers::<Session>()
+            .answers::<Accepted>()
+            .may(&[Code::Latched, Code::AtCap, Code::NameTaken, Code::CannotExecute]),
+        one("/api/sessions/{id}/resume", "Again with the agent's own conversation", post(acts::resume))
+            .takes::<RestartRequest>()
+            .answers::<Started>()
             .answers::<Accepted>()
             .may(&[Code::Latched, Code::AtCap, Code::NameTaken, Code::CannotExecute]),
         one("/api/sessions/{id}/send", "Type into it", post(acts::send))

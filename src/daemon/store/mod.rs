@@ -14,7 +14,7 @@
 //! - [`scribe`]: events, which have their numbers here and are heard once they are written.
 
 mod queries;
-mod schema;
+pub(super) mod schema;
 mod scribe;
 #[cfg(test)]
 mod tests;
@@ -202,6 +202,12 @@ impl Store {
         let mut queue = self.shared.lock();
         let is_clear = queue.trouble.is_none() && queue.facts.len() < QUEUE / 2;
         is_clear && std::mem::take(&mut queue.lost_runs)
+    }
+
+    /// Somebody found the database damaged: the writer looks, and sets it aside.
+    pub fn suspect(&self) {
+        self.shared.lock().suspect = true;
+        self.shared.changed.notify_all();
     }
 
     /// Waits until what was told is written down, within reason.

@@ -60,7 +60,7 @@ impl Store {
 }
 
 /// The questions.
-pub struct Recall(Connection);
+pub struct Recall(pub(in crate::daemon) Connection);
 
 /// Text parameters are compared only where they are given.
 const OF_HISTORY: &str = "

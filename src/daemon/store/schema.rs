@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use crate::sys::{clock, dirs};
 
@@ -14,7 +14,7 @@ use crate::sys::{clock, dirs};
 const BUSY: Duration = Duration::from_secs(2);
 
 /// What each version added. A step that was released is never changed.
-const STEPS: &[&str] = &[HISTORY, EVENTS];
+const STEPS: &[&str] = &[HISTORY, EVENTS, PROJECTS];
 
 const HISTORY: &str = "
 CREATE TABLE history (
@@ -82,6 +82,45 @@ CREATE INDEX events_by_time ON events (at);
 CREATE INDEX events_by_key ON events (key) WHERE key IS NOT NULL;
 ";
 
+/// What is not settled (`settled IS NOT status`) is still to be done: a project that waits or runs, and the consequences of
+/// an end, whoever wrote it down. The defaults are for whoever adds a row by hand.
+const PROJECTS: &str = "
+CREATE TABLE projects (
+    number          INTEGER PRIMARY KEY AUTOINCREMENT,
+    name            TEXT NOT NULL UNIQUE,
+    status          TEXT NOT NULL DEFAULT 'queued' CHECK
+        (status IN ('queued', 'running', 'completed', 'failed', 'stopped', 'cancelled', 'emergency')),
+    priority        INTEGER NOT NULL DEFAULT 0,
+    workspace       TEXT,
+    commands        TEXT NOT NULL,
+    timeout_seconds REAL,
+    retries         INTEGER NOT NULL DEFAULT 0 CHECK (retries >= 0),
+    attempt         INTEGER NOT NULL DEFAULT 0,
+    failures        INTEGER NOT NULL DEFAULT 0,
+    interrupted     INTEGER NOT NULL DEFAULT 0,
+    reason          TEXT,
+    created_at      TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+    started_at      TEXT,
+    ended_at        TEXT,
+    claimed_boot    TEXT,
+    claimed_seconds REAL,
+    settled         TEXT,
+    by_hook         INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX projects_open ON projects (status, number) WHERE settled IS NOT status;
+
+CREATE TABLE project_runs (
+    session    TEXT PRIMARY KEY,
+    project    INTEGER NOT NULL,
+    attempt    INTEGER NOT NULL,
+    command    INTEGER NOT NULL,
+    boot_id    TEXT NOT NULL,
+    claimed_at TEXT NOT NULL,
+    seen       INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (project, attempt, command)
+) STRICT;
+";
+
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("{} was written by a later version of beadle: nothing is remembered until that one runs again", .0.display())]
@@ -110,7 +149,7 @@ pub fn open(path: &Path) -> Result<Opened, OpenError> {
     }
 }
 
-fn open_once(path: &Path) -> Result<Connection, OpenError> {
+pub fn open_once(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Use { path: path.into(), source };
     // With its mode; the files SQLite puts beside it take theirs from it. Closed before SQLite locks anything: the locks of
     // fcntl(2) go with the first descriptor that is closed.
@@ -138,7 +177,11 @@ fn set_up(connection: &Connection) -> rusqlite::Result<()> {
 
 fn migrate(connection: &mut Connection, version: usize) -> rusqlite::Result<()> {
     for (number, step) in STEPS.iter().enumerate().skip(version) {
-        let step_made = connection.transaction()?;
+        let step_made = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if self::version(&step_made)? > number {
+            // Another connection of this daemon was faster.
+            continue;
+        }
         step_made.execute_batch(step)?;
         step_made.pragma_update(None, "user_version", number + 1)?;
         step_made.commit()?;
@@ -214,7 +257,7 @@ mod tests {
         assert!(connection.execute("SELECT * FROM history", []).is_err());
         migrate(&mut connection, 0).unwrap();
         assert_eq!(version(&connection).unwrap(), STEPS.len());
-        connection.prepare("SELECT * FROM history, audit, counters, there").unwrap();
+        connection.prepare("SELECT * FROM history, audit, counters, events, projects, project_runs, there").unwrap();
     }
 
     #[test]

@@ -44,11 +44,6 @@ impl Scribe {
         Self { numbers, stream, waiting: VecDeque::new(), oldest: 0, kept: KEPT }
     }
 
-    #[cfg(test)]
-    pub fn keep(&mut self, events: u64) {
-        self.kept = events;
-    }
-
     pub fn is_done(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -184,4 +179,139 @@ fn was_told(batch: &Transaction<'_>, told: &Told) -> rusqlite::Result<bool> {
         .query_row([], |row| row.get(0))
         .optional()?;
     Ok(oldest.is_none_or(|oldest| told.at < oldest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema;
+    use super::*;
+    use crate::model::event::What;
+
+    struct Desk {
+        scribe: Scribe,
+        connection: rusqlite::Connection,
+        stream: Stream,
+        dir: tempfile::TempDir,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            Self::at(dir)
+        }
+
+        fn at(dir: tempfile::TempDir) -> Self {
+            let stream = Stream::default();
+            let scribe = Scribe::new(dir.path().join("events.mark"), stream.clone());
+            let connection = schema::open(&dir.path().join("beadle.db")).unwrap().connection;
+            Self { scribe, connection, stream, dir }
+        }
+
+        /// Another daemon, after this one was killed.
+        fn next(self) -> Self {
+            Self::at(self.dir)
+        }
+
+        fn tell(&mut self, key: Option<&str>, again: Again, at: &str) {
+            let what = What::Released {};
+            let told = Told { at: at.into(), by_hook: false, what, key: key.map(String::from), again };
+            self.scribe.take(&mut VecDeque::from([told]), 0);
+        }
+
+        fn write(&mut self, commits: bool) {
+            let batch = self.connection.transaction().unwrap();
+            self.scribe.enter(&batch).unwrap();
+            if commits {
+                batch.commit().unwrap();
+                self.scribe.tell_written();
+            } else {
+                drop(batch);
+                self.scribe.tell_unwritten();
+            }
+        }
+
+        fn heard(&self) -> Vec<u64> {
+            self.stream.after(self.stream.first() - 1).unwrap().iter().map(|l| l.number).collect()
+        }
+
+        fn kept(&self) -> Vec<u64> {
+            let mut rows = self.connection.prepare("SELECT number FROM events ORDER BY number").unwrap();
+            rows.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+        }
+    }
+
+    const NOW: &str = "2026-11-20T10:00:00.000Z";
+
+    #[test]
+    fn numbers_go_on_where_the_daemon_before_was_killed() {
+        let mut desk = Desk::new();
+        desk.tell(None, Again::No, NOW);
+        desk.tell(None, Again::No, NOW);
+        desk.write(true);
+        assert_eq!(desk.heard(), [1, 2]);
+        let mut desk = desk.next();
+        desk.tell(None, Again::No, NOW);
+        desk.write(true);
+        assert_eq!((desk.heard(), desk.kept()), (vec![3], vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn what_an_earlier_daemon_told_is_not_told_again() {
+        let mut desk = Desk::new();
+        desk.tell(Some("ended a"), Again::No, NOW);
+        desk.write(true);
+        let mut desk = desk.next();
+        desk.tell(Some("ended a"), Again::PerhapsLongAgo, NOW);
+        desk.tell(Some("ended old"), Again::PerhapsLongAgo, "2026-11-19T10:00:00.000Z");
+        desk.tell(Some("ended b"), Again::PerhapsLongAgo, "2026-11-21T10:00:00.000Z");
+        desk.write(true);
+        assert_eq!(desk.heard(), [2], "only what is newer than the oldest that is kept, and not there");
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_heard_once_with_the_number_it_keeps() {
+        let mut desk = Desk::new();
+        desk.tell(None, Again::No, NOW);
+        desk.write(true);
+        desk.tell(None, Again::No, NOW);
+        desk.tell(Some("seen x"), Again::Perhaps, NOW);
+        desk.scribe.tell_unwritten();
+        assert_eq!(desk.heard(), [1, 2], "what may have been told waits for the database");
+        desk.tell(None, Again::No, NOW);
+        desk.write(false);
+        assert_eq!(desk.kept(), [1]);
+        desk.write(true);
+        assert_eq!((desk.heard(), desk.kept()), (vec![1, 2, 3, 4], vec![1, 2, 3, 4]));
+        // Killed while something was heard and not written: the next numbers are above.
+        desk.tell(None, Again::No, NOW);
+        desk.write(false);
+        let mut desk = desk.next();
+        desk.tell(None, Again::No, NOW);
+        desk.write(true);
+        assert!(desk.heard()[0] > 5, "{:?}", desk.heard());
+    }
+
+    #[test]
+    fn only_so_many_are_kept_and_those_are_the_newest() {
+        let mut desk = Desk::new();
+        desk.scribe.kept = 10;
+        for _ in 0..100 {
+            desk.tell(None, Again::No, NOW);
+            desk.write(true);
+        }
+        let kept = desk.kept();
+        assert!((10..=20).contains(&kept.len()) && kept.last() == Some(&100), "{kept:?}");
+        assert!(kept.windows(2).all(|w| w[1] == w[0] + 1), "{kept:?}");
+    }
+
+    #[test]
+    fn what_was_told_and_lost_leaves_a_hole() {
+        let mut desk = Desk::new();
+        desk.tell(None, Again::No, NOW);
+        desk.write(true);
+        desk.scribe.take(&mut VecDeque::new(), 3);
+        desk.tell(None, Again::No, NOW);
+        desk.write(true);
+        assert_eq!(desk.heard(), [1, 5]);
+    }
 }

@@ -304,6 +304,8 @@ fn forget(batch: &Transaction<'_>, before: &str) -> rusqlite::Result<()> {
     batch.execute("DELETE FROM history WHERE ended_at < ?1", [before])?;
     batch.execute("DELETE FROM audit WHERE at < ?1", [before])?;
     batch.execute("DELETE FROM counters WHERE hour < substr(?1, 1, 13)", [before])?;
+    batch.execute("DELETE FROM projects WHERE settled = status AND ended_at < ?1", [before])?;
+    batch.execute("DELETE FROM project_runs WHERE project NOT IN (SELECT number FROM projects)", [])?;
     Ok(())
 }
 

@@ -116,6 +116,7 @@ impl Supervisor {
                 notes.push(why);
             }
             self.close_and_answer(&live, false, &cause, send);
+            self.bump();
         }
         let (inputs, by_hook) = (self.inputs.clone(), self.by_hook);
         tokio::spawn(async move {
@@ -133,6 +134,7 @@ impl Supervisor {
         })?;
         if released {
             info!("released");
+            self.bump();
             self.tell(What::Released {});
         }
         let message = if released { "released: sessions may start again" } else { "nothing was latched" };

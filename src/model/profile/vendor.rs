@@ -142,6 +142,14 @@ pub struct Resume {
 }
 
 impl Resume {
+    /// Which conversation a command line takes up, if it is one of those that do.
+    pub fn conversation<'a>(&self, command: &'a [String]) -> Option<&'a str> {
+        let template: Vec<&str> = self.session.as_deref()?.split_whitespace().skip(1).collect();
+        let at = template.iter().position(|word| *word == "{session}")?;
+        let is_it = |words: &&[String]| template.iter().zip(*words).all(|(t, word)| *t == "{session}" || *t == word);
+        command.windows(template.len()).find(is_it).map(|words| words[at].as_str())
+    }
+
     /// The command, for a person or a shell; a session's name that a shell would read as more is not put in.
     pub fn command(&self, session: Option<&str>) -> Option<String> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -210,6 +218,9 @@ mod tests {
     fn a_resume_command_takes_in_no_shell_text() {
         let resume = Resume { session: Some("a --resume {session}".into()), last: Some("a --continue".into()) };
         assert_eq!(resume.command(Some("0f-1")).as_deref(), Some("a --resume 0f-1"));
+        let words = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
+        assert_eq!(resume.conversation(&words("/bin/a --model x --resume 0f-1")), Some("0f-1"));
+        assert_eq!(resume.conversation(&words("a --resume")), None);
         for hostile in ["x; rm -rf ~", "$(x)", "--flag", "", "a b", "a\nb"] {
             assert_eq!(resume.command(Some(hostile)).as_deref(), Some("a --continue"), "{hostile:?}");
         }

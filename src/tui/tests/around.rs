@@ -207,3 +207,35 @@ fn a_thousand_sessions_cost_a_key_what_a_screenful_costs() {
     assert_eq!((lines, rows), (play.app.lines.as_ptr(), play.app.rows.as_ptr()), "a key lists nothing anew");
     assert!(play.screen().matches("worker-").count() < 24, "only what is seen is formatted");
 }
+
+#[test]
+fn a_filter_is_kept_under_a_function_key_and_brought_back_by_it() {
+    let mut play = Play::busy(80, 24);
+    play.keys("/front").press(KeyCode::Enter).keys(":keep F5").press(KeyCode::Enter);
+    assert_eq!(play.app.memory().filters.get(&5).map(String::as_str), Some("front"));
+    play.press(KeyCode::Esc);
+    assert_eq!(play.app.shown(), 6);
+    play.press(KeyCode::F(5));
+    assert_eq!((play.app.shown(), play.app.filter.text()), (1, "front"));
+    play.press(KeyCode::F(5));
+    assert_eq!(play.app.shown(), 6);
+    play.press(KeyCode::F(6));
+    assert!(play.screen().contains("no filter is kept under F6"));
+    play.keys(":keep F1").press(KeyCode::Enter);
+    assert!(play.screen().contains("F2 to F12 are"));
+}
+
+#[test]
+fn tab_completes_a_directory_and_goes_on_where_there_is_nothing_to_add() {
+    let mut play = Play::busy(80, 24);
+    play.keys("n").press(KeyCode::Tab).press(KeyCode::Tab).control('u').keys("/srv/ap").press(KeyCode::Tab);
+    let asked = play.effects();
+    assert_eq!(asked, [Effect::ListDirectories { typed: "/srv/ap".into(), place: "/srv/".into() }]);
+    play.tell(Msg::DirectoriesCame { typed: "/srv/ap".into(), names: vec!["api".into(), "app".into()] });
+    assert!(play.screen().contains("api app"), "{}", play.screen());
+    play.keys("p").press(KeyCode::Tab);
+    play.tell(Msg::DirectoriesCame { typed: "/srv/app".into(), names: vec!["api".into(), "app".into()] });
+    assert!(play.screen().contains("/srv/app/"));
+    play.press(KeyCode::Tab).tell(Msg::DirectoriesCame { typed: "/srv/app/".into(), names: Vec::new() });
+    assert!(matches!(&play.app.mode, Mode::Form(form) if form.field == crate::tui::form::Field::Command));
+}

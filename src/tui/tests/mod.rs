@@ -4,6 +4,7 @@ mod around;
 mod behaviour;
 mod chaos;
 mod screens;
+mod sweeping;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,7 @@ impl Play {
     }
 
     pub fn table(&mut self, generation: u64, sessions: Vec<Session>) -> &mut Self {
-        self.tell(Msg::TableCame(Box::new(Table { generation, sessions })))
+        self.tell(Msg::TableCame(Box::new(Table { generation, sessions, latched: None })))
     }
 
     pub fn after(&mut self, seconds: f64) -> &mut Self {
@@ -151,6 +152,7 @@ pub fn session(id: &str, name: &str, agent: &str) -> Session {
         exit: None,
         attached: 0,
         command: vec![agent.into()],
+        resume: None,
     }
 }
 

@@ -262,7 +262,14 @@ fn many_sided(cols: u16, rows: u16) -> Play {
         instance: String::new(),
         latched: None,
         embedded: false,
-        host: Some(crate::api::types::Host { memory_bytes: 16 << 30, available_memory_bytes: 6 << 30, load: 1.42 }),
+        host: Some(crate::api::types::Host {
+            memory_bytes: 16 << 30,
+            available_memory_bytes: 6 << 30,
+            load: 1.42,
+            cores: 8,
+            pressure: Some(crate::api::types::Pressure { cpu_percent: 3.2, memory_percent: 12.0, io_percent: 0.4 }),
+            disk: Some(crate::api::types::Disk { free_bytes: 120 << 30, bytes: 400 << 30 }),
+        }),
         memory: crate::api::memory::MemoryState::default(),
     };
     play.tell(Msg::HostCame(Ok(Box::new(status))));

@@ -26,11 +26,22 @@ pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
             app.host.came(answer);
             app.is_dirty = true;
         }
+        Msg::Swept(purpose, answer) => super::sweeping::came(app, purpose, answer),
+        Msg::EndedCame(answer) => super::keys::ended_came(app, answer),
+        Msg::Resumed(answer) => resumed(app, answer),
         Msg::Managed(outcome) => app.tell(outcome),
         Msg::Started(answer) => started(app, answer),
         Msg::Closed { ticket, report } => closed(app, ticket, report),
         Msg::Acted(answer) => acted(app, answer),
         Msg::Restarted(answer) => restarted(app, answer),
+        Msg::DirectoriesCame { typed, names } => {
+            if let Mode::Form(form) = &mut app.mode {
+                app.is_dirty = true;
+                if form.complete(&typed, &names) {
+                    form.go_next();
+                }
+            }
+        }
         Msg::Typed(answer) => typed(app, answer),
         Msg::KeeperFound { name, socket } => return keeper_found(app, name, socket),
         Msg::AttachEnded { name, left } => attach_ended(app, &name, left),
@@ -50,6 +61,7 @@ fn table_came(app: &mut App, table: Table) -> Option<Effect> {
         app.say("connected again");
     }
     app.link = Link::Up;
+    app.latched = table.latched.as_deref().map(|why| printable_within(why, 200));
     app.generation = table.generation;
     app.received = app.now;
     let rows = ordered(&app.rows, table.sessions);
@@ -159,9 +171,21 @@ fn started(app: &mut App, answer: Answer<Started>) {
             | Mode::Menu(_)
             | Mode::Confirm(_)
             | Mode::Help(_)
+            | Mode::Sweep(_)
             | Mode::Log { .. }
             | Mode::Report { .. } => app.tell(Err(why)),
         },
+    }
+}
+
+/// The new session is where the cursor goes.
+fn resumed(app: &mut App, answer: Answer<Started>) {
+    match answer {
+        Ok(started) => {
+            app.awaited = Some(started.session_id);
+            app.tell(Ok(format!("resumed {}", started.name)));
+        }
+        Err(why) => app.tell(Err(why)),
     }
 }
 

@@ -7,24 +7,41 @@ use super::super::column::{Column, Order};
 use super::super::confirm::{Confirm, Question};
 use super::super::filter::Filter;
 use super::super::form::Form;
+use super::super::format;
 use super::super::keymap::{Action, Binding};
 use super::super::line::Line;
 use super::super::listing::{Entry, Grouping};
 use super::super::menu::{Item, Menu};
-use super::super::msg::Effect;
+use super::super::msg::{Answer, Effect};
 use super::super::palette::{Palette, SIGNALS};
 use super::super::panes::Pane;
 use super::super::rows::Row;
 use super::super::view::regions::Regions;
 use super::data::relist;
 use super::{marks, panes};
-use crate::api::types::Act;
+use crate::api::types::{Act, Session};
 use crate::model::session::{Origin, State};
+use crate::model::text::printable_within;
 
 /// Takes a key while nothing lies above the panes.
 pub fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
-    let Some(binding) = app.keymap.binding(key) else { return Vec::new() };
+    let Some(binding) = app.keymap.binding(key) else {
+        if let KeyCode::F(number) = key.code {
+            saved_filter(app, number);
+        }
+        return Vec::new();
+    };
     act_unless_refused(app, binding)
+}
+
+/// The filter kept under a function key; pressed again, all are shown.
+fn saved_filter(app: &mut App, number: u8) {
+    let Some(text) = app.saved.get(&number).cloned() else {
+        return app.say(format!("no filter is kept under F{number}: `:keep F{number}` keeps the present one"));
+    };
+    let is_on = app.filter.text() == text;
+    super::layers::filter(app, if is_on { "" } else { &text });
+    app.say(if is_on { "all are shown".to_string() } else { format!("F{number}: {text}") });
 }
 
 /// What a key of the table does; refused where it would change something and nothing may be changed.
@@ -54,6 +71,12 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Pause => return switch(app, |r| r.session.state == State::Paused, Act::Pause, Act::Unpause),
         Action::Pin => return switch(app, |r| r.session.pinned, Act::Pin, Act::Unpin),
         Action::New => open_form(app),
+        Action::Resume => return vec![Effect::AskEnded],
+        Action::Sweep => return super::sweeping::open(app, false),
+        Action::Emergency => return super::sweeping::open(app, true),
+        Action::Release if app.latched.is_none() => app.say("nothing is latched"),
+        Action::Release => return vec![Effect::Release],
+        Action::Export => return export(app),
         Action::Copy => return copy(app),
         Action::Palette => app.mode = Mode::Palette(Palette::default()),
         Action::Log => app.mode = Mode::Log { scroll: 0 },
@@ -226,6 +249,42 @@ fn open_window(app: &mut App) -> Vec<Effect> {
     }
     let Some(row) = app.selected_row() else { return Vec::new() };
     vec![Effect::OpenWindow { id: row.id().into(), name: row.name.clone() }]
+}
+
+fn export(app: &App) -> Vec<Effect> {
+    let row = app.selected_row().into_iter();
+    row.map(|row| Effect::Export { id: row.id().into(), name: row.name.clone() }).collect()
+}
+
+/// Most who have ended that can be chosen from.
+const MOST_ENDED: usize = 30;
+
+/// Which of those that have ended goes on.
+pub fn ended_came(app: &mut App, answer: Answer<Vec<Session>>) {
+    let sessions = match answer {
+        Ok(sessions) => sessions,
+        Err(why) => return app.complain(why),
+    };
+    if app.mode != Mode::Table {
+        return;
+    }
+    let names: Vec<String> = sessions.iter().map(|s| printable_within(&s.name, 40)).collect();
+    let widest = names.iter().map(|name| format::width(name)).max().unwrap_or(0).min(28);
+    let keys = ('1'..='9').chain('a'..='z').filter(|c| !"jkq".contains(*c));
+    let item = |(key, (session, name)): (char, (&Session, String))| {
+        let at = session.exit.as_ref().and_then(|e| e.at.parse::<jiff::Timestamp>().ok());
+        let at = at.map(|at| at.to_zoned(app.options.zone.clone()).strftime("%H:%M").to_string()).unwrap_or_default();
+        let resume = session.resume.as_deref().map(|line| printable_within(line, 60)).unwrap_or_default();
+        let pad = usize::from(widest.saturating_sub(format::width(&name)));
+        let label = format!("{}{}  {at:<5}  {resume}", format::cut(&name, widest), " ".repeat(pad));
+        Item { key, label, effect: Effect::Resume { id: session.id.clone(), name } }
+    };
+    let items: Vec<Item> = keys.zip(sessions.iter().zip(names).take(MOST_ENDED)).map(item).collect();
+    if items.is_empty() {
+        return app.say("none of those that have ended can be taken up again");
+    }
+    app.mode = Mode::Menu(Menu::new("Resume", items));
+    app.is_dirty = true;
 }
 
 fn choose_signal(app: &mut App) {

@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::super::app::{App, Closing, Help, Mode};
 use super::super::confirm::{Confirm, Question};
 use super::super::filter::Filter;
-use super::super::form::Form;
+use super::super::form::{Field, Form};
 use super::super::line::Line;
 use super::super::menu::Menu;
 use super::super::msg::Effect;
@@ -31,6 +31,7 @@ pub fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
         Mode::Confirm(confirm) => on_question(app, confirm, key),
         Mode::Form(form) => on_form(app, form, key),
         Mode::Help(help) => on_help(app, help, key),
+        Mode::Sweep(sweep) => super::sweeping::on_key(app, sweep, key),
         Mode::Log { scroll } => on_log(app, scroll, key),
         Mode::Report { scroll } => on_report(app, scroll, key),
     }
@@ -42,6 +43,7 @@ fn left(app: &mut App, mode: Mode) {
         Mode::Filter(_) => filter(app, ""),
         Mode::Report { .. } => app.report = None,
         Mode::Form(form) => app.last_form = Some(form),
+        Mode::Sweep(sweep) => super::sweeping::left(app, &sweep),
         // A search that found nothing it was asked for goes first.
         Mode::Help(help) if help.is_typing => app.mode = Mode::Help(Help::default()),
         Mode::Table
@@ -73,6 +75,7 @@ pub fn pasted(app: &mut App, text: &str) {
         | Mode::Menu(_)
         | Mode::Confirm(_)
         | Mode::Help(_)
+        | Mode::Sweep(_)
         | Mode::Log { .. }
         | Mode::Report { .. } => {}
     }
@@ -191,7 +194,14 @@ fn confirmed(app: &mut App, confirm: &Confirm) -> Vec<Effect> {
 
 fn on_form(app: &mut App, mut form: Form, key: KeyEvent) -> Vec<Effect> {
     let mut effects = Vec::new();
+    form.offered.clear();
+    let completing = form.completing(&app.options.directory, app.options.home.as_deref());
     match key.code {
+        // Of another machine nothing is known here.
+        KeyCode::Tab if form.field == Field::Directory && completing.is_some() && !app.options.directory.is_empty() => {
+            let asked = completing.map(|(typed, place)| Effect::ListDirectories { typed, place });
+            effects.extend(asked);
+        }
         KeyCode::Tab | KeyCode::Down => form.go_next(),
         KeyCode::BackTab | KeyCode::Up => form.go_back(),
         KeyCode::Enter if form.is_starting => {}

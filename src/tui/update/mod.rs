@@ -10,6 +10,7 @@ mod marks;
 mod mouse;
 mod palette;
 mod panes;
+mod sweeping;
 
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::listing::Entry;
 use super::msg::{Effect, Msg};
 use super::panes::Pane;
 use super::rows::Kind;
+use super::sweeping::{Marks, Purpose};
 use super::view::regions::Regions;
 use super::{deeds, format};
 
@@ -167,6 +169,9 @@ fn inquire(app: &mut App) -> Vec<Effect> {
         if kind != Kind::Healthy && app.advice.ask(app.now) {
             effects.push(Effect::Advise);
         }
+    }
+    if app.strays.ask(app.now) {
+        effects.push(Effect::Sweep(Purpose::Watch, Marks::default()));
     }
     if regions.find(Pane::Host).is_some() && app.host.ask(app.now) {
         effects.push(Effect::AskHost);

@@ -10,9 +10,9 @@ use super::super::msg::Effect;
 use super::super::palette::{Asked, Palette, SIGNALS, Verb, read};
 use super::super::panes::Pane;
 use super::super::theme::Theme;
-use super::super::words;
 use super::{keys, layers, marks, panes};
 use crate::model::text::name_refusal;
+use crate::model::words;
 
 /// Commands that are remembered.
 const MOST: usize = 100;
@@ -71,6 +71,7 @@ fn does(app: &mut App, verb: Verb, rest: &str) -> Result<Vec<Effect>, String> {
         }
         Verb::Health if matches!(rest, "" | "all") => layers::filter(app, ""),
         Verb::Health => return does(app, Verb::Filter, &format!("health={rest}")),
+        Verb::Keep => return keep(app, rest),
         Verb::Mark => marks::by_filter(app, rest),
         Verb::Sort => {
             let by = Column::from_word(rest).ok_or_else(|| none("column", rest))?;
@@ -128,6 +129,7 @@ fn on_selected(app: &App, verb: Verb, rest: &str) -> Result<Vec<Effect>, String>
         | Verb::Filter
         | Verb::Health
         | Verb::Mark
+        | Verb::Keep
         | Verb::Go
         | Verb::Theme
         | Verb::Signal
@@ -137,6 +139,21 @@ fn on_selected(app: &App, verb: Verb, rest: &str) -> Result<Vec<Effect>, String>
             None => Effect::Rename(id, rest.into()),
         },
     }])
+}
+
+/// Keeps the present filter under a function key, or forgets the one that is kept there.
+fn keep(app: &mut App, word: &str) -> Result<Vec<Effect>, String> {
+    let number = word.trim_start_matches(['F', 'f']).parse::<u8>().ok().filter(|n| (2..=12).contains(n));
+    let number = number.ok_or_else(|| format!("“{word}” is no key for that: F2 to F12 are"))?;
+    let text = app.filter.text().to_string();
+    if text.is_empty() {
+        app.saved.remove(&number);
+        app.say(format!("F{number} brings nothing now: no filter is set"));
+    } else {
+        app.say(format!("F{number} brings “{text}”"));
+        app.saved.insert(number, text);
+    }
+    Ok(vec![Effect::Remember(app.memory())])
 }
 
 fn signal(app: &App, word: &str) -> Result<Vec<Effect>, String> {

@@ -100,7 +100,7 @@ impl Wishes {
             Column::Name => (16, self.name),
             Column::Agent => (if self.agent > 8 { 8 } else { self.agent }, self.agent),
             Column::Project => (if self.project > 12 { 12 } else { self.project }, self.project),
-            Column::Attention => (12, 12),
+            Column::Attention => (14, 14),
             Column::Activity => (10, 30),
             Column::Cpu => (self.cpu, self.cpu),
             Column::Idle | Column::Age | Column::Memory => (4, 4),

@@ -19,12 +19,14 @@ pub fn draw(app: &App, frame: &Frame, buffer: &mut Buffer) {
     for (y, change) in (body.y..body.bottom()).zip(latest) {
         let ago = format::span(app.now.saturating_sub(change.at).as_secs_f64());
         let (glyph, style) = change.kind.map_or(("·", app.theme.dim), |kind| (kind.glyph(), app.theme.of(kind)));
-        let line = Line::from(vec![
+        let mut line = Line::from(vec![
             Span::styled(format!("{ago:>4}  "), app.theme.dim),
             Span::styled(format!("{glyph} "), style),
             Span::styled(format!("{}  ", format::cut(&change.name, 24)), app.theme.text),
-            Span::styled(change.text.clone(), app.theme.dim),
         ]);
+        // A sentence that is cut says so.
+        let room = body.width.saturating_sub(paint::columns(&line) + 1);
+        line.push_span(Span::styled(format::cut(&change.text, room), app.theme.dim));
         paint::line(buffer, Rect { y, height: 1, ..body }, &line);
     }
 }

@@ -11,6 +11,7 @@ use super::super::format;
 use super::super::keymap::{Action, BINDINGS};
 use super::super::line::Line;
 use super::super::rows::Kind;
+use super::super::sweeping::Sweeping;
 use super::paint;
 use crate::model::session::{Origin, State};
 
@@ -23,6 +24,13 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
         return None;
     }
     match &app.mode {
+        Mode::Sweep(sweep) => {
+            match &app.notice {
+                Some(notice) => draw_notice(app, notice, area, buffer),
+                None => draw_sweep(app, sweep, area, buffer),
+            }
+            None
+        }
         Mode::Filter(line) => {
             let keys = format!("{} of {}   Enter keeps   Esc shows all ", app.shown(), app.rows.len());
             let hint = app.filter_error.as_ref().map_or(keys, |error| format!("{error} "));
@@ -70,6 +78,18 @@ pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) -> Option<Position> {
             None
         }
     }
+}
+
+fn draw_sweep(app: &App, sweep: &Sweeping, area: Rect, buffer: &mut Buffer) {
+    let mut line = TextLine::from(" ");
+    for (key, word) in super::sweeping::keys(app, sweep) {
+        if paint::columns(&line) + format::width(&key) + format::width(&word) + 1 > area.width {
+            continue;
+        }
+        line.push_span(Span::styled(key, app.theme.accent));
+        line.push_span(Span::styled(format!(" {word}   "), app.theme.dim));
+    }
+    paint::line(buffer, area, &line);
 }
 
 fn draw_notice(app: &App, notice: &Notice, area: Rect, buffer: &mut Buffer) {

@@ -8,6 +8,7 @@ use super::super::app::App;
 use super::super::form::{Field, Form};
 use super::super::format;
 use super::paint;
+use crate::model::text::printable_within;
 
 const LABEL: u16 = 11;
 
@@ -31,8 +32,10 @@ pub fn draw(app: &App, form: &Form, frame: &mut Frame) -> Option<Position> {
             cursor = Some(Position::new(value.x + column, value.y));
         }
     }
-    let (said, keys) = (said(app, form), keys(app, inner.width));
-    for (line, text) in [(4, said), (6, keys)] {
+    // A reason is read whole as far as there is room.
+    let below = said(app, form, inner.width).into_iter().take(2).enumerate();
+    let below = below.map(|(line, text)| (4 + u16::try_from(line).unwrap_or(0), text));
+    for (line, text) in below.chain([(6, keys(app, inner.width))]) {
         if line < inner.height {
             paint::line(buffer, Rect { y: inner.y + line, height: 1, ..inner }, &text);
         }
@@ -50,12 +53,18 @@ fn hint(app: &App, field: Field) -> String {
 }
 
 /// What is wrong, or what is to be known.
-fn said(app: &App, form: &Form) -> Line<'static> {
+fn said(app: &App, form: &Form, width: u16) -> Vec<Line<'static>> {
     let theme = &app.theme;
     match &form.error {
-        Some(error) => Line::styled(format::cut(error, 66), theme.orphaned),
-        None if form.is_starting => Line::styled("starting …", theme.accent),
-        None => Line::styled("no shell: for pipes, sh -c '…'", theme.dim),
+        Some(error) => {
+            format::wrapped(error, width).into_iter().map(|line| Line::styled(line, theme.orphaned)).collect()
+        }
+        None if !form.offered.is_empty() => {
+            let offered = printable_within(&form.offered.join(" "), 400);
+            format::wrapped(&offered, width).into_iter().map(|line| Line::styled(line, theme.dim)).collect()
+        }
+        None if form.is_starting => vec![Line::styled("starting …", theme.accent)],
+        None => vec![Line::styled("no shell: for pipes, sh -c '…'", theme.dim)],
     }
 }
 

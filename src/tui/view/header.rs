@@ -76,6 +76,10 @@ fn filter(app: &App) -> String {
 fn right(app: &App, filter: String, room: u16) -> Line<'static> {
     let theme = &app.theme;
     let mut line = Line::from(Span::styled(filter, theme.accent));
+    let strays = format!("   strays {}", format::bytes(app.strays.memory_bytes));
+    if app.strays.count > 0 && paint::columns(&line) + format::width(&strays) <= room {
+        line.push_span(Span::styled(strays, theme.stuck));
+    }
     let memory = format::bytes(app.totals.memory_bytes);
     let long = format!("   cpu {}   memory {memory}", format::percent(app.totals.cpu_percent));
     let fitting = [long, format!("   {memory}")].into_iter().find(|t| paint::columns(&line) + format::width(t) <= room);
@@ -86,8 +90,15 @@ fn right(app: &App, filter: String, room: u16) -> Line<'static> {
     line
 }
 
-/// The line that says that what is below is old.
+/// The line that says that what is below is old; else that nothing starts.
 pub fn draw_banner(app: &App, area: Rect, buffer: &mut Buffer) {
+    if let (Some(why), None) = (&app.latched, app.stale_for()) {
+        let keys = if app.options.readonly { "" } else { "   L releases" };
+        let room = area.width.saturating_sub(format::width(keys) + 1);
+        let text = format::cut(&format!(" nothing starts since {why}"), room);
+        let line = Line::from(vec![Span::styled(text, app.theme.stuck), Span::styled(keys, app.theme.accent)]);
+        return paint::line(buffer, area, &line);
+    }
     let (Link::Lost { since, why }, Some(stale)) = (&app.link, app.stale_for()) else { return };
     let lost = format::span(app.now.saturating_sub(*since).as_secs_f64());
     let old = format::span(stale.as_secs_f64());

@@ -1,4 +1,4 @@
-//! The machine: memory, load, and what all sessions together take of it.
+//! The machine: memory, disk, load, pressure, and what all sessions together take of it.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -9,6 +9,7 @@ use super::super::format;
 use super::super::seen::{MINUTES, Ring};
 use super::regions::Frame;
 use super::{paint, panes};
+use crate::api::types::{Host, Pressure};
 
 /// Columns of the names.
 const LABEL: usize = 10;
@@ -26,10 +27,7 @@ fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     match app.host.status.as_ref().map(|status| &status.host) {
         Some(Some(host)) => {
-            let used = host.memory_bytes.saturating_sub(host.available_memory_bytes);
-            let of = format!("{} of {}", format::bytes(used), format::bytes(host.memory_bytes));
-            lines.push(gauge(app, "memory", (share(used, host.memory_bytes), &of), width));
-            lines.push(fact(app, "load", &format!("{:.2}", host.load)));
+            lines.extend(machine(app, host, width));
         }
         Some(None) => lines.push(fact(app, "memory", "this machine does not tell")),
         None => lines.push(Line::styled(app.host.error.clone().unwrap_or_else(|| "…".into()), theme.dim)),
@@ -48,6 +46,38 @@ fn lines(app: &App, width: u16) -> Vec<Line<'static>> {
         lines.push(fact(app, "daemon", &format!("{version}, pid {}, up {up}", status.pid)));
     }
     lines
+}
+
+/// How full it is, how much it has to do, and how much of the last seconds somebody waited for what.
+fn machine(app: &App, host: &Host, width: u16) -> Vec<Line<'static>> {
+    let free = |free: u64, all: u64| format!("{} free of {}", format::bytes(free), format::bytes(all));
+    let gauge = |label: &str, left: u64, all: u64| {
+        gauge(app, label, (share(all.saturating_sub(left), all), &free(left, all)), width)
+    };
+    let mut lines = vec![gauge("memory", host.available_memory_bytes, host.memory_bytes)];
+    lines.extend(host.disk.map(|disk| gauge("disk", disk.free_bytes, disk.bytes)));
+    let cores =
+        if host.cores > 0 { format!(" on {}", format::counted(host.cores, "core", "cores")) } else { String::new() };
+    lines.push(fact(app, "load", &format!("{:.2}{cores}", host.load)));
+    lines.extend(host.pressure.map(|pressure| waits(app, pressure)));
+    lines
+}
+
+/// `waits     cpu 3%   memory 0%   io 12%`; a machine that mostly waits has the colour of what needs a person.
+fn waits(app: &App, pressure: Pressure) -> Line<'static> {
+    let theme = &app.theme;
+    let mut line = Line::from(Span::styled(format!("{:<LABEL$}", "waits"), theme.dim));
+    let parts = [
+        ("cpu", pressure.cpu_percent, 80.0),
+        ("memory", pressure.memory_percent, 10.0),
+        ("io", pressure.io_percent, 50.0),
+    ];
+    for (word, percent, high) in parts {
+        let style = if percent >= high { theme.stuck } else { theme.text };
+        line.push_span(Span::styled(format!("{word} "), theme.dim));
+        line.push_span(Span::styled(format!("{:<6}", format::percent(percent)), style));
+    }
+    line
 }
 
 #[expect(clippy::cast_precision_loss, reason = "shown as a bar")]

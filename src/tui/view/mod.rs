@@ -28,6 +28,7 @@ mod panes;
 pub mod regions;
 pub mod report;
 mod screen;
+pub mod sweeping;
 mod table;
 
 use ratatui::Frame;
@@ -53,10 +54,19 @@ pub fn view(app: &App, frame: &mut Frame) {
             Pane::Host => host::draw(app, pane, frame.buffer_mut()),
         }
     }
-    report::draw_strip(app, regions.strip, frame.buffer_mut());
+    if let Mode::Sweep(sweep) = &app.mode {
+        sweeping::draw(app, sweep, frame.buffer_mut());
+    } else {
+        report::draw_strip(app, regions.strip, frame.buffer_mut());
+    }
     let in_foot = foot::draw(app, regions.foot, frame.buffer_mut());
     let in_layer = match &app.mode {
-        Mode::Table | Mode::Filter(_) | Mode::TypeLine { .. } | Mode::Answer { .. } | Mode::Search(_) => in_foot,
+        Mode::Table
+        | Mode::Filter(_)
+        | Mode::TypeLine { .. }
+        | Mode::Answer { .. }
+        | Mode::Search(_)
+        | Mode::Sweep(_) => in_foot,
         Mode::Palette(palette) => {
             palette::draw(app, palette, regions.foot, frame.buffer_mut());
             in_foot

@@ -29,6 +29,8 @@ const SIDE_MIN: u16 = 39;
 const SCREEN_MIN: u16 = 5;
 /// Lines the details take, their rule included.
 const DETAILS: u16 = 14;
+/// Lines most screens of sessions have, title included.
+const SCREEN: u16 = 26;
 /// Lines of the charts, their rule included.
 const CHARTS: u16 = 12;
 /// Columns and lines that one step moves the border.
@@ -64,7 +66,7 @@ impl Regions {
         let line = |y: u16, lines: u16| Rect::new(0, y, width, lines);
         let header = line(0, 1.min(height));
         let foot_lines = u16::from(height >= 4);
-        let banner_lines = u16::from(app.stale_for().is_some() && height >= 3);
+        let banner_lines = u16::from((app.stale_for().is_some() || app.latched.is_some()) && height >= 3);
         let fixed = header.height + foot_lines + banner_lines;
         let strip_lines = report::strip_height(app, width).min(height.saturating_sub(fixed) / 2);
         let top = header.height + banner_lines;
@@ -129,7 +131,10 @@ fn parted(app: &App, body: Rect) -> (Rect, Vec<Frame>) {
     let rows = app.rows.len().max(app.lines.len());
     if rows == 0 {
         // Nothing to look at yet: a table that says what to do.
-        return alone(if panes.focus == Pane::Table { Pane::Table } else { panes.focus });
+        return alone(match panes.focus {
+            Pane::Table | Pane::Screen | Pane::Details => Pane::Table,
+            pane @ (Pane::Events | Pane::Host) => pane,
+        });
     }
     if body.width >= BESIDE {
         return beside(app, body);
@@ -161,28 +166,43 @@ fn beside(app: &App, body: Rect) -> (Rect, Vec<Frame>) {
     let column = Rect { x: edge.x + 1, width: right, ..body };
     let mut panes = Vec::new();
     let side = app.panes.side;
+    let free = body.height.saturating_sub(room_for_rows(app));
     if body.width < DETAILED || body.height < DETAILS + 8 {
         panes.push(frame(side, column, Some(edge), false));
+        // Below a short table there is room.
+        if side == Pane::Screen && free >= DETAILS {
+            table.height -= free;
+            let rest = Rect { y: table.y + table.height, height: free, ..table };
+            panes.push(frame(Pane::Details, rest, None, true));
+        }
         return (table, panes);
     }
     let is_charted = body.width >= CHARTED && body.height >= CHARTS * 3;
+    let details = body.height.saturating_sub(SCREEN).clamp(DETAILS, DETAILS * 2);
     let lower = match side {
         // What stands below the table already is not shown twice.
         Pane::Events | Pane::Host if !is_charted => side,
         Pane::Table | Pane::Screen | Pane::Details | Pane::Events | Pane::Host => Pane::Details,
     };
-    let top = Rect { height: column.height - DETAILS, ..column };
-    let bottom = Rect { y: column.y + top.height, height: DETAILS, ..column };
+    let top = Rect { height: column.height - details, ..column };
+    let bottom = Rect { y: column.y + top.height, height: details, ..column };
     panes.push(frame(Pane::Screen, top, Some(edge), false));
     panes.push(frame(lower, bottom, Some(edge), true));
     if is_charted {
-        table.height -= CHARTS;
-        let lower = Rect { y: table.y + table.height, height: CHARTS, ..table };
+        let charts = free.clamp(CHARTS, CHARTS * 2);
+        table.height -= charts;
+        let lower = Rect { y: table.y + table.height, height: charts, ..table };
         let half = lower.width / 2;
         panes.push(frame(Pane::Host, Rect { width: half, ..lower }, None, true));
         panes.push(frame(Pane::Events, Rect { x: lower.x + half, width: lower.width - half, ..lower }, None, true));
     }
     (table, panes)
+}
+
+/// Lines the table wants, in steps, so that nothing jumps when one row comes or goes.
+fn room_for_rows(app: &App) -> u16 {
+    let rows = app.rows.len().max(app.lines.len());
+    u16::try_from(rows).unwrap_or(u16::MAX).saturating_add(3).checked_next_multiple_of(6).unwrap_or(u16::MAX)
 }
 
 /// A measure moved by so much, within bounds.

@@ -107,14 +107,22 @@ fn report_lines(app: &App, report: &KillReport, width: u16) -> Vec<Line<'static>
 fn panel_lines(app: &App, report: &KillReport) -> Vec<Line<'static>> {
     let mut lines = vec![summary(app, report), Line::default()];
     for closed in &report.sessions {
-        lines.push(outcome(app, closed));
+        let mut line = outcome(app, closed);
+        let resume = closed.resume.as_deref().map(|resume| format!("   {}", printable_within(resume, 100)));
+        let resume = resume.map(|text| Span::styled(text, app.theme.dim));
+        // Beside its outcome where there is room.
+        let fits = |span: &Span<'_>| paint::columns(&line) + format::width(&span.content) + 4 <= app.size.0;
+        match resume {
+            Some(span) if fits(&span) => {
+                line.push_span(span);
+                lines.push(line);
+            }
+            resume => {
+                lines.push(line);
+                lines.extend(resume.map(Line::from));
+            }
+        }
         lines.extend(survivors(app, closed));
-        lines.extend(
-            closed
-                .resume
-                .as_deref()
-                .map(|resume| Line::styled(format!("  {}", printable_within(resume, 100)), app.theme.dim)),
-        );
     }
     lines.push(Line::default());
     lines.push(Line::styled("y copies what resumes them   Esc closes", app.theme.dim));

@@ -197,7 +197,7 @@ fn put_sign(buffer: &mut Buffer, area: Rect, x: u16, sign: &str, style: Style) {
 }
 
 /// Lays the cursor's bar under a row: plain and dim text is brightened, coloured text stays.
-fn lay(buffer: &mut Buffer, area: Rect, bar: Style, dim: Style) {
+pub fn lay(buffer: &mut Buffer, area: Rect, bar: Style, dim: Style) {
     for x in area.left()..area.right() {
         let Some(cell) = buffer.cell_mut((x, area.y)) else { continue };
         let is_plain = cell.fg == ratatui::style::Color::Reset || Some(cell.fg) == dim.fg;
@@ -229,7 +229,7 @@ fn cell(app: &App, row: &Row, p: Placed, chatty: bool) -> (String, Style) {
         }
         Column::Activity => {
             let values: Vec<f64> = app.seen.trace(row.id()).map(|t| t.activity.values().collect()).unwrap_or_default();
-            (format::spark(&values, MINUTES, p.width), theme.healthy)
+            (format::spark_below(&values, MINUTES, p.width, app.seen.busiest), theme.healthy)
         }
         Column::Origin => (session.origin.as_str().into(), theme.dim),
         Column::Idle => number(app.idle_seconds(row), format::span),
@@ -326,6 +326,7 @@ fn what_to_do(app: &App) -> Vec<Line<'static>> {
                 lines.push(hint(keymap::shown(Action::New), "starts an agent from here"));
             }
             lines.push(hint("beadle run -- claude", "starts one from a shell"));
+            lines.push(hint("beadle demo", "plays a day of agents, and leaves nothing"));
             lines.push(hint(keymap::shown(Action::Help), "all keys"));
             lines
         }
