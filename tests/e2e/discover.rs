@@ -183,6 +183,20 @@ fn an_agent_in_tmux_is_seen_where_it_is_and_closed_without_its_pane() {
 }
 
 #[test]
+fn a_shell_that_executes_an_agent_in_its_place_is_that_agent_from_then_on() {
+    if !has("tmux") {
+        return;
+    }
+    let arena = Arena::new();
+    arena.install(&["claude"], AGENT);
+    let tmux = Tmux::new(&arena, "own.sock", "main");
+    until("the shell is seen", || arena.json(&["ls", "--shells", "--json"])[0]["agent"] == "shell");
+    tmux.types("main", "exec claude");
+    let seen = arena.one_foreign();
+    assert_eq!((text(&seen, "agent"), text(&seen, "address")), ("claude", "tmux:main:0.0"));
+}
+
+#[test]
 fn a_pane_goes_when_that_is_asked_for_and_a_glob_takes_several() {
     if !has("tmux") {
         return;

@@ -22,6 +22,10 @@ impl Foreign {
         if let Some(person) = scene.agents.get(&seen.leader) {
             self.person = person.clone();
         }
+        // A shell that executed an agent in its own place (`exec claude`) is that agent from now on.
+        if self.is_shell() && !seen.is_shell() && !seen.agent.is_empty() {
+            self.be(&seen.agent);
+        }
         self.seen = Sighting { agent: self.agent.clone(), ..seen };
         self.relabel();
         if !scene.table.is_alive(self.seen.leader) && self.life.has_leader() {

@@ -146,6 +146,13 @@ impl Foreign {
         &self.name
     }
 
+    /// Another program runs in the same process.
+    fn be(&mut self, agent: &str) {
+        let spinner = self.standard.profiles.by_name(agent).map_or(String::new(), |p| p.spinner.clone());
+        self.screen.fold = Fold::new(&spinner);
+        self.agent = agent.into();
+    }
+
     /// `tmux:<session>:<window>.<pane>`.
     pub fn address(&self) -> Option<&str> {
         self.address.as_deref()
