@@ -151,9 +151,15 @@ pub fn open(path: &Path) -> Result<Opened, OpenError> {
 
 pub fn open_once(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Use { path: path.into(), source };
-    // With its mode; the files SQLite puts beside it take theirs from it. Closed before SQLite locks anything: the locks of
-    // fcntl(2) go with the first descriptor that is closed.
-    drop(dirs::private_log(path).map_err(|source| OpenError::File { what: "create", path: path.into(), source })?);
+    // With its mode; the files SQLite puts beside it take theirs from it. Only a new file is opened here: the locks of
+    // fcntl(2) that other connections of this process hold go with the first descriptor that is closed.
+    if path.symlink_metadata().is_err() {
+        drop(dirs::private_log(path).map_err(|source| OpenError::File {
+            what: "create",
+            path: path.into(),
+            source,
+        })?);
+    }
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
