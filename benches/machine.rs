@@ -35,7 +35,13 @@ impl World {
             "i=0; while [ $i -lt {processes} ]; do sleep 36000 & i=$((i+1)); done; echo there >'{}'; wait",
             dir.path().join("there").display()
         );
-        let crowd = Command::new("sh").args(["-c", &script]).process_group(0).stdin(Stdio::null()).spawn().unwrap();
+        let crowd = Command::new("sh")
+            .args(["-c", &script])
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn();
+        let crowd = crowd.unwrap();
         let world = Self { dir, crowd };
         while !world.path("there").exists() {
             std::thread::sleep(Duration::from_millis(20));
