@@ -23,7 +23,8 @@ use super::refusal::{Code, Refusal};
 use super::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
 use super::types::{
     Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
-    LogChunk, RestartRequest, Screen, SendRequest, Session, SignalRequest, StartRequest, Started, StopRequest, Table,
+    LogChunk, RenameRequest, RestartRequest, Screen, SendRequest, Session, SignalRequest, StartRequest, Started,
+    StopRequest, Table,
 };
 use super::way::{Open, Way};
 
@@ -211,8 +212,8 @@ impl Client {
         self.post("/api/signal", &SignalRequest { targets: targets.to_vec(), signal: signal.into() }).await
     }
 
-    pub async fn rename(&self, id: &str, name: &str) -> Result<Session, ClientError> {
-        self.post(&format!("/api/sessions/{}/rename", path_segment(id)), &serde_json::json!({ "name": name })).await
+    pub async fn rename(&self, id: &str, request: &RenameRequest) -> Result<Session, ClientError> {
+        self.post(&format!("/api/sessions/{}/rename", path_segment(id)), request).await
     }
 
     pub async fn restart(&self, id: &str, request: &RestartRequest) -> Result<Session, ClientError> {

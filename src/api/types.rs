@@ -473,7 +473,11 @@ pub struct Restarting {
 }
 
 /// `POST /api/sessions/{id}/rename`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct RenameRequest {
-    pub name: String,
+    /// One of the two at least.
+    pub name: Option<String>,
+    /// Of a session beadle did not start; empty: none.
+    pub project: Option<String>,
 }

@@ -5,7 +5,7 @@ use super::args::{Globals, Heartbeat, Rename, Several, Signal};
 use super::exit::{DONE, Ended, Failure};
 use super::{caller, connect, print, select};
 use crate::api::client::{Client, ClientError};
-use crate::api::types::{Act, Done, RestartRequest, Session, Started, Touched};
+use crate::api::types::{Act, Done, RenameRequest, RestartRequest, Session, Started, Touched};
 use crate::model::text::printable;
 
 pub async fn act(globals: &Globals, verb: Act, args: &Several) -> Ended {
@@ -71,8 +71,14 @@ fn refused(last: &mut Option<Failure>, error: ClientError) {
 }
 
 pub async fn rename(globals: &Globals, args: &Rename) -> Ended {
-    let session = connect::client(globals).await?.rename(&args.id, &args.name).await?;
-    told(&Done { sessions: vec![touched(session, "is its name now")] }, args.json)
+    let request = RenameRequest { name: args.name.clone(), project: args.project.clone() };
+    let session = connect::client(globals).await?.rename(&args.id, &request).await?;
+    let message = match (&args.name, &session.project) {
+        (Some(_), _) => "is its name now".to_string(),
+        (None, Some(project)) => format!("belongs to {project} now"),
+        (None, None) => "belongs to no project now".to_string(),
+    };
+    told(&Done { sessions: vec![touched(session, &message)] }, args.json)
 }
 
 pub async fn signal(globals: &Globals, args: &Signal) -> Ended {

@@ -381,7 +381,11 @@ pub struct Rename {
     #[arg(help = ID)]
     pub id: String,
     /// What it is to be called.
-    pub name: String,
+    #[arg(required_unless_present = "project")]
+    pub name: Option<String>,
+    /// The piece of work a session beadle did not start belongs to; `''`: to none.
+    #[arg(long, short)]
+    pub project: Option<String>,
     #[arg(long, help = JSON)]
     pub json: bool,
 }

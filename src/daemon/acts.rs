@@ -94,8 +94,8 @@ pub(super) async fn rm(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri)
 }
 
 pub(super) async fn rename(Verbs(handle): Verbs, Path(word): Path<String>, body: Bytes) -> Answer {
-    let RenameRequest { name } = need(&body)?;
-    ok(&handle.ask(|reply| Command::Rename { word, name, reply }).await?)
+    let request: RenameRequest = need(&body)?;
+    ok(&handle.ask(|reply| Command::Rename { word, request, reply }).await?)
 }
 
 pub(super) async fn restart(

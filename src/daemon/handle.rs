@@ -21,8 +21,8 @@ use crate::api::cleanup::{Cleaned, Configured, SetDone, Stats, Switched};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
 use crate::api::types::{
-    Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RestartRequest, Session,
-    SignalRequest, StartRequest, Started, Table, Touched,
+    Act, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, RenameRequest,
+    RestartRequest, Session, SignalRequest, StartRequest, Started, Table, Touched,
 };
 use crate::model::profile::Look;
 use crate::model::scene::Pane;
@@ -113,7 +113,7 @@ pub enum Command {
     },
     Rename {
         word: String,
-        name: String,
+        request: RenameRequest,
         reply: Reply<Session>,
     },
     Restart {

@@ -44,6 +44,7 @@ pub mod projects;
 mod queries;
 mod recall;
 mod remember;
+mod rename;
 mod resume;
 pub mod run;
 pub mod sampler;

@@ -22,7 +22,7 @@ use crate::api::wire;
 use crate::config::value::LONGEST;
 use crate::model::lifecycle::{Event, Life};
 use crate::model::session::{Asked, Cause, ExitBy, State};
-use crate::model::{select, text};
+use crate::model::text;
 use crate::sys::{clock, dirs, failpoint, process, spawn};
 
 /// Who waits for a birth.
@@ -223,7 +223,7 @@ impl Supervisor {
     }
 
     /// A name a live session has is refused to another.
-    fn free_name(&self, name: &str, except: Option<&str>) -> Result<(), Refusal> {
+    pub(super) fn free_name(&self, name: &str, except: Option<&str>) -> Result<(), Refusal> {
         let is_other = |id: &str| Some(id) != except;
         let live = self.live().any(|e| e.name() == name && is_other(e.id()));
         let foreign = self.foreign_live().any(|f| f.name() == name && is_other(&f.id));
@@ -413,31 +413,6 @@ impl Supervisor {
             Wanted { env, umask, limits, record_bytes, spinners, hook, pace, session, again: true },
             Asker::Restart(reply),
         );
-    }
-
-    pub(super) fn rename(&mut self, word: &str, name: &str) -> Result<Session, Refusal> {
-        if let Some(why) = text::name_refusal(name) {
-            return Err(Refusal::new(Code::BadRequest, why));
-        }
-        let id = select::one(word, &self.choices())?.to_string();
-        self.free_name(name, Some(&id))?;
-        if let Some(foreign) = self.foreign.get_mut(&id) {
-            foreign.said.name = Some(name.into());
-            foreign.relabel();
-            let row = foreign.row(clock::monotonic());
-            self.keep_said(&id);
-            self.tell_changed(&id, "renamed");
-            self.bump();
-            return Ok(row);
-        }
-        if let Some(entry) = self.entries.get_mut(&id) {
-            entry.meta.name = Some(name.into());
-        }
-        self.keep_meta(&id);
-        self.remember(&id);
-        self.tell_changed(&id, "renamed");
-        self.bump();
-        self.find(&id).map(|e| e.row(clock::monotonic()))
     }
 }
 

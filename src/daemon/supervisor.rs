@@ -226,7 +226,7 @@ impl Supervisor {
                 answer(reply, done);
             }
             Command::Signal { request, reply } => self.signal(&request, reply),
-            Command::Rename { word, name, reply } => answer(reply, self.rename(&word, &name)),
+            Command::Rename { word, request, reply } => answer(reply, self.rename(&word, &request)),
             Command::Restart { word, request, asked, reply } => self.restart(&word, *request, asked, reply),
             Command::Resume { word, request, reply } => self.resume(&word, *request, self.descent(from), reply),
             Command::Heartbeat { word, says: None, reply } => answer(reply, self.heartbeat(&word)),

@@ -17,7 +17,9 @@ use super::sweeping::{Marks, Purpose};
 use super::{Options, branch, deeds, outside};
 use crate::api::client::{Client, ClientError};
 use crate::api::sweep::{EmergencyRequest, SweepRequest};
-use crate::api::types::{CloseAllRequest, KillRequest, RestartRequest, SendRequest, Session, StartRequest};
+use crate::api::types::{
+    CloseAllRequest, KillRequest, RenameRequest, RestartRequest, SendRequest, Session, StartRequest,
+};
 use crate::model::session::State;
 
 /// No two polls of the table begin within this time, however fast it changes.
@@ -82,7 +84,10 @@ impl Performer {
                 spawn(send, async move { export(&client, &id, directory).await })
             }
             Effect::Rename(id, name) => spawn(send, async move {
-                Msg::Managed(answer(client.rename(&id, &name).await).map(|row| format!("now called {}", row.name)))
+                Msg::Managed(
+                    answer(client.rename(&id, &RenameRequest { name: Some(name), project: None }).await)
+                        .map(|row| format!("now called {}", row.name)),
+                )
             }),
             Effect::Signal(ids, signal) => {
                 spawn(send, async move { Msg::Acted(answer(client.signal(&ids, &signal).await)) })

@@ -309,17 +309,26 @@ fn a_socket_nobody_listens_on_is_no_error() {
 }
 
 #[test]
-fn names_and_pins_are_remembered_and_a_name_is_taken() {
+fn names_pins_and_projects_are_remembered_and_a_name_is_taken() {
     let arena = Arena::new();
     arena.install(&["claude"], AGENT);
     let _shell = arena.terminal("claude\n");
     let id = text(&arena.one_foreign(), "id").to_string();
     arena.run(&["rename", &id, "api"]).ok();
     arena.run(&["pin", "api"]).ok();
-    arena.run(&["run", "--name", "api", "--", "sleep", "600"]).fails(5, "api");
+    arena.run(&["rename", "api", "--project", "shop\x1b[2J"]).ok();
+    arena.run(&["rename", "api"]).fails(2, "");
+    arena.run(&["run", "--name", "api", "--project", "x", "--", "sleep", "600"]).fails(5, "api");
     arena.kill_daemon();
     let again = arena.one_foreign();
     assert_eq!((text(&again, "id"), text(&again, "name"), &again["pinned"]), (id.as_str(), "api", &json!(true)));
+    let of_shop = arena.json(&["ls", "--project", text(&again, "project"), "--json"]);
+    assert!(text(&again, "project").starts_with("shop") && !text(&again, "project").contains('\x1b'), "{again}");
+    assert_eq!(of_shop.as_array().unwrap().len(), 1, "{of_shop}");
+    arena.run(&["rename", "api", "--project", ""]).ok();
+    assert_eq!(arena.one_foreign()["project"], json!(null));
+    let managed = arena.sh("b", "exec sleep 600");
+    arena.run(&["rename", &managed, "--project", "shop"]).fails(1, "beadle run --project");
     arena.run(&["kill", "api", "--yes"]).ok();
     let kept = std::fs::read_to_string(arena.state().join("foreign.json")).unwrap();
     assert!(!kept.contains("api"), "{kept}");
@@ -412,7 +421,7 @@ fn who_is_within_the_cleaners_reach_is_announced_and_closed_and_nobody_else_is()
     }
     let arena = Arena::with(
         "[stop]\ngrace = \"300ms\"\n[cleanup]\ninterval = \"50ms\"\nmax_idle = \"3s\"\nnotice = \"500ms\"\nquiet_start = \"0s\"\n\
-         reach = [\"tmux\"]\n",
+         reach = [\"tmux\"]\nenabled = false\n",
     );
     arena.install(&["claude"], "#!/bin/sh\nwhile read line; do :; done\nsleep 600\n");
     let managed = arena.sh("managed", "exec sleep 600");
@@ -426,10 +435,7 @@ fn who_is_within_the_cleaners_reach_is_announced_and_closed_and_nobody_else_is()
     arena.run(&["pin", "tmux:work:1.0"]).ok();
     let idle = arena.show("tmux:work:0.0");
     let id = text(&idle, "id");
-    let announced = until_some("it is announced", || {
-        Some(arena.show(id)).filter(|s| !s["closes_at"].is_null() || s["state"] == "ended")
-    });
-    assert_eq!((text(&announced, "state"), text(&announced, "closes_because")), ("running", "idle for 3 s"));
+    arena.run(&["cleanup", "start"]).ok();
     let ended = arena.until_state(id, "ended");
     assert_eq!((text(&ended["exit"], "by"), text(&ended["exit"], "reason")), ("policy", "idle for 3 s"));
     until("the shell it was typed into goes on", || arena.is_there("sleep 703"));
@@ -439,6 +445,9 @@ fn who_is_within_the_cleaners_reach_is_announced_and_closed_and_nobody_else_is()
         let shown = arena.show(word);
         assert_eq!((text(&shown, "state"), &shown["closes_at"]), ("running", &Value::Null), "{shown}");
     }
+    let log = arena.log();
+    let at = |what: String| log.find(&what).unwrap_or_else(|| panic!("{what} is not in {log}"));
+    assert!(at(format!("announced session={id} ")) < at(format!("killed session={id} ")));
     let audit = arena.json(&["audit", "--session", id, "--json"]);
     assert_eq!(audit.as_array().unwrap().len(), 1, "{audit}");
 }

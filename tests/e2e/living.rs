@@ -166,6 +166,9 @@ fn nobody_who_lives_in_an_odd_way_is_taken() {
     let ended = arena.session(&["--name", "before", "--", "sh", "-c", "echo $BEADLE_SESSION >tag; exec sleep 807"]);
     let tag = arena.line_of("work/tag");
     arena.run(&["kill", &ended, "--now"]).ok();
+    // Before the shell that reads it.
+    Command::new("mkfifo").arg(arena.path("work/go")).status().unwrap();
+    std::fs::set_permissions(arena.path("work/go"), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let mut held = vec![
         arena.terminal_with("plain.sh", &format!("exec {}/claude in-a-terminal", arena.path("work/bin").display())),
         arena.terminal_with("tagged.sh", &format!("export BEADLE_SESSION={tag}\nexec {}/claude tagged", arena.path("work/bin").display())),
@@ -178,8 +181,6 @@ fn nobody_who_lives_in_an_odd_way_is_taken() {
             ),
         ),
     ];
-    Command::new("mkfifo").arg(arena.path("work/go")).status().unwrap();
-    std::fs::set_permissions(arena.path("work/go"), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     held.extend(SITUATIONS.iter().map(|(_, line, _)| arena.situation(line)));
     let mut lives: Vec<(&str, ProcId)> =
         SITUATIONS.iter().map(|(what, _, last)| (*what, arena.until_named(last))).collect();

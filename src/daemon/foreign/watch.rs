@@ -12,7 +12,7 @@ use crate::daemon::sampler::Sample;
 use crate::daemon::supervisor::Supervisor;
 use crate::model::profile::Status;
 use crate::model::session::{Exit, ExitBy, ProcId};
-use crate::sys::clock;
+use crate::sys::{clock, process};
 
 /// How many that have ended are remembered, for `ls --all` and whoever waits for one.
 const ENDED: usize = 100;
@@ -46,8 +46,9 @@ impl Supervisor {
         for seen in &scene.sightings {
             let id = scene.id_of(seen);
             if !self.foreign.get(&id).is_some_and(Foreign::is_live) {
-                // A lingering one of which nothing is known any more is nobody's.
-                if seen.agent.is_empty() {
+                // A lingering one of which nothing is known any more is nobody's; and a pass that was under way while one
+                // was closed still saw it.
+                if seen.agent.is_empty() || (self.foreign.contains_key(&id) && !process::is_alive(seen.leader)) {
                     continue;
                 }
                 let standard = Arc::clone(&self.standard);
