@@ -84,10 +84,8 @@ impl Performer {
                 spawn(send, async move { export(&client, &id, directory).await })
             }
             Effect::Rename(id, name) => spawn(send, async move {
-                Msg::Managed(
-                    answer(client.rename(&id, &RenameRequest { name: Some(name), project: None }).await)
-                        .map(|row| format!("now called {}", row.name)),
-                )
+                let request = RenameRequest { name: Some(name), project: None };
+                Msg::Managed(answer(client.rename(&id, &request).await).map(|row| format!("now called {}", row.name)))
             }),
             Effect::Signal(ids, signal) => {
                 spawn(send, async move { Msg::Acted(answer(client.signal(&ids, &signal).await)) })
