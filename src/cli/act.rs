@@ -13,36 +13,33 @@ pub async fn act(globals: &Globals, verb: Act, args: &Several) -> Ended {
     told(&done, args.json)
 }
 
-/// Sends the caller's environment along, for those that have ended (elsewhere they get that of the daemon there); one refusal does not stop the others.
+/// Sends the caller's environment along, for those that have ended (elsewhere they get that of the daemon there).
 pub async fn restart(globals: &Globals, args: &Several) -> Ended {
     let client = connect::client(globals).await?;
-    let sessions = client.sessions(true, false).await?.sessions;
-    let ids = select::ids(&args.ids, &sessions).map_err(crate::api::refusal::Refusal::from)?;
     let request = handed_down(&client);
-    let (mut done, mut first) = (Done::default(), None);
-    for id in &ids {
-        match client.restart(id, &request).await {
-            Ok(session) => done.sessions.push(touched(session, "restarted")),
-            Err(e) => refused(&mut first, e),
-        }
-    }
-    let status = told(&done, args.json)?;
-    first.map_or(Ok(status), Err)
+    each(&client, args, async |id| Ok(touched(client.restart(id, &request).await?, "restarted"))).await
 }
 
-/// A new session for each, with the caller's environment; one refusal does not stop the others.
+/// A new session for each, with the caller's environment.
 pub async fn resume(globals: &Globals, args: &Several) -> Ended {
     let client = connect::client(globals).await?;
+    let request = handed_down(&client);
+    let resumed = async |id: &str| {
+        let Started { session_id: id, name, notes, .. } = client.resume(id, &request).await?;
+        let message = std::iter::once("resumed".to_string()).chain(notes).collect::<Vec<_>>().join("; ");
+        Ok(Touched { id, name, message })
+    };
+    each(&client, args, resumed).await
+}
+
+/// One after the other; one refusal does not stop the others.
+async fn each(client: &Client, args: &Several, ask: impl AsyncFn(&str) -> Result<Touched, ClientError>) -> Ended {
     let sessions = client.sessions(true, false).await?.sessions;
     let ids = select::ids(&args.ids, &sessions).map_err(crate::api::refusal::Refusal::from)?;
-    let request = handed_down(&client);
     let (mut done, mut first) = (Done::default(), None);
     for id in &ids {
-        match client.resume(id, &request).await {
-            Ok(Started { session_id: id, name, notes, .. }) => {
-                let message = std::iter::once("resumed".to_string()).chain(notes).collect::<Vec<_>>().join("; ");
-                done.sessions.push(Touched { id, name, message });
-            }
+        match ask(id).await {
+            Ok(touched) => done.sessions.push(touched),
             Err(e) => refused(&mut first, e),
         }
     }

@@ -216,10 +216,14 @@ impl Entry {
         resume.command(self.conversation().or(named))
     }
 
-    /// The agent's own name for what it is talking about, or was when it ended.
+    /// The agent's own name for what it is talking about.
+    pub fn open_conversation(&self) -> Option<&str> {
+        self.status.as_ref()?.session.as_deref()
+    }
+
+    /// The same, or what it was when it was last told.
     pub fn conversation(&self) -> Option<&str> {
-        let told = self.status.as_ref().and_then(|status| status.session.as_deref());
-        told.or(self.meta.conversation.as_deref())
+        self.open_conversation().or(self.meta.conversation.as_deref())
     }
 
     /// One sentence of advice, where there is something to do.

@@ -1,17 +1,14 @@
 //! Taking up a conversation again: a new session of the same name, in the same workspace, with the command that the
 //! agent's profile has for it. Also of what beadle did not start: what comes of it is managed.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use super::cleaner::Request;
-use super::discovery::Scene;
 use super::handle::Reply;
 use super::supervisor::{Supervisor, answer};
 use crate::api::kept::Described;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{RestartRequest, StartRequest, Started};
-use crate::model::session::ProcId;
 use crate::model::{select, text, words};
 
 /// What is taken up again.
@@ -83,19 +80,16 @@ impl Supervisor {
     }
 
     /// Which conversation a managed agent has open, where its own status file tells: remembered, for when it has ended.
-    pub(super) fn note_conversations(&mut self, scene: &Scene) {
-        let told = |id: &ProcId| scene.registry.get(id)?.as_ref().ok()?.session.clone();
-        let found: HashMap<String, String> = self
-            .live()
-            .filter_map(|e| Some((e.id().to_string(), e.members.iter().find_map(told)?)))
-            .filter(|(id, told)| self.entries.get(id).is_some_and(|e| e.meta.conversation.as_ref() != Some(told)))
-            .collect();
-        for (id, told) in found {
-            if let Some(entry) = self.entries.get_mut(&id) {
-                entry.meta.conversation = Some(text::printable_within(&told, 200));
+    pub(super) fn note_conversations(&mut self) {
+        let mut found = Vec::new();
+        for entry in self.entries.values_mut().filter(|e| e.is_live()) {
+            let told = entry.open_conversation().map(|told| text::printable_within(told, 200));
+            if told.is_some() && told != entry.meta.conversation {
+                entry.meta.conversation = told;
+                found.push(entry.id().to_string());
             }
-            self.keep_meta(&id);
         }
+        found.iter().for_each(|id| self.keep_meta(id));
     }
 }
 

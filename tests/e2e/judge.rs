@@ -265,3 +265,35 @@ fn what_an_agent_says_through_its_hook_is_believed_and_a_hook_that_was_there_is_
     // Another word is nobody's, and no beat.
     arena.run(&["heartbeat", &id, "--says", "sleeping"]).fails(1, "has no word");
 }
+
+#[test]
+fn a_conversation_that_was_left_is_not_open_twice_when_another_takes_it_up() {
+    let arena = Arena::with(FAST);
+    let claude = |name: &str| {
+        std::fs::create_dir_all(arena.path(name)).unwrap();
+        let path = arena.script(&format!("{name}/claude"), "#!/bin/sh\nexec 0<&-\nwhile :; do sleep 600; done\n");
+        let id = arena.session(&["--name", name, "--", &path]);
+        let leader = pid_of(&row(&arena, &id)["leader_pid"]);
+        (id, leader, arena.path(&format!("home/.claude/sessions/{}.json", leader.pid)))
+    };
+    let says = |leader: beadle::model::session::ProcId, file: &std::path::Path| {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let body = serde_json::json!({ "pid": leader.pid, "procStart": leader.start.to_string(), "sessionId": "c1", "status": "idle" });
+        std::fs::write(file, body.to_string()).unwrap();
+    };
+    let (first, leader, file) = claude("first");
+    says(leader, &file);
+    until_row(&arena, &first, "it is heard", |row| row["attention"] == "idle");
+    std::fs::remove_file(&file).unwrap();
+    until_row(&arena, &first, "it has left it", |row| row["attention"] != "idle");
+    let (second, leader, file) = claude("second");
+    says(leader, &file);
+    until_row(&arena, &second, "it has taken it up", |row| row["attention"] == "idle");
+    for id in [&first, &second] {
+        let reason = row(&arena, id)["reason"].as_str().unwrap().to_string();
+        assert!(!reason.contains("conversation"), "{reason}");
+    }
+    // What was last told is still how it is resumed.
+    let report = arena.json(&["kill", &first, "--json"]);
+    assert_eq!(report["sessions"][0]["resume"], "claude --resume c1", "{report}");
+}

@@ -67,7 +67,7 @@ impl Supervisor {
         changed |= self.hear_status(&scene);
         self.find_twins();
         self.note_handed_over(&scene);
-        self.note_conversations(&scene);
+        self.note_conversations();
         self.note_errors(&scene);
         self.scene = Some(Arc::new(scene));
         changed
@@ -126,7 +126,7 @@ impl Supervisor {
     /// One conversation resumed twice: two agents that write over each other.
     fn find_twins(&mut self) {
         let mut open: HashMap<String, Vec<(String, String)>> = HashMap::new();
-        let managed = self.live().filter_map(|e| Some((e.conversation()?, e.id(), e.name())));
+        let managed = self.live().filter_map(|e| Some((e.open_conversation()?, e.id(), e.name())));
         let foreign = self.foreign_live().filter_map(|f| Some((f.conversation()?, f.id.as_str(), f.name())));
         for (conversation, id, name) in managed.chain(foreign) {
             open.entry(conversation.into()).or_default().push((id.into(), name.into()));
@@ -139,7 +139,7 @@ impl Supervisor {
             foreign.twins = twins(foreign.conversation(), &foreign.id);
         }
         for entry in self.entries.values_mut() {
-            entry.twins = twins(entry.conversation(), entry.id());
+            entry.twins = twins(entry.open_conversation(), entry.id());
         }
     }
 
