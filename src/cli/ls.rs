@@ -63,6 +63,8 @@ pub fn print(sessions: &[&Session]) -> Result<(), super::exit::Failure> {
 }
 
 fn row(s: &Session) -> Vec<Cell> {
+    // What has ended has none of these; that is not unknown, and leaves its room to the reason.
+    let now = |text: String| if s.state == State::Ended { Cell::new("") } else { Cell::new(text) };
     vec![
         Cell::new(&s.id),
         Cell::new(&s.name),
@@ -71,11 +73,11 @@ fn row(s: &Session) -> Vec<Cell> {
         Cell::new(s.project.as_deref().unwrap_or_default()),
         Cell::new(s.state.as_str()),
         health(s),
-        Cell::new(print::or_unknown(s.idle_seconds, print::duration)),
+        now(print::or_unknown(s.idle_seconds, print::duration)),
         Cell::new(print::duration(s.age_seconds)),
-        Cell::new(print::or_unknown(s.cpu_percent, print::percent)),
-        Cell::new(print::or_unknown(s.memory_bytes, print::size)),
-        Cell::new(print::or_unknown(s.processes, |n| n.to_string())),
+        now(print::or_unknown(s.cpu_percent, print::percent)),
+        now(print::or_unknown(s.memory_bytes, print::size)),
+        now(print::or_unknown(s.processes, |n| n.to_string())),
         Cell::new(cleanup::announced(s, &clock::wall()).as_ref().unwrap_or(&s.reason)),
     ]
 }
@@ -83,7 +85,7 @@ fn row(s: &Session) -> Vec<Cell> {
 fn health(session: &Session) -> Cell {
     // An ended session is neither well nor ill.
     if session.state == State::Ended {
-        return Cell::new(print::UNKNOWN);
+        return Cell::new("");
     }
     let style = match session.health {
         Health::Healthy => "32",
@@ -97,6 +99,17 @@ fn health(session: &Session) -> Cell {
 mod tests {
     use super::*;
     use crate::cli::sample;
+
+    #[test]
+    fn what_has_ended_shows_nothing_of_the_present_and_leaves_its_room_to_the_reason() {
+        let mut ended = sample::session("a", "a");
+        ended.state = State::Ended;
+        ended.reason = "closed by user".into();
+        let mut table = Table::new(COLUMNS);
+        table.push(row(&ended));
+        let text = table.render(Some(80), false);
+        assert!(text.contains("closed by user") && !text.contains("MEM") && !text.contains("HEALTH"), "{text}");
+    }
 
     #[test]
     fn what_was_not_asked_for_is_left_out() {

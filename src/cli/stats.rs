@@ -49,7 +49,7 @@ fn counted(counts: &BTreeMap<String, u64>) -> String {
 }
 
 fn spread(spread: Option<Spread>, text: impl Fn(f64) -> String) -> String {
-    print::or_unknown(spread, |s| format!("{} in the middle, {} at most", text(s.median), text(s.longest)))
+    print::or_unknown(spread, |s| format!("median {}, at most {}", text(s.median), text(s.longest)))
 }
 
 fn capitalised(word: &str) -> String {
@@ -79,7 +79,7 @@ Created     9
 Ended       7 (policy 3, user 4)
 Lived       –
 Closes      0
-Closes took 0.03s in the middle, 5.20s at most
+Closes took median 0.03s, at most 5.20s
 Runs        5 (cleanup 5)
 Memory      0B
 ";
