@@ -6,11 +6,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::sampler::{Ask, Used};
+use super::sampler::Ask;
 use crate::model::effort::{self, Effort, Found};
 use crate::model::process::Table;
 use crate::model::profile::{HelperKind, Match};
 use crate::model::session::ProcId;
+use crate::model::usage::Usage;
 use crate::sys::{clock, process};
 
 /// What a process of a session is.
@@ -50,13 +51,12 @@ pub struct Efforts {
     by_leader: HashMap<ProcId, Course>,
 }
 
-/// Two passes: what every process had used then, and has now.
+/// Two passes, and what was used in between.
 pub struct Passes<'a> {
     pub table: &'a Table,
     /// What the profiles say of processes, by pid.
     pub known: &'a HashMap<i32, Match>,
-    pub before: &'a HashMap<ProcId, Used>,
-    pub now: &'a HashMap<ProcId, Used>,
+    pub usage: &'a Usage,
     pub window: Duration,
 }
 
@@ -85,11 +85,9 @@ impl Efforts {
 fn used(ask: &Ask, leader: ProcId, members: &[ProcId], passes: &Passes<'_>) -> (effort::Used, effort::Used) {
     let (mut agent, mut tools) = (effort::Used::default(), effort::Used::default());
     for id in members {
-        let (Some(before), Some(now)) = (passes.before.get(id), passes.now.get(id)) else { continue };
-        let own = time(now.ticks.saturating_sub(before.ticks));
-        // Children that came and went in between.
-        let reaped = time(now.reaped_ticks.saturating_sub(before.reaped_ticks));
-        let bytes = now.io_bytes.zip(before.io_bytes).map_or(0, |(now, before)| now.saturating_sub(before));
+        let Some(used) = passes.usage.between(*id).filter(|_| passes.usage.was_seen_before(*id)) else { continue };
+        let (own, reaped) = (time(used.own), time(used.reaped));
+        let bytes = used.io.unwrap_or(0);
         match role_in(ask, leader, *id, passes) {
             Role::Helper => {}
             Role::Agent(_) => {

@@ -3,7 +3,7 @@
 //! Processor time and I/O are counted between two passes, so the first one knows none. Memory is resident memory from the same line
 //! of `stat`. The figures of the host are in `daemon status` (`sys::host`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use crate::model::policy::Kept;
 use crate::model::process::{Boundary, Claim, Proc, Table, members};
 use crate::model::scene::Sighting;
 use crate::model::session::ProcId;
+use crate::model::usage::{Usage, Used};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::table::{self, Tags};
 use crate::sys::{clock, process};
@@ -78,28 +79,14 @@ pub struct Ground {
     pub window: Duration,
 }
 
-/// What one process has used since it began.
-#[derive(Debug, Clone, Copy)]
-pub struct Used {
-    pub ticks: u64,
-    pub reaped_ticks: u64,
-    /// Of children it waited for, too.
-    pub io_bytes: Option<u64>,
-}
-
-impl Used {
-    fn by(process: &Proc) -> Self {
-        Self {
-            ticks: process.cpu_ticks,
-            reaped_ticks: process.reaped_ticks,
-            io_bytes: process::io_bytes(process.id.pid),
-        }
-    }
+/// What it has used since it began.
+fn used(process: &Proc) -> Used {
+    Used { own: process.cpu_ticks, reaped: process.reaped_ticks, io: process::io_bytes(process.id.pid) }
 }
 
 #[derive(Default)]
 pub struct Sampler {
-    used: HashMap<ProcId, Used>,
+    usage: Usage,
     last: Option<Instant>,
     efforts: Efforts,
 }
@@ -121,17 +108,16 @@ impl Sampler {
         let since = self.last.replace(now).map(|last| now.duration_since(last));
         let found: Vec<Vec<ProcId>> = claims.iter().map(|claim| found(table, claim, &boundary)).collect();
         let all = || found.iter().flatten().filter_map(|id| table.get(*id));
-        let used = all().map(|p| (p.id, Used::by(p))).collect();
-        let before = std::mem::replace(&mut self.used, used);
+        self.usage.look(table, clock::ticks_since_boot(), all().map(|p| (p.id, used(p))));
         self.efforts.forget(table);
-        let passes = Passes { table, known: &scene.known, before: &before, now: &self.used, window: ground.window };
+        let passes = Passes { table, known: &scene.known, usage: &self.usage, window: ground.window };
         let mut samples = Vec::with_capacity(asks.len());
         for (((ask, claim), found), sure) in asks.iter().zip(&claims).zip(&found).zip(sure) {
             let procs: Vec<&Proc> = found.iter().filter_map(|id| table.get(*id)).collect();
             samples.push(Sample {
                 id: ask.id.clone(),
-                cpu_percent: since.and_then(|span| percent(&procs, &before, span)),
-                io_bytes_per_second: since.and_then(|span| io_rate(found, &passes, span)),
+                cpu_percent: since.and_then(|span| percent(found, &self.usage, span)),
+                io_bytes_per_second: since.and_then(|span| io_rate(found, &self.usage, span)),
                 memory_bytes: procs.iter().map(|p| p.rss_pages).sum::<u64>() * clock::page_bytes(),
                 leader_lives: claim.leader.is_some_and(|l| table.is_alive(l)),
                 leader_stopped: claim.leader.and_then(|l| table.get(l)).is_some_and(|p| p.state == b'T'),
@@ -154,11 +140,9 @@ fn found(table: &Table, claim: &Claim, boundary: &Boundary) -> Vec<ProcId> {
     members(table, claim, boundary)
 }
 
-/// Bytes a second; of what was not there before, everything.
-fn io_rate(members: &[ProcId], passes: &Passes<'_>, span: Duration) -> Option<f64> {
-    let io = |used: &HashMap<ProcId, Used>, id| used.get(id).and_then(|u: &Used| u.io_bytes);
-    let moved = |id| Some(io(passes.now, id)?.saturating_sub(io(passes.before, id).unwrap_or(0)));
-    let told: Vec<u64> = members.iter().filter_map(moved).collect();
+/// Bytes a second.
+fn io_rate(members: &[ProcId], usage: &Usage, span: Duration) -> Option<f64> {
+    let told: Vec<u64> = members.iter().filter_map(|id| usage.between(*id)?.io).collect();
     if told.is_empty() || span < SHORTEST {
         return None;
     }
@@ -216,12 +200,12 @@ fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> 
     (asks.iter().map(one).collect(), all_asked)
 }
 
-/// Of one core. What was not there before is counted whole.
-fn percent(procs: &[&Proc], before: &HashMap<ProcId, Used>, span: Duration) -> Option<f64> {
+/// Of one core.
+fn percent(members: &[ProcId], usage: &Usage, span: Duration) -> Option<f64> {
     if span < SHORTEST {
         return None;
     }
-    let used: u64 = procs.iter().map(|p| p.cpu_ticks.saturating_sub(before.get(&p.id).map_or(0, |u| u.ticks))).sum();
+    let used: u64 = members.iter().filter_map(|id| usage.between(*id)).map(|used| used.own + used.reaped).sum();
     #[expect(clippy::cast_precision_loss, reason = "ticks between two passes are few")]
     let seconds = used as f64 / clock::ticks_per_second() as f64;
     let percent = seconds / span.as_secs_f64() * 100.0;

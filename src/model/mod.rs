@@ -25,5 +25,6 @@ pub mod session;
 pub mod stop;
 pub mod stray;
 pub mod text;
+pub mod usage;
 pub mod verdict;
 pub mod words;

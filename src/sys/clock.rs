@@ -52,6 +52,12 @@ pub fn moment_of_start(ticks: u64) -> Duration {
     monotonic().saturating_sub(now.saturating_sub(started))
 }
 
+/// Clock ticks since boot, in which the kernel tells when a process started.
+pub fn ticks_since_boot() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).map_or(Duration::ZERO, Duration::from);
+    u64::try_from(now.as_nanos() * u128::from(ticks_per_second()) / 1_000_000_000).unwrap_or(u64::MAX)
+}
+
 /// Seconds from one wall time to another, both as [`wall`] writes them; never negative.
 pub fn seconds_between(from: &str, to: &str) -> Option<f64> {
     let (from, to) = (from.parse::<jiff::Timestamp>().ok()?, to.parse::<jiff::Timestamp>().ok()?);

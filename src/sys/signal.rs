@@ -2,11 +2,15 @@
 //! fence is refused here.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::Signal as Raw;
 
 use super::process::{self, Pin};
+
+/// How often the environment of a process that seems to have none is read, a millisecond apart.
+const ENVIRON_READS: u32 = 50;
 
 /// The signals beadle sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -112,8 +116,13 @@ impl Guard {
     /// Sends through the pin. `own` is true for what is ours beyond doubt (below a living keeper, in a cgroup we
     /// made, remembered by identity): the fence is for everything else.
     pub fn send(&self, pin: &Pin, signal: Signal, own: bool) -> Sent {
-        if let Some(why) = self.refusal(pin.id().pid, own) {
+        if let Some(why) = self.refusal(pin.id().pid) {
             return Sent::Refused(why);
+        }
+        match self.fence.as_ref().filter(|_| !own).map(|(name, value)| started_with(pin, name, value)) {
+            None | Some(Some(true)) => {}
+            Some(Some(false)) => return Sent::Refused("outside the fence"),
+            Some(None) => return Sent::Gone,
         }
         match rustix::process::pidfd_send_signal(pin, signal.raw()) {
             Ok(()) => Sent::Sent,
@@ -123,20 +132,29 @@ impl Guard {
         }
     }
 
-    fn refusal(&self, pid: i32, own: bool) -> Option<&'static str> {
+    fn refusal(&self, pid: i32) -> Option<&'static str> {
         if pid <= 1 {
             return Some("the first process is never signalled");
         }
         if pid == rustix::process::getpid().as_raw_nonzero().get() || self.protected.contains(&pid) {
             return Some("protected");
         }
-        match &self.fence {
-            Some((name, value)) if !own && process::environment_variable(pid, name).as_ref() != Some(value) => {
-                Some("outside the fence")
-            }
-            _ => None,
+        None
+    }
+}
+
+/// `None` when the process has ended. Its environment is gone before it is (do_exit in the kernel), and not there yet in
+/// the middle of execve(2): an empty one says nothing, and is read again for a moment.
+fn started_with(pin: &Pin, name: &str, value: &[u8]) -> Option<bool> {
+    for _ in 0..ENVIRON_READS {
+        match std::fs::read(format!("/proc/{}/environ", pin.id().pid)) {
+            Ok(block) if !block.is_empty() => return Some(process::find_variable(&block, name) == Some(value)),
+            Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Some(false),
+            _ if !process::is_alive(pin.id()) => return None,
+            _ => std::thread::sleep(Duration::from_millis(1)),
         }
     }
+    Some(false)
 }
 
 /// Wakes one of beadle's own processes (`SIGUSR1`: make your socket anew), after its identity was read again.
@@ -173,6 +191,20 @@ mod tests {
         assert_eq!(inside.send(&pin, Signal::Kill, false), Sent::Sent);
         child.wait().unwrap();
         assert_eq!(inside.send(&pin, Signal::Kill, true), Sent::Gone);
+    }
+
+    #[test]
+    fn who_has_ended_is_gone_and_not_outside_the_fence() {
+        let (mut child, pin) = sleeper("a");
+        let fenced = Guard::new(HashSet::new(), Some("FENCE=a"));
+        assert_eq!(fenced.send(&pin, Signal::Kill, false), Sent::Sent);
+        // On its way out, then dead and not reaped: its environment is gone.
+        assert!(matches!(fenced.send(&pin, Signal::Term, false), Sent::Sent | Sent::Gone));
+        while process::is_alive(pin.id()) {
+            std::thread::yield_now();
+        }
+        assert_eq!(fenced.send(&pin, Signal::Term, false), Sent::Gone);
+        child.wait().unwrap();
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub fn rows_shown(app: &App, sweep: &Sweeping) -> u16 {
 fn parted(app: &App, sweep: &Sweeping, body: Rect) -> (Rect, Rect, Rect) {
     let above = u16::try_from(head(app, sweep, body.width).len()).unwrap_or(1);
     // Air, where there is some.
-    let above = (above + u16::from(body.height > 12)).min(body.height.saturating_sub(3).max(1));
+    let above = (above + u16::from(body.height > 12)).min(body.height.saturating_sub(3).max(1)).min(body.height);
     let below =
         if sweep.has_why && !sweep.strays.is_empty() { WHY.min(body.height.saturating_sub(above + 1)) } else { 0 };
     let rows = body.height - above - below;
