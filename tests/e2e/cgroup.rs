@@ -119,8 +119,6 @@ fn a_client_from_outside_that_was_put_into_the_cgroup_lives_and_the_session_is_t
     let mut client = arena.begin(&["wait", &other]);
     until("it is connected", || is_connected(&client));
     enter(&cgroup_of(&arena, &id), client.pid());
-    // With its keeper it would not come to that.
-    super::cages::kill_keepers(&arena, std::slice::from_ref(&id));
     is_taken_one_by_one(&arena, &id);
     assert!(!client.is_over(), "the client was taken");
     assert_eq!(arena.show(&other)["state"], "running");
