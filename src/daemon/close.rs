@@ -561,9 +561,8 @@ impl<'a> Work<'a> {
             if ending == Ending::Survivors { closing.seen.iter().map(|s| s.id).collect() } else { Vec::new() };
         let outcome = match ending {
             Ending::AlreadyGone if closing.spared.is_empty() => Outcome::AlreadyGone,
-            // What is left of it is somebody else's.
-            Ending::AlreadyGone => Outcome::Clean,
-            Ending::Clean => Outcome::Clean,
+            // Or what is left of it is somebody else's.
+            Ending::AlreadyGone | Ending::Clean => Outcome::Clean,
             Ending::Forced => Outcome::Forced,
             Ending::Survivors => Outcome::Survivors,
         };

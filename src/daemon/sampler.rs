@@ -227,7 +227,7 @@ fn shares(members: &[ProcId], usage: &Usage, span: Duration) -> Shares {
 
 /// Whose environment may hold the tag of a session of these times without a living keeper above to say so. Of another
 /// user's no tag counts, and reading it may hang.
-pub fn may_carry(table: &Table, since: u64, keepers: &HashSet<i32>) -> Vec<Proc> {
+pub(super) fn may_carry(table: &Table, since: u64, keepers: &HashSet<i32>) -> Vec<Proc> {
     let own = Some(rustix::process::geteuid().as_raw());
     let is_kept = |p: &Proc| table.lineage(p.id.pid).iter().any(|up| keepers.contains(up));
     let may = |p: &&Proc| p.id.start >= since && !is_kept(p) && process::owner_uid(p.id.pid) == own;
