@@ -2,14 +2,13 @@
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::Path;
 use axum::http::Uri;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::foreign::pane;
 use super::handle::{Command, Handle, Reply};
-use super::server::{Answer, KEEPER, Peer, Refused, Verbs, beside, need, ok, queried, read};
+use super::server::{Answer, KEEPER, Path, Peer, Refused, Verbs, beside, need, ok, queried, read};
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Accepted, Act, KillRequest, RenameRequest, RestartRequest, SendRequest, Session};
 use crate::api::wire::Request;
