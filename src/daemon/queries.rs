@@ -139,10 +139,11 @@ impl Supervisor {
         let managed = self
             .entries
             .values()
-            .map(|e| (&e.started_at, Choice { id: e.id(), name: e.name(), also: "", live: e.is_live() }));
+            .map(|e| (&e.started_at, Choice { id: e.id(), name: e.name(), also: "", live: e.is_live(), listed: true }));
         let foreign = self.foreign.values().map(|f| {
             let also = f.address().unwrap_or_default();
-            (f.started_at(), Choice { id: &f.id, name: f.name(), also, live: f.is_live() })
+            let listed = !f.is_shell();
+            (f.started_at(), Choice { id: &f.id, name: f.name(), also, live: f.is_live(), listed })
         });
         let mut choices: Vec<_> = managed.chain(foreign).collect();
         choices.sort_by(|a, b| b.0.cmp(a.0));
