@@ -3,6 +3,7 @@
 
 use super::args::{Globals, Heartbeat, Rename, Several, Signal};
 use super::exit::{DONE, Ended, Failure};
+use super::kill::{self, Deed};
 use super::{caller, connect, print, select};
 use crate::api::client::{Client, ClientError};
 use crate::api::types::{Act, Done, RenameRequest, RestartRequest, Session, Started, Touched};
@@ -80,10 +81,24 @@ pub async fn rename(globals: &Globals, args: &Rename) -> Ended {
 
 pub async fn signal(globals: &Globals, args: &Signal) -> Ended {
     let (signal, ids) = args
-        .ids_and_signal
+        .words
         .split_last()
         .ok_or_else(|| Failure::Usage("signal needs sessions and a signal, such as `beadle signal docs INT`".into()))?;
-    told(&connect::client(globals).await?.signal(ids, signal).await?, args.json)
+    let client = connect::client(globals).await?;
+    // These end nobody and stop nobody.
+    let is_harmless = ["CONT", "WINCH"].contains(&signal.to_uppercase().trim_start_matches("SIG"));
+    let shown = printable(signal);
+    let deed = Deed {
+        one: &format!("Send it {shown}"),
+        several: &format!("Send them {shown}"),
+        infinitive: "signal",
+        yes: args.yes || is_harmless,
+    };
+    let Some(ids) = kill::agreed(&client, ids, &deed).await? else {
+        print::complain("nothing was sent");
+        return Ok(DONE);
+    };
+    told(&client.signal(&ids, signal).await?, args.json)
 }
 
 /// Never starts a daemon: without one nobody hears it.

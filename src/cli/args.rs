@@ -371,7 +371,10 @@ pub struct Several {
 #[derive(Debug, Args)]
 pub struct Signal {
     #[arg(required = true, num_args = 2.., value_names = ["ID", "SIGNAL"], help = "The sessions, and the signal last, such as INT")]
-    pub ids_and_signal: Vec<String>,
+    pub words: Vec<String>,
+    /// Do not ask about sessions beadle did not start.
+    #[arg(long, short)]
+    pub yes: bool,
     #[arg(long, help = JSON)]
     pub json: bool,
 }
