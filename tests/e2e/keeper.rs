@@ -240,6 +240,36 @@ fn attach_detach_and_the_end_of_a_session_on_a_real_terminal() {
 }
 
 #[test]
+fn run_and_attach_ends_as_the_command_does_with_its_output_on_the_terminal() {
+    let arena = Arena::new();
+    for round in 0..10 {
+        // Over before, while, or after it is attached, as it comes.
+        let script = format!("sleep 0.0{}; echo hello; exit 4", round % 5);
+        let mut terminal = Terminal::of(&arena, &["run", "--attach", "--", "sh", "-c", &script]);
+        assert_eq!(terminal.wait(), 4);
+        terminal.until_shown("ended: exit status 4");
+        let shown = terminal.shown();
+        // On the screen that is still there, not on the one that was lent.
+        let left = shown.rsplit("\x1b[?1049l").next().unwrap();
+        assert!(left.contains("hello\r\n"), "{shown:?}");
+    }
+    let mut killed = Terminal::of(&arena, &["run", "--attach", "--", "sh", "-c", "kill -9 $$"]);
+    assert_eq!(killed.wait(), 137);
+    let mut detached = Terminal::of(&arena, &["run", "--attach", "-n", "on", "--", "sh", "-c", "echo up; read x"]);
+    detached.until_shown("up");
+    detached.type_in("\x1d");
+    assert_eq!(detached.wait(), 0);
+    assert_eq!(arena.show("on")["state"], "running");
+}
+
+#[test]
+fn run_and_attach_without_a_terminal_starts_nothing() {
+    let arena = Arena::new();
+    arena.run(&["run", "--attach", "--", "sleep", "600"]).fails(2, "terminal");
+    assert_eq!(arena.processes().len(), 0);
+}
+
+#[test]
 fn a_session_whose_keeper_was_killed_is_shown_refused_and_taken_away() {
     let arena = Arena::new();
     let id = arena.sh("a", "trap '' HUP; while :; do sleep 0.1; done");

@@ -193,6 +193,21 @@ fn exit_statuses_and_signals_are_told_as_they_were() {
     }
     let id = arena.sh("slow", "exec sleep 600");
     assert_eq!(arena.run(&["wait", &id, "--timeout", "50ms"]).status, 124);
+    // 2 would be the status of an agent.
+    arena.run(&["wait", &id, "--timeout", "abc"]).fails(125, "abc");
+    arena.run(&["wait"]).fails(125, "ID");
+}
+
+#[test]
+fn a_session_that_lingers_is_waited_for_to_its_end() {
+    let arena = Arena::new();
+    let id = arena.sh("lw", "trap '' HUP; (until [ -e go ]; do sleep 0.02; done) & exit 3");
+    arena.until_state(&id, "lingering");
+    assert_eq!(arena.run(&["wait", "lw", "--timeout", "100ms"]).status, 124);
+    let waiting = arena.begin(&["wait", "lw"]);
+    std::fs::write(arena.path("work/go"), "").unwrap();
+    assert_eq!(waiting.wait().status, 3);
+    assert_eq!(arena.show(&id)["state"], "ended");
 }
 
 #[test]
