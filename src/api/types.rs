@@ -391,6 +391,9 @@ pub struct DaemonStatus {
     /// Since what nothing starts.
     #[serde(default)]
     pub latched: Option<String>,
+    /// Why the caller may not stop it; `null` where it may.
+    #[serde(default)]
+    pub not_to_be_stopped: Option<String>,
 }
 
 /// The machine the daemon runs on.

@@ -40,6 +40,7 @@ A session is named by its id, the beginning of it, or its name; verbs that act t
 const RUN_EXAMPLES: &str = "\
 Examples:
   beadle run -- claude
+  beadle run --agent claude
   beadle run --name api --project shop --cwd ~/shop -- codex --full-auto
   beadle run --pipe --name nightly -- ./nightly.sh
   beadle run --timeout 30m --max-idle 10m -- goose
@@ -158,7 +159,7 @@ pub struct Run {
     /// Name of the session; made from the command if left out.
     #[arg(long, short)]
     pub name: Option<String>,
-    /// Kind of agent, where the command does not tell.
+    /// Kind of agent, where the command does not tell; without a command, what to start.
     #[arg(long)]
     pub agent: Option<String>,
     /// Piece of work it belongs to.
@@ -190,8 +191,8 @@ pub struct Run {
     pub attach: bool,
     #[arg(long, help = JSON)]
     pub json: bool,
-    /// The command and its arguments.
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    /// The command and its arguments; left out: the agent named, else agents.default.
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
 
@@ -564,7 +565,7 @@ mod tests {
         );
         assert_eq!(run("beadle run -- claude --json").command.join(" "), "claude --json");
         assert!(Beadle::try_parse_from(["beadle", "run", "--nam", "x", "claude"]).is_err());
-        assert!(Beadle::try_parse_from(["beadle", "run"]).is_err());
+        assert_eq!(run("beadle run --agent mine").command, [""; 0]);
     }
 
     #[test]

@@ -18,6 +18,9 @@ use crate::model::session::ExitBy;
 /// Bytes typed at once.
 const PIECE: usize = 4 << 10;
 
+/// What a terminal sends for the Enter key.
+const ENTER: &[u8] = b"\r";
+
 /// The query of every order to one session.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -119,7 +122,7 @@ pub(super) async fn resume(Verbs(handle): Verbs, Path(word): Path<String>, uri: 
 pub(super) async fn send(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
     let Wait { wait } = queried(&uri)?;
     let request: SendRequest = read(&body)?;
-    let bytes = typed(&request)?;
+    let mut bytes = typed(&request, ENTER)?;
     if let Some((row, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), typing: true, reply }).await? {
         let session_id = row.id.clone();
         let sending = beside(move || pane::send(&pane, &request).map(|()| row));
@@ -129,7 +132,11 @@ pub(super) async fn send(Verbs(handle): Verbs, Path(word): Path<String>, uri: Ur
         }
         return ok(&sending.await?);
     }
-    let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
+    let (row, link, pipe) = handle.ask(|reply| Command::Type { word, reply }).await?;
+    if pipe {
+        // No terminal makes a newline of what the key sends.
+        bytes = typed(&request, b"\n")?;
+    }
     let session_id = row.id.clone();
     let sending = async move {
         let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
@@ -147,16 +154,18 @@ pub(super) async fn send(Verbs(handle): Verbs, Path(word): Path<String>, uri: Ur
     ok(&Accepted { accepted: true, session_id })
 }
 
-fn typed(request: &SendRequest) -> Result<Vec<u8>, Refused> {
+/// What is asked to be typed, where the Enter key is this.
+fn typed(request: &SendRequest, enter: &[u8]) -> Result<Vec<u8>, Refused> {
     let mut bytes = request.text.clone().unwrap_or_default().into_bytes();
     if let Some(key) = &request.key {
         let unknown = || {
             Refusal::new(Code::BadRequest, format!("{key:?} is no key: write C-c, M-x, Enter, Escape, Tab, Up, F5, …"))
         };
-        bytes.extend(keys::bytes(key).ok_or_else(unknown)?);
+        let key = keys::bytes(key).ok_or_else(unknown)?;
+        bytes.extend(if key == ENTER { enter } else { &key });
     }
     if request.enter {
-        bytes.push(b'\r');
+        bytes.extend(enter);
     }
     if bytes.is_empty() {
         return Err(Refusal::new(Code::BadRequest, "nothing to send: give text, a key, or enter").into());

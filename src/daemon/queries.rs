@@ -93,6 +93,13 @@ impl Supervisor {
         Ok((entry.row(clock::monotonic()), link))
     }
 
+    /// The link, to type; true where the agent reads from a pipe.
+    pub(super) fn line(&self, word: &str) -> Result<(Session, Link, bool), Refusal> {
+        let (row, link) = self.link(word)?;
+        let pipe = self.entries.get(&row.id).is_some_and(|e| e.session.pipe);
+        Ok((row, link, pipe))
+    }
+
     pub(super) fn files(&self, word: &str) -> Result<Files, Refusal> {
         self.needs_keeper(word, "nothing of it is recorded (`beadle peek` shows the screen of one in tmux)")?;
         let entry = self.find(word)?;
@@ -117,7 +124,7 @@ impl Supervisor {
         Ok(row)
     }
 
-    pub(super) fn status(&self) -> DaemonStatus {
+    pub(super) fn status(&self, from: &Caller) -> DaemonStatus {
         let host = host::figures();
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -132,6 +139,7 @@ impl Supervisor {
             tcp: self.set.tcp.get(),
             memory: self.set.store.state(),
             host: host.map(told),
+            not_to_be_stopped: self.unstoppable(from),
         }
     }
 

@@ -306,6 +306,28 @@ fn a_session_without_a_keeper_that_ends_by_itself_has_an_unknown_end() {
 }
 
 #[test]
+fn an_agent_that_went_after_its_keeper_lingers_with_an_unknown_end() {
+    let arena = Arena::new();
+    let script = "trap '' HUP; (until [ -e over ]; do sleep 0.02; done) & until [ -e go ]; do sleep 0.02; done";
+    let id = arena.sh("a", script);
+    until("its tree is there", || arena.agents().len() >= 2);
+    arena.run(&["ls"]).ok();
+    arena.keepers().iter().for_each(|k| arena.kill(k.id));
+    until("it is known", || arena.show(&id)["health"] == "orphaned");
+    assert_eq!(arena.show(&id)["exit"], json!(null), "its agent is still there");
+    std::fs::write(arena.path("work/go"), "").unwrap();
+    let row = arena.until_state(&id, "lingering");
+    let exit = &row["exit"];
+    assert_eq!((&exit["code"], &exit["by"], &row["health"]), (&json!(null), &json!("unknown"), &json!("orphaned")));
+    assert_eq!(exit["reason"], "its keeper is gone");
+    // The next daemon says the same.
+    arena.kill_daemon();
+    assert_eq!(arena.show(&id)["exit"]["by"], "unknown");
+    std::fs::write(arena.path("work/over"), "").unwrap();
+    assert_eq!(arena.until_state(&id, "ended")["exit"]["by"], "unknown");
+}
+
+#[test]
 fn zombies_of_a_sessions_tree_are_reaped_and_not_counted() {
     let arena = Arena::new();
     let id = arena.sh("a", "for i in 1 2 3 4 5 6 7 8 9 10; do (sh -c 'exit 0' &); done; echo up >up; exec sleep 600");
