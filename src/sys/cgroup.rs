@@ -22,10 +22,15 @@ impl Home {
     pub fn find(instance: &str) -> Option<Self> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
         let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        let dir = own_directory(&mounts, &own)?.join(format!("beadle-{instance}"));
-        make(&dir).ok()?;
-        let usable = dir.join("cgroup.procs").exists() && may_write(&dir.join("cgroup.procs"));
-        usable.then_some(Self { dir })
+        let home = Self::below(&own_directory(&mounts, &own)?, instance);
+        make(&home.dir).ok()?;
+        let procs = home.dir.join("cgroup.procs");
+        (procs.exists() && may_write(&procs)).then_some(home)
+    }
+
+    /// The one below a cgroup that is ours to divide, whether or not it is there.
+    pub fn below(dir: &Path, instance: &str) -> Self {
+        Self { dir: dir.join(format!("beadle-{instance}")) }
     }
 
     /// Removes it; refused by the kernel while a session is below.
@@ -43,6 +48,16 @@ impl Home {
         let inode = std::fs::metadata(&dir)?.ino();
         Ok(Cgroup { dir, inode })
     }
+}
+
+/// Where a process is: its cgroups, a line for each hierarchy (cgroups(7)); empty when it has gone.
+pub fn lines_of(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default()
+}
+
+/// The directory of the cgroup v2 these lines name.
+pub fn directory(lines: &str) -> Option<PathBuf> {
+    own_directory(&std::fs::read_to_string("/proc/self/mountinfo").ok()?, lines)
 }
 
 fn make(dir: &Path) -> io::Result<()> {
