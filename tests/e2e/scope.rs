@@ -208,6 +208,13 @@ fn scopes(arena: &Arena) -> Value {
     arena.status()["scopes"].clone()
 }
 
+#[track_caller]
+fn is_forced(arena: &Arena, id: &str) {
+    let report = arena.json(&["kill", id, "--json"]);
+    assert_eq!((&report["failed"], &report["sessions"][0]["outcome"]), (&json!(0), &json!("forced")), "{report}");
+    arena.until_state(id, "ended");
+}
+
 #[test]
 fn a_session_is_born_in_a_scope_of_its_own_with_its_keeper_beside_it() {
     let Some(ground) = Ground::find() else { return };
@@ -225,19 +232,22 @@ fn a_session_is_born_in_a_scope_of_its_own_with_its_keeper_beside_it() {
     assert!(place(&shown["keeper_pid"]).ends_with(&scope), "{}", place(&shown["keeper_pid"]));
     assert!(place(&shown["leader_pid"]).ends_with(&format!("{scope}/beadle-{instance}/{id}")));
     assert_eq!(scopes(&arena), json!({"state": "own"}));
-    // Stopped by a daemon that came later, it is killed whole; its keeper lives to tell.
-    arena.kill(arena.daemon());
-    let report = arena.json(&["kill", &id, "--json"]);
-    assert_eq!((&report["failed"], &report["sessions"][0]["outcome"]), (&json!(0), &json!("forced")), "{report}");
-    assert!(arena.log().contains(&format!("session={id}: its cgroup was killed whole")), "{report}");
-    arena.until_state(&id, "ended");
+    // A daemon that came later closes it; its keeper lives to tell.
+    arena.kill_daemon();
+    is_forced(&arena, &id);
     assert_eq!(arena.show(&id)["exit"]["signal"], 9, "as the keeper saw it");
     // Something of the run before may keep its scope: the next has another name.
+    std::fs::remove_file(arena.path("work/up")).unwrap();
     arena.run(&["restart", &id]).ok();
+    arena.line_of("work/up");
     let keeper = &arena.show(&id)["keeper_pid"];
     assert!(place(keeper).ends_with(&format!("/beadle-{id}-{}.scope", pid_of(keeper).pid)), "{}", place(keeper));
     assert!(manager.asked() >= 2);
-    arena.run(&["close-all"]).ok();
+    // Without a keeper it is killed whole, and that is the cgroup below the scope.
+    arena.kill(pid_of(keeper));
+    until("the loss is noticed", || arena.show(&id)["health"] == "orphaned");
+    is_forced(&arena, &id);
+    assert!(arena.log().contains(&format!("session={id}: its cgroup was killed whole")), "{}", arena.log());
     until("nobody is left", || arena.keepers().is_empty());
 }
 
