@@ -42,7 +42,10 @@ async fn report(globals: &Globals, json: bool) -> Ended {
     let config = read.unwrap_or_default();
     let heard = asked(globals).await;
     let scopes = heard.scopes.unwrap_or_else(|| sys::scope::standing(config.sys.scope));
+    // One that a command is to start goes where its sessions go.
+    let away = scopes.leaves() && !heard.pid.is_some_and(cgroup::is_in_login);
     let mut findings = of_host(&paths, &config, &scopes)?;
+    findings.push(doctor::logout(&host_facts::logout(), away));
     findings.push(doctor::config(&paths.config.display().to_string(), error.as_deref()));
     if config.server.token.is_some()
         && let Ok(meta) = std::fs::metadata(&paths.config)
@@ -70,7 +73,6 @@ fn of_host(paths: &Paths, config: &Config, scopes: &Standing) -> Result<Vec<Find
         doctor::runtime(&host_facts::directory(&paths.runtime), runtime_from(paths)),
         doctor::state(&state),
         doctor::disk(&state),
-        doctor::logout(&host_facts::logout(), scopes.leaves()),
         doctor::service(service::is_installed(), &host_facts::logout()),
         doctor::kernel(&host_facts::kernel()),
         doctor::scope(scopes),
@@ -96,13 +98,14 @@ fn runtime_from(paths: &Paths) -> RuntimeFrom {
 /// A daemon, its sessions, and what it says of their scopes.
 struct Heard {
     daemon: Daemon,
+    pid: Option<i32>,
     sessions: Vec<Session>,
     scopes: Option<Standing>,
 }
 
 impl Heard {
     fn nothing(daemon: Daemon) -> Self {
-        Self { daemon, sessions: Vec::new(), scopes: None }
+        Self { daemon, pid: None, sessions: Vec::new(), scopes: None }
     }
 }
 
@@ -121,7 +124,7 @@ async fn told(client: &Client) -> Option<Heard> {
     let status = client.daemon().await.ok()?;
     let sessions = client.sessions(false, true).await.ok()?.sessions;
     let daemon = Daemon::Runs { version: status.version, sessions: status.sessions };
-    Some(Heard { daemon, sessions, scopes: Some(status.scopes) })
+    Some(Heard { daemon, pid: Some(status.pid), sessions, scopes: Some(status.scopes) })
 }
 
 fn unread(sessions: &[Session]) -> Vec<(String, String)> {

@@ -179,7 +179,8 @@ impl Daemon {
         let peers = Peers::default();
         let store = Store::begin(paths.database());
         let tcp = config.server.clone();
-        let cradle = cradle(&config, &paths, &instance);
+        let leaves = options.auto && options.inherited.is_none();
+        let cradle = cradle(&config, &paths, &instance, leaves);
         let port = Port::default();
         let (hooks, hook_counts) = hooks::begin(&config, &store, &peers.leashes, hook_environment(&paths));
         let setting = Setting {
@@ -422,9 +423,13 @@ fn instance(path: &Path) -> Result<String, DaemonError> {
     Ok(word)
 }
 
-fn cradle(config: &Config, paths: &Paths, instance: &str) -> Cradle {
-    let cgroups = if config.sys.cgroup { cgroup::Home::find(instance) } else { None };
+/// `leaves`: this process does not stay where it was started.
+fn cradle(config: &Config, paths: &Paths, instance: &str, leaves: bool) -> Cradle {
     let scopes = Scopes::new(config.sys.clone(), instance);
+    if leaves {
+        scopes.leave_login();
+    }
+    let cgroups = if config.sys.cgroup { cgroup::Home::find(instance) } else { None };
     Cradle { cgroups, scopes, paths: paths.clone(), crib: Arc::default() }
 }
 

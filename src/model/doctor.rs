@@ -212,24 +212,24 @@ fn truth(word: &str) -> Option<bool> {
     }
 }
 
-/// `leaves`: sessions get a scope of their own.
-pub fn logout(host: &Logout, leaves: bool) -> Finding {
+/// `away`: daemon and sessions are not in a login, but in scopes or services.
+pub fn logout(host: &Logout, away: bool) -> Finding {
     const NAME: &str = "logout";
     const LINGER: &str = "`loginctl enable-linger` keeps the runtime directory too";
     if !host.logind {
         return found(NAME, Level::Ok, "no systemd-logind here: a logout ends nothing", "");
     }
     match (host.rules.kills.map(|kills| kills && host.rules.concerns(&host.user)), host.lingers) {
-        (Some(true), true) if leaves => {
-            let text = "a logout ends the daemon (KillUserProcesses=yes), unless it is a service; sessions live on, and the next command finds them";
-            found(NAME, Level::Note, text, "`beadle service install`")
+        (Some(true), true) if away => {
+            let text = "a logout kills what is in the login (KillUserProcesses=yes); daemon and sessions are not, and the user lingers";
+            found(NAME, Level::Ok, text, "")
         }
-        (Some(true), false) if leaves => {
+        (Some(true), false) if away => {
             let text = "the end of your last login ends every session (KillUserProcesses=yes, and lingering is off)";
             found(NAME, Level::Warn, text, "`loginctl enable-linger`")
         }
         (Some(true), _) => {
-            let advice = "KillUserProcesses=no in /etc/systemd/logind.conf; or start the daemon outside the login: `systemd-run --user beadle daemon` after `loginctl enable-linger`";
+            let advice = "KillUserProcesses=no in /etc/systemd/logind.conf; or `beadle service install`, and `loginctl enable-linger`";
             found(NAME, Level::Warn, "a logout kills daemon, keepers and agents (KillUserProcesses=yes)", advice)
         }
         (Some(false), true) => found(NAME, Level::Ok, "a logout ends nothing, and the user lingers", ""),

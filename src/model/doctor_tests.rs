@@ -82,7 +82,7 @@ fn what_a_logout_kills_is_read_as_logind_reads_it() {
     is(&logout(&host("root", "KillUserProcesses=yes\nKillExcludeUsers=", true), false), Level::Warn, "kills");
     is(&logout(&host("u", "", false), false), Level::Note, "not known");
     let kills = |lingers| logout(&host("u", "KillUserProcesses=yes", lingers), true);
-    is(&kills(true), Level::Note, "sessions live on");
+    is(&kills(true), Level::Ok, "daemon and sessions are not");
     is(&kills(false), Level::Warn, "last login ends every session");
     is(&logout(&Logout::default(), false), Level::Ok, "no systemd-logind");
     is(&token("/c", 0o100_600), Level::Ok, "you alone");

@@ -55,6 +55,16 @@ pub fn lines_of(pid: i32) -> String {
     std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default()
 }
 
+/// Whether a process is in the scope of a login, and ends with that where logind ends such (logind.conf(5)).
+pub fn is_in_login(pid: i32) -> bool {
+    lines_of(pid).lines().any(names_a_login)
+}
+
+fn names_a_login(line: &str) -> bool {
+    let is_login = |part: &str| part.strip_prefix("session-").is_some_and(|rest| rest.strip_suffix(".scope").is_some());
+    line.splitn(3, ':').nth(2).is_some_and(|path| path.split('/').any(is_login))
+}
+
 /// The directory of the cgroup v2 these lines name.
 pub fn directory(lines: &str) -> Option<PathBuf> {
     own_directory(&std::fs::read_to_string("/proc/self/mountinfo").ok()?, lines)
@@ -187,6 +197,15 @@ fn remove_below(dir: &Path, depth: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_in_a_login_is_known_by_its_scope() {
+        assert!(names_a_login("0::/user.slice/user-7.slice/session-c1.scope"));
+        assert!(names_a_login("1:name=systemd:/user.slice/user-7.slice/session-2.scope/below"));
+        for line in ["0::/", "", "0::/user.slice/user-7.slice/user@7.service/app.slice/beadle-daemon-7.scope"] {
+            assert!(!names_a_login(line), "{line}");
+        }
+    }
 
     #[test]
     fn the_own_cgroup_is_found_on_pure_hybrid_and_container_hosts() {

@@ -6,6 +6,7 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -49,12 +50,13 @@ pub struct Manager {
 }
 
 impl Manager {
-    /// The one whose socket is there: in the runtime directory of the environment, else in the usual one.
+    /// The one whose socket is there, and ours: in the runtime directory of the environment, else in the usual one.
     pub fn find() -> Option<Self> {
         let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|p| p.is_absolute());
         let runtime = named.unwrap_or_else(|| PathBuf::from(format!("/run/user/{}", spawn::own_uid())));
         let socket = runtime.join("systemd/private");
-        socket.exists().then_some(Self { socket })
+        let is_own = std::fs::metadata(&socket).is_ok_and(|m| m.uid() == spawn::own_uid());
+        is_own.then_some(Self { socket })
     }
 
     /// Whether it answers at all.

@@ -223,15 +223,19 @@ fn a_session_is_born_in_a_scope_of_its_own_with_its_keeper_beside_it() {
     let manager = Manager::of(&arena, Does::Move(ground.0.clone()));
     assert_eq!(finding(&arena)["level"], "ok", "no daemon runs, and the manager answers");
     arena.run(&["daemon", "start"]).ok();
+    let scope = format!("/scopes-{}/beadle-daemon-{}.scope", std::process::id(), arena.daemon().pid);
+    assert!(place(&arena.status()["pid"]).ends_with(&scope), "a daemon that a command started has left it");
+    arena.run(&["daemon", "restart"]).ok();
+    assert!(place(&arena.status()["pid"]).ends_with(&scope) && manager.asked() == 2, "renewed, it is where it was");
     assert_eq!(scopes(&arena), json!({"state": "untried"}));
     let id = arena.sh("a", "trap '' TERM HUP; sleep 600 & echo up >up; while :; do sleep 0.1; done");
     arena.line_of("work/up");
     let instance = arena.status()["instance"].as_str().unwrap().to_string();
     let shown = arena.show(&id);
+    assert_eq!(scopes(&arena), json!({"state": "own"}));
     let scope = format!("/scopes-{}/beadle-{id}.scope", std::process::id());
     assert!(place(&shown["keeper_pid"]).ends_with(&scope), "{}", place(&shown["keeper_pid"]));
     assert!(place(&shown["leader_pid"]).ends_with(&format!("{scope}/beadle-{instance}/{id}")));
-    assert_eq!(scopes(&arena), json!({"state": "own"}));
     // A daemon that came later closes it; its keeper lives to tell.
     arena.kill_daemon();
     is_forced(&arena, &id);
