@@ -61,8 +61,8 @@ impl Writer {
         match value {
             Value::Flag(on) => self.signature("b").u32(u32::from(*on)),
             Value::Text(text) => self.signature("s").text(text),
-            Value::Micros(micros) => {
-                self.signature("t").align(8).bytes.extend(micros.to_le_bytes());
+            Value::Number(number) => {
+                self.signature("t").align(8).bytes.extend(number.to_le_bytes());
                 self
             }
             Value::Pids(pids) => self.signature("au").array(4, |w| {
@@ -83,7 +83,7 @@ fn length(text: &str) -> u32 {
 pub enum Value<'a> {
     Flag(bool),
     Text(&'a str),
-    Micros(u64),
+    Number(u64),
     Pids(&'a [u32]),
 }
 
@@ -234,7 +234,7 @@ mod tests {
         let mut arguments = Writer::default();
         arguments.text("x.scope").text("fail").array(8, |list| {
             list.property("PIDs", &Value::Pids(&[1, 2])).property("Delegate", &Value::Flag(true));
-            list.property("Time", &Value::Micros(1 << 40)).property("Name", &Value::Text("ü"));
+            list.property("Time", &Value::Number(1 << 40)).property("Name", &Value::Text("ü"));
         });
         call(&METHOD, 7, "ssa(sv)", arguments)
     }

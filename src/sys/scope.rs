@@ -195,7 +195,9 @@ fn arguments(pid: i32, unit: &str, description: &str) -> Writer {
         ("CollectMode", Value::Text("inactive-or-failed")),
         // Shells do not mind TERM.
         ("SendSIGHUP", Value::Flag(true)),
-        ("TimeoutStopUSec", Value::Micros(stop)),
+        ("TimeoutStopUSec", Value::Number(stop)),
+        // As in a login: without this it is 15 % of what the machine allows.
+        ("TasksMax", Value::Number(u64::MAX)),
     ];
     let mut out = Writer::default();
     out.text(unit).text("fail");
