@@ -178,7 +178,14 @@ impl Ground {
 
 impl Drop for Ground {
     fn drop(&mut self) {
-        remove(&self.0);
+        // Of who was just killed the kernel lets go a little later.
+        for _ in 0..100 {
+            remove(&self.0);
+            if !self.0.exists() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
     }
 }
 
