@@ -2,7 +2,7 @@
 //! follow (D-Bus specification, "Message Protocol" and "Authentication Protocol"). Bytes in, bytes out; see
 //! [`super::scope`] for who is asked.
 
-/// Whose fault it is that these bytes are no message.
+/// These bytes are no message, or none for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what it said is no D-Bus")]
 pub struct Garbled;

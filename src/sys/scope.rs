@@ -16,7 +16,7 @@ use super::{cgroup, poll, socket, spawn};
 use crate::model::scope::Standing;
 
 /// How long the manager may take. A person waits for a start as long.
-pub const PATIENCE: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How long what is in a scope may take to end when the manager ends it: a logout waits for it.
 const STOP: Duration = Duration::from_secs(10);
 const START: Method<'static> = Method {
