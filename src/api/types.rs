@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::memory::MemoryState;
+use crate::model::scope::Standing;
 use crate::model::session::{Attention, Exit, Health, Origin, Restart, State};
 
 /// One session, as `ls --json` and `GET /api/sessions` show it.
@@ -388,6 +389,9 @@ pub struct DaemonStatus {
     /// Whether what happens is written down.
     #[serde(default)]
     pub memory: MemoryState,
+    /// Whether sessions get a systemd scope of their own.
+    #[serde(default)]
+    pub scopes: Standing,
     /// Since what nothing starts.
     #[serde(default)]
     pub latched: Option<String>,

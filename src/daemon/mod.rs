@@ -49,6 +49,7 @@ mod resume;
 pub mod run;
 pub mod sampler;
 mod says;
+mod scopes;
 pub mod server;
 mod service;
 pub mod start;

@@ -131,6 +131,7 @@ impl Supervisor {
             embedded: self.set.embedded,
             tcp: self.set.tcp.get(),
             memory: self.set.store.state(),
+            scopes: self.set.cradle.scopes.standing(),
             host: host.map(told),
         }
     }

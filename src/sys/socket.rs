@@ -91,16 +91,20 @@ pub fn peer(stream: &impl std::os::fd::AsFd) -> io::Result<(i32, u32)> {
 /// Who listens on a socket, without waiting: `None` when nobody does. One whose queue is full is an error: somebody is
 /// there, and cannot be asked.
 pub fn listener(path: &Path) -> io::Result<Option<i32>> {
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let ours = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    let connected =
-        with_short(path, |short| connect(ours.as_raw_fd(), &UnixAddr::new(short)?).map_err(io::Error::from));
-    match connected {
-        Ok(()) => peer(&ours).map(|(pid, _)| Some(pid)),
+    match connect_at_once(path) {
+        Ok(ours) => peer(&ours).map(|(pid, _)| Some(pid)),
         Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Connects without waiting, to what is then read and written without waiting: `WouldBlock` when the queue is full.
+pub fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let ours = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    with_short(path, |short| connect(ours.as_raw_fd(), &UnixAddr::new(short)?).map_err(io::Error::from))?;
+    Ok(ours.into())
 }
 
 #[cfg(test)]
