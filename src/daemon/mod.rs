@@ -55,6 +55,7 @@ pub mod start;
 pub mod store;
 pub mod supervisor;
 pub mod sweep;
+mod taken;
 pub mod tcp;
 pub mod tmux;
 mod verbs;

@@ -143,7 +143,7 @@ impl Guard {
     }
 }
 
-/// `None` when the process has ended. Its environment is gone before it is (do_exit in the kernel), and not there yet in
+/// `None` when the process has ended. Its environment is gone before it is (`do_exit` in the kernel), and not there yet in
 /// the middle of execve(2): an empty one says nothing, and is read again for a moment.
 fn started_with(pin: &Pin, name: &str, value: &[u8]) -> Option<bool> {
     for _ in 0..ENVIRON_READS {

@@ -231,7 +231,7 @@ mod tests {
         }
 
         fn heard(&self) -> Vec<u64> {
-            self.stream.after(self.stream.first() - 1).unwrap().iter().map(|l| l.number).collect()
+            self.stream.after(self.stream.first() - 1, usize::MAX).unwrap().iter().map(|l| l.number).collect()
         }
 
         fn kept(&self) -> Vec<u64> {
