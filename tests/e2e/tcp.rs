@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use super::support::{Arena, Running, Said, has, is_root, until};
 
-const TOKEN: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c";
+pub const TOKEN: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c";
 
-struct Door {
-    arena: Arena,
-    port: u16,
+pub struct Door {
+    pub arena: Arena,
+    pub port: u16,
 }
 
 impl Door {
-    fn open() -> Self {
+    pub fn open() -> Self {
         let port = free_port();
         let arena = Arena::with(&format!(
             "[stop]\ngrace = \"300ms\"\n[server]\nlisten = \"127.0.0.1:{port}\"\ntoken = \"{TOKEN}\"\n"
@@ -281,4 +281,66 @@ fn a_port_somebody_else_has_leaves_the_daemon_to_its_sessions() {
     assert!(arena.run(&["daemon", "status"]).ok().contains(&format!("failed to listen on {at}")));
     // Who may read the file may do everything: doctor says who.
     assert!(arena.run(&["doctor"]).out.contains("others can read"));
+}
+
+/// Lends the way to a daemon, and has it say another version.
+fn another_version(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for asked in listener.incoming().flatten() {
+            let answers = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (from, to) = (asked.try_clone().unwrap(), answers.try_clone().unwrap());
+            std::thread::spawn(move || relay(from, to, |bytes| bytes));
+            std::thread::spawn(move || relay(answers, asked, other_version));
+        }
+    });
+    own
+}
+
+fn relay(mut from: TcpStream, mut to: TcpStream, change: impl Fn(Vec<u8>) -> Vec<u8>) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&change(buffer[..count].to_vec())).is_err() {
+            break;
+        }
+    }
+    // Gone already, or told now.
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
+
+fn other_version(mut bytes: Vec<u8>) -> Vec<u8> {
+    let (ours, theirs) = (env!("CARGO_PKG_VERSION"), "9".repeat(env!("CARGO_PKG_VERSION").len()));
+    let header = format!("x-beadle-version: {ours}\r\n");
+    if let Some(at) = bytes.windows(header.len()).position(|w| w == header.as_bytes()) {
+        let end = at + header.len() - 2;
+        bytes[end - ours.len()..end].copy_from_slice(theirs.as_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn a_daemon_of_another_version_is_named_and_the_verbs_both_know_work() {
+    let door = Door::open();
+    let port = another_version(door.port);
+    let run = |args: &[&str]| {
+        let mut command = door.command(args);
+        command.env("BEADLE_HOST", format!("http://127.0.0.1:{port}"));
+        Running::of(command).wait()
+    };
+    let theirs = "9".repeat(env!("CARGO_PKG_VERSION").len());
+    let notice = format!("this is version {}, the daemon there is {theirs}", env!("CARGO_PKG_VERSION"));
+    let (a, b) = (door.arena.sh("a", "exec sleep 600"), door.arena.sh("b", "exec sleep 600"));
+    let listed = run(&["ls", "--json"]);
+    assert_eq!(
+        (listed.err.matches(&notice).count(), listed.clone().json().as_array().unwrap().len()),
+        (1, 2),
+        "{listed:?}"
+    );
+    let killed = run(&["kill", &a, "--json"]);
+    assert_eq!((killed.err.matches(&notice).count(), &killed.clone().json()["closed"]), (1, &1.into()), "{killed:?}");
+    assert_eq!(run(&["close-all", "--json"]).json()["closed"], 1);
+    assert_eq!(door.arena.show(&b)["state"], "ended");
+    // Straight to it nothing is said.
+    assert_eq!(door.run(&["ls"]).err, "");
 }
