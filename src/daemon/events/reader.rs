@@ -99,7 +99,7 @@ mod tests {
     fn tell(store: &Store, events: usize) {
         for _ in 0..events {
             let what = What::Released {};
-            store.tell_event(Told { at: clock::wall(), by_hook: false, what, key: None, again: Again::No });
+            store.tell_event(Told { at: clock::wall(), by_hook: false, what, key: None, again: Again::No, owed: None });
         }
         store.settle(Duration::from_secs(20));
     }
