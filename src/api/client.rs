@@ -39,7 +39,9 @@ const BETWEEN_CALLS: Duration = Duration::from_millis(500);
 pub enum ClientError {
     #[error("failed to connect to the daemon at {at}: {source}")]
     Connect { at: String, source: std::io::Error },
-    #[error("the daemon at {at} closed the connection: {source}")]
+    #[error(
+        "the daemon at {at} went away before it answered ({source}): the sessions do not mind, and a close that has begun goes on under the next daemon; `beadle ls` shows how far it is"
+    )]
     Broken { at: String, source: hyper::Error },
     /// No way to a daemon elsewhere; `status` is that of `ssh`.
     #[error("failed to reach the daemon at {at}: {why}")]

@@ -76,12 +76,13 @@ pub async fn ensure_daemon(paths: &Paths) -> Result<PathBuf, LaunchError> {
     start(paths).await
 }
 
-/// A socket somebody accepts on: the one named, the one written down, the one by default.
+/// A socket somebody accepts on.
 fn reachable(paths: &Paths) -> Option<PathBuf> {
-    candidates(paths).into_iter().find(|path| socket::connect(path).is_ok())
+    doors(paths).into_iter().find(|path| socket::connect(path).is_ok())
 }
 
-fn candidates(paths: &Paths) -> Vec<PathBuf> {
+/// Where a daemon may listen: the socket named, the one written down, the one by default.
+pub fn doors(paths: &Paths) -> Vec<PathBuf> {
     if let Some(named) = &paths.socket_named {
         return vec![named.clone()];
     }

@@ -185,6 +185,8 @@ struct Closing {
     denied: HashMap<ProcId, String>,
     spared: Vec<String>,
     kept: Vec<ProcId>,
+    /// Every member is below the living keeper.
+    kept_whole: bool,
     /// Left alone with everything below, by this close.
     walls: HashSet<i32>,
     due: Due,
@@ -220,6 +222,7 @@ impl Closing {
             denied: HashMap::new(),
             spared: Vec::new(),
             kept: Vec::new(),
+            kept_whole: false,
             walls: HashSet::new(),
             due: Due::Now,
             tree: Vec::new(),
@@ -302,6 +305,7 @@ impl<'a> Work<'a> {
                 closing.plan.hurry();
             }
             let seen = std::mem::take(&mut closing.seen);
+            closing.plan.kept(closing.kept_whole);
             let (orders, next) = closing.plan.step(now, &seen, closing.sure);
             closing.seen = seen;
             orders.iter().for_each(|order| self.carry_out(closing, order));
@@ -399,11 +403,13 @@ impl<'a> Work<'a> {
         let found = members(table, &closing.target.claim, walled.as_ref().unwrap_or(&self.boundary));
         let claim = &closing.target.claim;
         closing.doubtful.clear();
+        closing.kept_whole = true;
+        let keeper = claim.keeper.filter(|k| table.is_alive(*k));
         for id in &found {
-            let own = claim.remembered.contains(id)
-                || claim.cgroup.contains(&id.pid)
-                || claim.leader == Some(*id)
-                || claim.keeper.is_some_and(|k| table.is_alive(k) && table.lineage(id.pid).contains(&k.pid));
+            let kept = keeper.is_some_and(|k| table.lineage(id.pid).contains(&k.pid));
+            closing.kept_whole &= kept;
+            let own =
+                kept || claim.remembered.contains(id) || claim.cgroup.contains(&id.pid) || claim.leader == Some(*id);
             // What beadle did not start is never its own beyond doubt.
             if !own || claim.foreign {
                 closing.doubtful.insert(*id);

@@ -11,7 +11,7 @@ use super::close::{Gently, Target};
 use super::evidence::{Sight, Standard};
 use super::handle::Reply;
 use super::link::Link;
-use super::sampler::{Ask, Sample};
+use super::sampler::{Ask, Sample, Shares};
 use super::store::CloseBegan;
 use crate::api::kept::{self, Described, Dir, Meta};
 use crate::api::types::{Closed, Session};
@@ -77,6 +77,7 @@ pub struct Entry {
     pub age_at_end: Option<f64>,
     pub members: BTreeSet<ProcId>,
     pub usage: Usage,
+    shares: Shares,
     pub attached: u32,
     pub close: Option<CloseUnderWay>,
     /// What a person last wanted: its tree stopped, or not.
@@ -152,6 +153,7 @@ impl Entry {
             boot_id: identity.boot_id,
             started,
             usage: Usage::default(),
+            shares: Shares::default(),
             attached: 0,
             close: None,
             wants_pause: Arc::default(),
@@ -211,6 +213,7 @@ impl Entry {
             agent: self.session.agent.clone(),
             written: self.pulse.as_ref().map_or(0, |p| p.get(Beat::Bytes)),
             keep: self.to_keep(),
+            shares: Arc::clone(&self.shares),
         }
     }
 
@@ -266,6 +269,9 @@ impl Entry {
             memory_bytes: Some(sample.memory_bytes),
             leader_stopped: sample.leader_stopped,
         };
+        if !sample.shares.is_empty() {
+            self.shares = Arc::clone(&sample.shares);
+        }
         let messages = self.pulse.as_ref().map_or(0, |p| p.get(Beat::Messages));
         let mut changed = usage != self.usage || messages != self.shown_messages;
         self.usage = usage;

@@ -15,7 +15,7 @@ use super::supervisor::Supervisor;
 use crate::api::kept::Dir;
 use crate::api::wire::{Fact, Request, ToCome};
 use crate::model::lifecycle::{Event, Keeper, Life};
-use crate::model::session::{Exit, ExitBy, ProcId};
+use crate::model::session::{Cause, Exit, ExitBy, ProcId};
 use crate::sys::process::Pin;
 use crate::sys::{clock, failpoint};
 
@@ -198,6 +198,7 @@ impl Supervisor {
                 entry.meta.cause.clone().filter(|_| entry.is_live())
             }
         };
+        let interrupted = interrupted.or_else(|| self.emergency_cut_short(&entry));
         match found {
             Found::Live(shaken) => {
                 entry.leader = shaken.hello.leader.or(entry.leader);
@@ -229,6 +230,13 @@ impl Supervisor {
                 drop(self.close(&[id.to_string()], false, &cause));
             }
         }
+    }
+
+    /// A session is older than the emergency in force: its daemon ended before it came to close it.
+    fn emergency_cut_short(&self, entry: &Entry) -> Option<Cause> {
+        let ordered = self.latch.since()?;
+        let is_meant = entry.is_live() && entry.started_at.as_str() < ordered;
+        is_meant.then(|| Cause::new(ExitBy::Sweep, format!("the emergency of {ordered} was cut short")))
     }
 
     /// A close that is not taken up again: its keeper forgets the cause, and what was stopped for it goes on.

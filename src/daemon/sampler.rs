@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::discovery::Scene;
@@ -39,13 +39,18 @@ pub struct Ask {
     pub written: u64,
     /// Its leader has gone: who is to be kept, as far as a person said so.
     pub keep: Option<Vec<ProcId>>,
+    /// What was measured of each member last.
+    pub shares: Shares,
 }
+
+/// Processor time of members, percent of one core, with that of children they waited for.
+pub type Shares = Arc<[(ProcId, f64)]>;
 
 impl Ask {
     /// For a session beadle did not start.
-    pub fn foreign(id: String, seen: &Sighting) -> Self {
+    pub fn foreign(id: String, seen: &Sighting, shares: Shares) -> Self {
         // What it writes to its terminal is not known, and judged with the rest.
-        Self { id, claim: seen.claim(), cgroup: None, agent: seen.agent.clone(), written: 0, keep: None }
+        Self { id, claim: seen.claim(), cgroup: None, agent: seen.agent.clone(), written: 0, keep: None, shares }
     }
 }
 
@@ -55,6 +60,7 @@ pub struct Sample {
     pub id: String,
     pub members: Vec<ProcId>,
     pub cpu_percent: Option<f64>,
+    pub shares: Shares,
     /// Read and written by system calls; `None` when no member tells.
     pub io_bytes_per_second: Option<f64>,
     pub memory_bytes: u64,
@@ -117,6 +123,7 @@ impl Sampler {
             samples.push(Sample {
                 id: ask.id.clone(),
                 cpu_percent: since.and_then(|span| percent(found, &self.usage, span)),
+                shares: since.map_or_else(Shares::default, |span| shares(found, &self.usage, span)),
                 io_bytes_per_second: since.and_then(|span| io_rate(found, &self.usage, span)),
                 memory_bytes: procs.iter().map(|p| p.rss_pages).sum::<u64>() * clock::page_bytes(),
                 leader_lives: claim.leader.is_some_and(|l| table.is_alive(l)),
@@ -212,13 +219,22 @@ fn percent(members: &[ProcId], usage: &Usage, span: Duration) -> Option<f64> {
     Some((percent * 10.0).round() / 10.0)
 }
 
+fn shares(members: &[ProcId], usage: &Usage, span: Duration) -> Shares {
+    members.iter().filter_map(|id| Some((*id, percent(&[*id], usage, span)?))).collect()
+}
+
 /// The process tree of one session, parents before children.
 pub fn tree(ask: &Ask, ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Process>> {
     let table = table::read()?;
     let (claims, _) = claimed(&table, std::slice::from_ref(ask), ground, tags);
     let Some(claim) = claims.first() else { return Ok(Vec::new()) };
     let found = found(&table, claim, &boundary(&table, ground));
-    Ok(described(&table, &found, |p| process::command(p.id.pid)))
+    let mut tree = described(&table, &found, |p| process::command(p.id.pid));
+    for process in &mut tree {
+        let is_it = |(id, _): &&(ProcId, f64)| (id.pid, id.start) == (process.pid, process.start_time);
+        process.cpu_percent = ask.shares.iter().find(is_it).map(|(_, percent)| *percent);
+    }
+    Ok(tree)
 }
 
 /// Members as people are shown them.

@@ -8,13 +8,16 @@
 //!   Soft ───────┤ TERM CONT HUP to each, once; newcomers too
 //!     │ grace over, or hurried
 //!     ▼
-//!   Freeze ── STOP each newcomer; until a pass adds nothing and each is seen stopped or in D
-//!     │ or half a second has passed
+//!   Freeze ── below a living keeper, the first time: nothing; else STOP each newcomer, until a pass adds nothing and
+//!     │       each is seen stopped or in D, or half a second has passed
 //!     ▼
 //!   Kill ──── KILL each; set empty ─────────────────► Done (forced)
 //!     │  newcomers: back to Freeze (a round)
 //!     └ 20 rounds or 2 s, and all were killed ──────► Done (survivors)
 //! ```
+//!
+//! Whoever is born between a look and a KILL is its keeper's child once its parent is dead (`PR_SET_CHILD_SUBREAPER`), and
+//! the next look finds it: only who does it again and again has to be stopped first. Without a keeper it would be nobody's.
 //!
 //! Nothing loops on what cannot die: a process in `D`, or of another owner, is a survivor. An empty set is believed only
 //! when the look was sure: who forks and ends all the time is between two pids whenever it is looked at.
@@ -158,10 +161,13 @@ pub struct Plan {
     input_closed: bool,
     /// When the first was killed.
     killed_at: Option<Duration>,
+    cgroup_killed: bool,
     /// Time and rounds are over, and those who came last have been killed as well.
     last_round: bool,
     told: BTreeMap<ProcId, Told>,
     hurried: bool,
+    /// Everybody seen is below a living keeper.
+    kept: bool,
 }
 
 impl Plan {
@@ -173,10 +179,17 @@ impl Plan {
             asked_at: None,
             input_closed: manner.terminal,
             killed_at: None,
+            cgroup_killed: false,
             last_round: false,
             told: BTreeMap::new(),
             hurried: false,
+            kept: false,
         }
+    }
+
+    /// Whether everybody the next step is shown is below a living keeper, which adopts their orphans.
+    pub fn kept(&mut self, kept: bool) {
+        self.kept = kept;
     }
 
     /// The grace is over now.
@@ -210,6 +223,7 @@ impl Plan {
     /// Somebody else is in the cgroup: its members are taken one by one.
     pub fn without_cgroup(&mut self) {
         self.manner.cgroup = false;
+        self.told.values_mut().for_each(|told| told.to_stop = false);
         if let Phase::Kill { round } = self.phase {
             self.phase = Phase::Freeze { since: self.killed_at.unwrap_or_default(), round };
         }
@@ -218,6 +232,8 @@ impl Plan {
     /// `seen` is every live member at `now`; `sure` is false when somebody was there and was gone when looked at.
     pub fn step(&mut self, now: Duration, seen: &[Seen], sure: bool) -> (Vec<Order>, Next) {
         let mut orders = Vec::new();
+        // Somebody may be there whom nobody can signal.
+        self.kept &= sure && !seen.is_empty();
         let grace_until = self.asked_at.unwrap_or(now) + self.manner.grace;
         let next = loop {
             match self.phase {
@@ -313,11 +329,14 @@ impl Plan {
 
     /// True when everything holds still (or has had time to).
     fn freeze(&mut self, for_long: Duration, round: u32, seen: &[Seen], orders: &mut Vec<Order>) -> bool {
-        if self.manner.cgroup && round == 0 {
+        if self.kept && round == 0 {
+            return true;
+        }
+        if self.manner.cgroup && !std::mem::replace(&mut self.cgroup_killed, true) {
             // cgroup.kill is safe against fork (Linux 5.14): nothing inside needs to be stopped first.
             orders.push(Order::KillCgroup);
             for s in seen {
-                self.told.entry(s.id).or_default();
+                self.told.entry(s.id).or_default().to_stop = true;
             }
             return true;
         }
@@ -455,6 +474,32 @@ mod tests {
     }
 
     #[test]
+    fn below_a_living_keeper_nobody_is_stopped_before_the_first_kill() {
+        let kill = |plan: &mut Plan, now, seen: &[Seen]| {
+            plan.kept(true);
+            plan.step(MS(now), seen, true)
+        };
+        let mut plan = Plan::new(Manner { grace: Duration::ZERO, cgroup: true, ..MANNER });
+        let (orders, next) = kill(&mut plan, 0, &[seen(9, b'S')]);
+        assert_eq!((signals(&orders), orders.len()), (vec![(9, Signal::Kill)], 1));
+        assert_eq!(next, Next::AllGoneOr(MS(20)));
+        assert_eq!(kill(&mut plan.clone(), 1, &[]).1, Next::Done(Ending::Forced));
+        // Born in between, and now the keeper's child: with all that may come of it, and what it does is over.
+        let (orders, _) = kill(&mut plan, 2, &[seen(11, b'R')]);
+        assert_eq!(orders, [Order::KillCgroup, Order::Signal(ProcId { pid: 11, start: 1 }, Signal::Kill)]);
+        assert_eq!(signals(&kill(&mut plan, 3, &[seen(12, b'R')]).0), [(12, Signal::Stop)]);
+        // The keeper has died before the first of them was killed, or somebody may have been missed.
+        let first = |kept, seen: &[Seen], sure| {
+            let mut plan = Plan::new(Manner { grace: Duration::ZERO, cgroup: true, ..MANNER });
+            plan.kept(kept);
+            plan.step(MS(0), seen, sure).0.remove(0)
+        };
+        assert_eq!(first(false, &[seen(9, b'S')], true), Order::KillCgroup);
+        assert_eq!(first(true, &[seen(9, b'S')], false), Order::KillCgroup);
+        assert_eq!(first(true, &[], false), Order::KillCgroup);
+    }
+
+    #[test]
     fn what_cannot_die_is_a_survivor_after_two_seconds() {
         let mut plan = Plan::new(Manner { grace: Duration::ZERO, ..MANNER });
         let mut now = MS(0);
@@ -546,7 +591,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_close_ends_in_time_and_tells_the_truth(
-            cast in prop::collection::vec(an_actor(), 0..6), grace in 0u64..3000, terminal: bool, cgroup: bool,
+            cast in prop::collection::vec(an_actor(), 0..6), grace in 0u64..3000, terminal: bool, cgroup: bool, kept: bool,
             gentle in prop::option::of((0i32..3, prop_oneof![Just(Gentle::Typed), Just(Gentle::Signal(Signal::Int))])),
             mut missed in prop::collection::vec(any::<bool>(), 0..20)
         ) {
@@ -565,6 +610,7 @@ mod tests {
                 let misses = missed.pop().unwrap_or(false) && !world.is_empty();
                 let looked = world.iter().filter(|_| !misses);
                 let seen: Vec<Seen> = looked.map(|a| seen(a.id, a.state)).collect();
+                plan.kept(kept);
                 let (orders, next) = plan.step(MS(now), &seen, !misses);
                 for order in orders {
                     let Order::Signal(id, signal) = order else { continue };

@@ -53,7 +53,7 @@ impl Papers {
 }
 
 pub fn papers(pid: i32, wanted: &[String]) -> Papers {
-    let block = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let block = process::read(pid, "environ").unwrap_or_default();
     let value = |name: &String| {
         let value = process::find_variable(&block, name)?;
         Some((name.clone(), String::from_utf8_lossy(value).into_owned()))

@@ -72,7 +72,7 @@ fn kept(p: &Proc) -> Option<String> {
 }
 
 fn cgroup(pid: i32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let text = process::read_text(pid, "cgroup")?;
     text.lines().find_map(|l| l.strip_prefix("0::")).map(String::from)
 }
 

@@ -100,17 +100,37 @@ impl AsFd for Pin {
     }
 }
 
+/// A file of `/proc/PID`, whole. These have no size to ask for: read into room that nearly always is enough, each is two
+/// calls instead of one for every doubling from 32 bytes on.
+pub fn read(pid: i32, file: &str) -> io::Result<Vec<u8>> {
+    let fd = rustix::fs::open(format!("/proc/{pid}/{file}"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::with_capacity(4096);
+    loop {
+        bytes.reserve(512);
+        match rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes)) {
+            Ok(0) => return Ok(bytes),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// The same as text; what is no text counts as not there.
+pub fn read_text(pid: i32, file: &str) -> Option<String> {
+    String::from_utf8(read(pid, file).ok()?).ok()
+}
+
 /// The children of a process now, orphans it adopted too (`proc_pid_task(5)`: `children`, of its first thread); none where
 /// the kernel does not tell.
 pub fn children(pid: i32) -> Vec<i32> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let text = read_text(pid, &format!("task/{pid}/children")).unwrap_or_default();
     text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// The command line with spaces between the arguments; in brackets the name when there is none (a zombie).
 /// Untrusted text.
 pub fn command(pid: i32) -> String {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let bytes = read(pid, "cmdline").unwrap_or_default();
     let line =
         bytes.split(|b| *b == 0).filter(|a| !a.is_empty()).map(String::from_utf8_lossy).collect::<Vec<_>>().join(" ");
     if line.is_empty() { stat(pid).map_or_else(String::new, |p| format!("[{}]", p.comm())) } else { line }
@@ -123,7 +143,7 @@ pub fn commands(pids: Vec<i32>, deadline: Duration) -> HashMap<i32, String> {
 
 /// The arguments of a process.
 pub fn arguments(pid: i32) -> Vec<String> {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let bytes = read(pid, "cmdline").unwrap_or_default();
     let trimmed = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
     trimmed.split(|b| *b == 0).map(|a| String::from_utf8_lossy(a).into_owned()).collect()
 }
@@ -145,7 +165,7 @@ pub fn io_bytes(pid: i32) -> Option<u64> {
 /// How long the first thread of a process has stood in line for a processor (`/proc/PID/schedstat`, the second number,
 /// nanoseconds); `None` where the kernel does not count it.
 pub fn queued(pid: i32) -> Option<Duration> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?;
+    let text = read_text(pid, "schedstat")?;
     text.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
 }
 
@@ -170,7 +190,7 @@ fn user_name(uid: u32) -> String {
 
 /// Where in the kernel it waits (`/proc/PID/wchan`), when the kernel tells.
 pub fn wait_channel(pid: i32) -> Option<String> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/wchan")).ok()?;
+    let text = read_text(pid, "wchan")?;
     (!text.is_empty() && text != "0").then_some(text)
 }
 
@@ -199,7 +219,7 @@ pub fn is_keeper(arguments: &[String]) -> bool {
 
 /// One variable from the environment a process was started with; `None` too when it cannot be read.
 pub fn environment_variable(pid: i32, name: &str) -> Option<Vec<u8>> {
-    let bytes = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+    let bytes = read(pid, "environ").ok()?;
     find_variable(&bytes, name).map(<[u8]>::to_vec)
 }
 

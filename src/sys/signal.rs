@@ -147,7 +147,7 @@ impl Guard {
 /// the middle of execve(2): an empty one says nothing, and is read again for a moment.
 fn started_with(pin: &Pin, name: &str, value: &[u8]) -> Option<bool> {
     for _ in 0..ENVIRON_READS {
-        match std::fs::read(format!("/proc/{}/environ", pin.id().pid)) {
+        match process::read(pin.id().pid, "environ") {
             Ok(block) if !block.is_empty() => return Some(process::find_variable(&block, name) == Some(value)),
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => return Some(false),
             _ if !process::is_alive(pin.id()) => return None,

@@ -113,7 +113,7 @@ impl Tags {
 
 /// `None`: it cannot be known now.
 fn read_marks(id: ProcId, own_namespace: Option<&str>) -> Option<Marks> {
-    let block = std::fs::read(format!("/proc/{}/environ", id.pid)).unwrap_or_default();
+    let block = process::read(id.pid, "environ").unwrap_or_default();
     if block.is_empty() {
         return None;
     }

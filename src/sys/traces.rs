@@ -6,7 +6,7 @@ use crate::model::stray::Asked;
 
 /// The environment it was started with, as a block of NUL-separated variables.
 pub fn environment(pid: i32) -> Asked<Vec<u8>> {
-    match std::fs::read(format!("/proc/{pid}/environ")) {
+    match process::read(pid, "environ") {
         // In the middle of an execve(2), or ended.
         Ok(block) if block.is_empty() => Asked::Unreadable("its environment".into()),
         Ok(block) => Asked::Is(block),

@@ -86,9 +86,10 @@ pub fn close_all_leaves_nothing(arena: &Arena, ids: &[String]) {
     }
 }
 
-/// SIGKILL of every keeper, after one look at the sessions, and until that is known.
+/// SIGKILL of their keepers, after one look at the sessions, and until that is known.
 pub fn kill_keepers(arena: &Arena, ids: &[String]) {
-    let keepers = arena.keepers();
+    let mut keepers = arena.keepers();
+    keepers.retain(|k| k.arguments.last().is_some_and(|last| ids.contains(last)));
     assert_eq!(keepers.len(), ids.len());
     arena.run(&["ls"]).ok();
     keepers.iter().for_each(|k| arena.kill(k.id));

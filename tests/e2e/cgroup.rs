@@ -58,7 +58,8 @@ fn who_forks_faster_than_it_can_be_stopped_is_killed_with_its_cgroup() {
         }
         let report = arena.json(&["kill", &id, "--json"]);
         assert_eq!((&report["failed"], &report["sessions"][0]["outcome"]), (&json!(0), &json!("forced")), "{report}");
-        assert!(was_killed_whole(&arena, &id), "{report}");
+        // Below its keeper it may have been held all the same.
+        assert!(keeper || was_killed_whole(&arena, &id), "{report}");
         // The kernel removes none that is inhabited.
         until("its cgroup is empty and removed", || !cgroup.exists());
         arena.until_state(&id, "ended");

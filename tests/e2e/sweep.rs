@@ -312,6 +312,29 @@ fn an_emergency_closes_everything_and_nothing_starts_until_it_is_released() {
 }
 
 #[test]
+fn an_emergency_whose_daemon_is_killed_is_finished_by_the_next_one() {
+    let arena = arena();
+    let one = arena.sh("one", "exec sleep 654");
+    arena.kill_daemon();
+    // As a daemon leaves it that is killed between the latch and the first close.
+    let latch = |since: &str| {
+        std::fs::write(arena.path("state/latch"), format!("the emergency of {since}: too hot")).unwrap();
+    };
+    // Whoever began after it, by whatever clock, is not meant; nor is anybody by words of another hand.
+    latch("2020-01-01T00:00:00.000Z");
+    assert_eq!(arena.show(&one)["state"], "running");
+    arena.kill_daemon();
+    latch("whenever");
+    assert_eq!(arena.show(&one)["state"], "running");
+    arena.kill_daemon();
+    latch(&beadle::sys::clock::wall());
+    let ended = arena.until_state(&one, "ended");
+    assert_eq!(ended["exit"]["by"], "sweep", "{ended}");
+    assert!(ended["exit"]["reason"].as_str().unwrap().contains("cut short"), "{ended}");
+    assert!(arena.status()["latched"].as_str().unwrap().contains("too hot"));
+}
+
+#[test]
 fn an_emergency_calls_off_a_restart_that_was_to_come() {
     let arena = arena();
     let id = arena.session(&["--restart", "on-failure", "--", "sh", "-c", "echo run >>runs; exit 1"]);

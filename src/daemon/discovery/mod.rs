@@ -20,7 +20,7 @@ mod registry;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
-use super::sampler::Ask;
+use super::sampler::{Ask, Shares};
 use crate::model::process::Table;
 use crate::model::profile::{Match, Profiles, Status};
 use crate::model::scene::{self, Facts, Pane, Sighting};
@@ -98,7 +98,7 @@ impl Scene {
 
     /// What the sampler is to measure of the sessions beadle did not start.
     pub fn asks(&self) -> Vec<Ask> {
-        self.sightings.iter().map(|s| Ask::foreign(self.id_of(s), s)).collect()
+        self.sightings.iter().map(|s| Ask::foreign(self.id_of(s), s, Shares::default())).collect()
     }
 
     /// The id of the session a process belongs to: below a keeper, a member remembered, or a foreign session's.

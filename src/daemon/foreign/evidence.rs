@@ -55,6 +55,9 @@ impl Foreign {
             memory_bytes: Some(sample.memory_bytes),
             leader_stopped: sample.leader_stopped,
         };
+        if !sample.shares.is_empty() {
+            self.shares = sample.shares.clone();
+        }
         self.spinning_since = sample.effort.spinning_since;
         if sample.effort.at_work {
             self.moments.work = Some(now);

@@ -21,7 +21,7 @@ use super::close::{Gently, Target};
 use super::discovery::{Person, Terminal};
 use super::entry::{Announced, CloseUnderWay, Usage};
 use super::evidence::{Sight, Standard};
-use super::sampler::Ask;
+use super::sampler::{Ask, Shares};
 use crate::api::types::{Detail, PaneAt, Session};
 use crate::model::fold::{Fold, Recent};
 use crate::model::heard::Counting;
@@ -75,6 +75,7 @@ pub struct Foreign {
     started_at: String,
     ended: Option<Duration>,
     usage: Usage,
+    shares: Shares,
     moments: Moments,
     counting: Counting,
     screen: Screen,
@@ -115,6 +116,7 @@ impl Foreign {
             started_at: clock::wall_at(started),
             ended: None,
             usage: Usage::default(),
+            shares: Shares::default(),
             moments: Moments::default(),
             counting: Counting { since: Some(now), heard: Some(now) },
             screen: Screen {
@@ -209,7 +211,7 @@ impl Foreign {
     }
 
     pub fn ask(&self) -> Ask {
-        Ask::foreign(self.id.clone(), &self.seen)
+        Ask::foreign(self.id.clone(), &self.seen, Arc::clone(&self.shares))
     }
 
     /// Other settings hold.

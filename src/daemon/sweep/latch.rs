@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::sys::{clock, dirs};
 
+/// Before the time at which it was set, as [`clock::wall`] writes it.
+const OF: &str = "the emergency of ";
+
 #[derive(Debug)]
 pub struct Latch {
     path: PathBuf,
@@ -29,9 +32,15 @@ impl Latch {
         self.why.as_deref()
     }
 
+    /// When the emergency was ordered; `None` where that is not known: released, unreadable, or written by another hand.
+    pub fn since(&self) -> Option<&str> {
+        let (time, _) = self.why()?.strip_prefix(OF)?.split_once(": ")?;
+        clock::unix_seconds(time).map(|_| time)
+    }
+
     /// Holds from here on, in any case while this daemon lives. The error says that it could not be written down.
     pub fn set(&mut self, reason: &str) -> io::Result<()> {
-        let why = format!("the emergency of {}: {reason}", clock::wall());
+        let why = format!("{OF}{}: {reason}", clock::wall());
         let written = write(&self.path, &why);
         self.why = Some(why);
         written
@@ -69,10 +78,15 @@ mod tests {
         Latch::open(path.clone()).set("too hot").unwrap();
         let mut latch = Latch::open(path.clone());
         assert!(latch.why().unwrap().ends_with(": too hot"), "{latch:?}");
+        assert!(latch.since().unwrap() <= clock::wall().as_str(), "{latch:?}");
         assert!(latch.release().unwrap() && !latch.release().unwrap());
         assert_eq!(Latch::open(path.clone()).why(), None);
         std::fs::write(&path, "").unwrap();
         assert_eq!(Latch::open(path.clone()).why(), Some("an emergency"));
+        for other in ["", "the emergency of yesterday: hot", "by hand", "the emergency of 2026-01-01T00:00:00.000Z"] {
+            std::fs::write(&path, other).unwrap();
+            assert_eq!(Latch::open(path.clone()).since(), None, "{other:?}");
+        }
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
         assert!(Latch::open(path).why().is_some(), "what cannot be read holds");
