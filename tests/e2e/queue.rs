@@ -11,6 +11,9 @@ use super::authority::Inside;
 use super::discover::{AGENT, Tmux};
 use super::support::{Arena, has, until, until_some};
 
+/// What tells of the end of a project and of what comes next.
+const ALL: &str = "session_started,session_cleanup,session_ended,project_changed,project_cleanup_completed";
+
 /// An agent that leaves something behind, and says where it is.
 const WORK: &str = "setsid sleep 600 & echo up >>up; sleep 600";
 
@@ -69,6 +72,27 @@ impl Arena {
         let of_one: Vec<_> = sessions.iter().filter(|e| e["projectId"] == "one" && e["sessionId"] == of_one).collect();
         assert_eq!((of_one.len(), &of_one[0]["status"]), (1, &json!("cleaned_up")), "{sessions:?}");
         assert_ne!(two["session"], one["session"]);
+        self.in_order(status);
+    }
+
+    /// The numbers of the events: its session is closed and dead, that is told, and then the next one runs.
+    fn in_order(&self, status: &str) {
+        let (one, two) = (self.project("one"), self.project("two"));
+        let is_of = |event: &Value, project: &Value| event["sessionId"] == project["session"];
+        let first = |kind: &str, is_it: &dyn Fn(&Value) -> bool| {
+            until_some(kind, || self.told(kind).iter().find(|e| is_it(e)).map(|e| e["number"].as_u64().unwrap()))
+        };
+        let changed = |name: &'static str, status: &str| {
+            let status = json!(status);
+            first("project_changed", &move |e| e["projectId"] == name && e["status"] == status)
+        };
+        let closed = first("session_cleanup", &|e| is_of(e, &one));
+        let dead = first("session_ended", &|e| is_of(e, &one));
+        let told = first("project_cleanup_completed", &|e| e["projectId"] == "one");
+        let next = changed("two", "running");
+        let begun = first("session_started", &|e| is_of(e, &two));
+        assert!(closed.max(dead).max(changed("one", status)) < told, "{:?}", self.told(ALL));
+        assert!(told < next && next < begun, "{:?}", self.told(ALL));
     }
 }
 
@@ -166,6 +190,7 @@ fn a_project_whose_session_reaches_a_limit_is_closed_whole_and_the_next_starts()
     arena.line_of("work/two");
     until("nothing of it lives", || !arena.agents().iter().any(|p| p.arguments == ["sleep", "600"]));
     assert_eq!(arena.told("project_cleanup_completed")[0]["projectId"], "one");
+    arena.in_order("failed");
 }
 
 #[test]
@@ -289,6 +314,7 @@ fn nothing_of_the_queue_starts_while_an_emergency_is_latched() {
     until("nothing runs", || arena.agents().is_empty());
     arena.run(&["release"]).ok();
     arena.line_of("work/two");
+    arena.in_order("emergency");
 }
 
 #[test]
@@ -442,16 +468,20 @@ fn a_database_that_cannot_be_used_stops_the_queue_and_nothing_else() {
 
 // ---- a daemon that dies before or after each step
 
-/// What was told of a project, in its order.
+/// What was told of a project, in its order; nothing while no daemon answers.
 fn told_of(arena: &Arena, name: &str) -> Vec<String> {
     let kinds = "project_changed,project_cleanup_completed,sweep_completed";
+    let said = arena.run(&["events", "--json", "--since", "0", "--kind", kinds]);
+    if said.status != 0 {
+        return Vec::new();
+    }
     let word = |e: &Value| match e["kind"].as_str().unwrap() {
         "project_changed" => e["status"].as_str().unwrap().to_string(),
         "sweep_completed" => "swept".into(),
         _ => "cleaned".into(),
     };
     let is_of_it = |e: &&Value| e["projectId"] == name || e["reason"].as_str().unwrap_or_default().contains(name);
-    arena.told(kinds).iter().filter(is_of_it).map(word).collect()
+    said.json().as_array().unwrap().iter().filter(is_of_it).map(word).collect()
 }
 
 fn dies_at(point: &str) {
@@ -475,7 +505,7 @@ fn dies_at(point: &str) {
         all.status == 0 && all.json().as_array().unwrap().iter().all(|p| p["ended_at"].is_string())
     });
     until(&format!("{point}: strays were looked for"), || {
-        arena.run(&["ls"]).status == 0 && told_of(&arena, "fails").last().is_some_and(|last| last == "swept")
+        told_of(&arena, "fails").last().is_some_and(|last| last == "swept")
     });
     until(&format!("{point}: nothing is owed"), || {
         let owed = "SELECT (SELECT count(*) FROM project_events) + (SELECT count(*) FROM project_sweeps)
