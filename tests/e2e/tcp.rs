@@ -16,11 +16,18 @@ pub struct Door {
 
 impl Door {
     pub fn open() -> Self {
+        Self::open_with("")
+    }
+
+    /// With these failpoints.
+    fn open_with(failpoints: &str) -> Self {
         let port = free_port();
         let arena = Arena::with(&format!(
             "[stop]\ngrace = \"300ms\"\n[server]\nlisten = \"127.0.0.1:{port}\"\ntoken = \"{TOKEN}\"\n"
         ));
-        arena.run(&["daemon", "start"]).ok();
+        let mut command = arena.beadle(&["daemon", "start"]);
+        command.env("BEADLE_FAILPOINTS", failpoints);
+        Running::of(command).wait().ok();
         until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self { arena, port }
     }
@@ -343,4 +350,20 @@ fn a_daemon_of_another_version_is_named_and_the_verbs_both_know_work() {
     assert_eq!(door.arena.show(&b)["state"], "ended");
     // Straight to it nothing is said.
     assert_eq!(door.run(&["ls"]).err, "");
+}
+
+#[test]
+fn who_never_reads_its_answers_is_hung_up_on() {
+    let door = Door::open_with("patience=500");
+    let host = format!("host: 127.0.0.1:{}", door.port);
+    let request = format!("GET /api/openapi.json HTTP/1.1\r\n{host}\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
+    let mut deaf = TcpStream::connect(("127.0.0.1", door.port)).unwrap();
+    deaf.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+    // One after the other, and never an answer is taken: what the kernels hold is full after some.
+    until("it is hung up on", || {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+        deaf.write_all(request.repeat(20).as_bytes()).is_err_and(|e| matches!(e.kind(), BrokenPipe | ConnectionReset))
+    });
+    assert!(door.arena.log().contains("hung up on a client that took nothing"));
+    door.run(&["ls"]).ok();
 }
