@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::ask::ask;
 use super::authority::Inside;
 use super::discover::{AGENT, Tmux};
-use super::support::{Arena, has, until, until_some};
+use super::support::{Arena, has, is_root, until, until_some};
 
 /// What tells of the end of a project and of what comes next.
 const ALL: &str = "session_started,session_cleanup,session_ended,project_changed,project_cleanup_completed";
@@ -450,6 +450,36 @@ fn what_a_stop_of_the_daemon_cuts_off_is_interrupted_and_the_next_daemon_goes_on
     let one = arena.until_status("one", "stopped");
     assert_eq!((&one["interrupted"], &one["attempt"]), (&json!(true), &json!(1)), "{one}");
     arena.line_of("work/two");
+}
+
+#[test]
+fn on_a_full_disk_an_end_waits_for_room_and_is_then_told_once_also_by_the_next_daemon() {
+    if !is_root() {
+        return eprintln!("skipped: only root can mount a small disk");
+    }
+    for dies in [false, true] {
+        let arena = Arena::new();
+        arena.mount_small("state", "size=1m,mode=0700");
+        arena.two(&[], "echo up >>up; until [ -e go ]; do sleep 0.02; done");
+        std::fs::write(arena.state().join("ballast"), vec![0; 2 << 20]).unwrap_err();
+        let session = arena.project("one")["session"].as_str().unwrap().to_string();
+        until("not even the room inside the files is left", || {
+            arena.run(&["pin", &session]).ok();
+            arena.status()["memory"]["trouble"].is_string()
+        });
+        std::fs::write(arena.path("work/go"), "").unwrap();
+        until("its agent has gone", || arena.agents().is_empty());
+        until("its end cannot be noted", || arena.log().contains("the queue of projects cannot be used"));
+        if dies {
+            arena.kill_daemon();
+        }
+        std::fs::remove_file(arena.state().join("ballast")).unwrap();
+        arena.make_room("state", "size=16m");
+        arena.until_status("two", "running");
+        arena.line_of("work/two");
+        until("it is told", || told_of(&arena, "two").len() == 2);
+        assert_eq!(told_of(&arena, "one"), ["queued", "running", "completed", "cleaned"], "dies={dies}");
+    }
 }
 
 #[test]
