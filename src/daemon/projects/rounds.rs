@@ -112,6 +112,10 @@ impl Supervisor {
             });
             Fate::Ended { code, by, reason }
         };
+        if entry.close.is_some() {
+            // Somebody closes it, and says so when that is over: first the one is told of, then the other.
+            return Some(Fate::Running);
+        }
         match entry.life.state() {
             State::Ended => Some(ended(entry.exit.as_ref())),
             State::Lingering | State::Closing if entry.exit.is_some() && entry.to_come.is_none() => {
