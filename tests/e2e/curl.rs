@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::support::{Arena, until};
+use super::support::{Arena, until, until_some};
 
 /// What curl came back with.
 #[derive(Debug)]
@@ -278,11 +278,15 @@ fn refused_too_slow() -> BTreeSet<String> {
     let curl = Curl::of(&arena);
     let body = arena.path("work/body");
     std::fs::write(&body, format!("{{\"name\":\"{}\"}}", "x".repeat(4 << 20))).unwrap();
-    let mut slow = self::curl("POST");
-    // It would take more than an hour.
-    slow.args(["--limit-rate", "1k", "-d", &format!("@{}", body.display()), "--unix-socket"]).arg(arena.socket());
-    let said = slow.arg("http://beadle/api/session/start").output().unwrap();
-    curl.is_refused(&answered(&said.stdout), 408, "too-slow");
+    let slow = || {
+        let mut slow = self::curl("POST");
+        // It would take more than an hour.
+        slow.args(["--limit-rate", "1k", "-d", &format!("@{}", body.display()), "--unix-socket"]).arg(arena.socket());
+        answered(&slow.arg("http://beadle/api/session/start").output().unwrap().stdout)
+    };
+    // A curl that is in the middle of sending when it is hung up on gives up without a look at the answer.
+    let answer = until_some("an answer", || Some(slow()).filter(|answer| answer.status != 0));
+    curl.is_refused(&answer, 408, "too-slow");
     assert_eq!(arena.all(), Vec::<Value>::new());
     curl.refusals.take()
 }

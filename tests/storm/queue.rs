@@ -167,24 +167,8 @@ impl Storm {
             }
         }
         faults.extend(self.out_of_order(&started));
-        faults.extend(self.pieces.iter().filter_map(|piece| self.mistold(&database, piece)));
+        faults.extend(self.pieces.iter().filter_map(|piece| mistold(&database, piece)));
         (started.len(), faults)
-    }
-
-    /// Each change is an event once, in the order in which it came about.
-    fn mistold(&self, database: &Connection, piece: &Piece) -> Option<String> {
-        let sql = "SELECT kind, body ->> 'status' FROM events WHERE body ->> 'projectId' = ?1 AND kind LIKE 'project_%'
-            ORDER BY number";
-        let mut rows = database.prepare_cached(sql).unwrap();
-        let row = |row: &rusqlite::Row<'_>| {
-            let (kind, status): (String, String) = (row.get(0)?, row.get(1)?);
-            Ok(if kind == "project_changed" { status } else { format!("cleaned {status}") })
-        };
-        let told: Vec<String> = rows.query_map([&piece.name], row).unwrap().map(Result::unwrap).collect();
-        let mut expected = ["queued", "running"].repeat(usize::try_from(piece.fails.min(piece.retries) + 1).unwrap());
-        let cleaned = format!("cleaned {}", piece.status());
-        expected.extend([piece.status(), &cleaned]);
-        (told != expected).then(|| format!("{}: told {told:?}, not {expected:?}", piece.name))
     }
 
     /// One at a time, they run in the order of priority and age, each with all its attempts.
@@ -199,6 +183,22 @@ impl Storm {
         ran.dedup();
         (ran != expected).then(|| format!("ran as {ran:?}, not as {expected:?}"))
     }
+}
+
+/// Each change is an event once, in the order in which it came about.
+fn mistold(database: &Connection, piece: &Piece) -> Option<String> {
+    let sql = "SELECT kind, body ->> 'status' FROM events WHERE body ->> 'projectId' = ?1 AND kind LIKE 'project_%'
+        ORDER BY number";
+    let mut rows = database.prepare_cached(sql).unwrap();
+    let row = |row: &rusqlite::Row<'_>| {
+        let (kind, status): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(if kind == "project_changed" { status } else { format!("cleaned {status}") })
+    };
+    let told: Vec<String> = rows.query_map([&piece.name], row).unwrap().map(Result::unwrap).collect();
+    let mut expected = ["queued", "running"].repeat(usize::try_from(piece.fails.min(piece.retries) + 1).unwrap());
+    let cleaned = format!("cleaned {}", piece.status());
+    expected.extend([piece.status(), &cleaned]);
+    (told != expected).then(|| format!("{}: told {told:?}, not {expected:?}", piece.name))
 }
 
 fn storm(rounds: u64, projects: u64, end: Instant) {
