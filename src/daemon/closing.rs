@@ -216,7 +216,7 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { mut closed, survivors, kept, tree, by } = report;
+        let Report { mut closed, survivors, kept, spared, tree, by } = report;
         let id = closed.id.clone();
         let called_off = self.entries.get(&id).and_then(|e| e.close.as_ref()).is_some_and(|c| c.called_off);
         if called_off && closed.outcome == Outcome::AlreadyGone {
@@ -263,7 +263,9 @@ impl Supervisor {
             entry.survived = true;
             return self.settle(&id);
         }
-        if kept {
+        // No policy comes back for what is somebody else's.
+        entry.survived = spared;
+        if kept || spared {
             return self.settle(&id);
         }
         if entry.life.keeper() == Keeper::Gone || entry.link.is_none() {

@@ -268,7 +268,8 @@ impl Supervisor {
             Input::Visited { id, server } => {
                 if let Some(entry) = self.entries.get_mut(&id) {
                     info!(session = %id, "somebody from outside is attached to its tmux server {server}: it will be spared");
-                    entry.visited.insert(server);
+                    entry.meta.visited.insert(server);
+                    self.keep_meta(&id);
                 }
             }
             Input::AskedTmux => self.asking_tmux = false,
@@ -426,7 +427,8 @@ impl Supervisor {
 
     /// Who from outside looks at tmux servers born inside sessions: asked beside everything else, one round at a time.
     fn ask_tmux(&mut self, samples: &[Sample]) {
-        let is_new = |s: &Sample, server: &ProcId| self.entries.get(&s.id).is_some_and(|e| !e.visited.contains(server));
+        let is_new =
+            |s: &Sample, server: &ProcId| self.entries.get(&s.id).is_some_and(|e| !e.meta.visited.contains(server));
         let mut asked: Vec<(String, ProcId, HashSet<i32>)> = Vec::new();
         for sample in samples {
             let members = || sample.members.iter().map(|m| m.pid).collect();
