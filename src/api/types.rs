@@ -68,6 +68,9 @@ pub struct Table {
     /// Since when and why nothing starts: an emergency that nobody has released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latched: Option<String>,
+    /// Processes the last sweep, or the last look for strays, found and left; without what belongs to a session.
+    #[serde(default)]
+    pub strays: u64,
 }
 
 /// `show --json`: a session with what its verdict rests on.

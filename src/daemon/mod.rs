@@ -56,6 +56,7 @@ pub mod start;
 pub mod store;
 pub mod supervisor;
 pub mod sweep;
+mod taken;
 pub mod tcp;
 pub mod tmux;
 mod verbs;

@@ -43,6 +43,17 @@ pub fn watch_peer(stream: &impl AsFd, silence: Duration) -> io::Result<()> {
     Ok(())
 }
 
+nix::ioctl_read_bad!(read_untaken, nix::libc::TIOCOUTQ, nix::libc::c_int);
+
+/// How much of what was written lies there untaken: by the peer of a Unix socket (unix(7), `SIOCOUTQ`: with what the kernel
+/// adds to each piece), by the machine of the peer over TCP (tcp(7)).
+pub fn untaken(stream: &impl AsFd) -> io::Result<usize> {
+    let mut count = 0;
+    // SAFETY: writes one int, which outlives the call; the descriptor is open.
+    unsafe { read_untaken(stream.as_fd().as_raw_fd(), &raw mut count) }?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// Binds with mode 0600 in place of whatever socket stood there. The directory must be the user's own: see
 /// [`super::dirs::ensure_private`].
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
