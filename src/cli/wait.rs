@@ -98,7 +98,7 @@ mod tests {
         a.exit = Some(ended(Some(3), None));
         a.state = State::Ended;
         let lingers = Session { id: "l".into(), state: State::Lingering, ..a.clone() };
-        let table = Table { generation: 1, sessions: vec![a, b, lingers], latched: None };
+        let table = Table { generation: 1, sessions: vec![a, b, lingers], latched: None, strays: 0 };
         let over = |ids: &[&str]| exits_of(&ids.iter().map(ToString::to_string).collect::<Vec<_>>(), &table);
         assert_eq!(over(&["a"]), Some(vec![Some(ended(Some(3), None))]));
         assert_eq!(over(&["a", "b"]), None);

@@ -19,8 +19,8 @@ use crate::api::wire::Request;
 use crate::config::OnShutdown;
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, Cause, ExitBy};
-use crate::sys::failpoint;
 use crate::sys::poll::Waker;
+use crate::sys::{failpoint, signal};
 
 /// How long after a close a keeper may take to say that it is over.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -306,6 +306,21 @@ impl Supervisor {
             self.answer_close(id);
             self.sample_soon();
             self.bump();
+        }
+    }
+
+    /// The time is over in which its keeper was to say so. One that has not even told the end of the agent was held up: it
+    /// is not to hear that the close is over before it has heard of that end, or it would start the agent again.
+    pub(super) fn settle_late(&mut self, id: &str) {
+        match self.entries.get(id) {
+            Some(entry) if entry.is_live() && entry.life.has_leader() => {
+                info!("session={id}: its keeper says nothing of the end; it stays closing until it does");
+                // One that has gone is told by its connection.
+                let _ = entry.keeper.map(signal::go_on);
+                self.answer_close(id);
+                self.bump();
+            }
+            _ => self.settle(id),
         }
     }
 
