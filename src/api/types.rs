@@ -181,6 +181,16 @@ pub struct Limit {
     pub hard: u64,
 }
 
+/// What a restart answers: the session in its new run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Restarted {
+    #[serde(flatten)]
+    pub session: Session,
+    /// What the caller should know, such as whose environment it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Started {
     pub session_id: String,

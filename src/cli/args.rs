@@ -23,6 +23,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::value::LONGEST;
 use crate::model::session::{Health, Origin, Restart};
 
 const EXAMPLES: &str = "\
@@ -172,9 +173,9 @@ pub struct Run {
     #[arg(long, value_name = "COLSxROWS", value_parser = size)]
     pub size: Option<(u16, u16)>,
     /// Close it after this long, whatever it does (90s, 15m, 30m, 1h30m); without it there is no such end.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = limit)]
     pub timeout: Option<Duration>,
-    #[arg(long, value_name = "DURATION", value_parser = duration, help = MAX_IDLE)]
+    #[arg(long, value_name = "DURATION", value_parser = limit, help = MAX_IDLE)]
     pub max_idle: Option<Duration>,
     /// When to start it again by itself: never, on-failure (after growing pauses; see [restart] in the settings).
     #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
@@ -530,6 +531,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| format!("{e}; write it like 90s, 15m, 1h30m or 200ms"))
 }
 
+/// A duration after which something is closed.
+fn limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        none if none.is_zero() => Err("it must be more than 0: leave it out for no limit".into()),
+        long if long > LONGEST => Err("it is at most ten years: leave it out for no limit".into()),
+        limit => Ok(limit),
+    }
+}
+
 /// `COLSxROWS`, from 1x1 to 1000x500.
 fn size(text: &str) -> Result<(u16, u16), String> {
     let wrong = || "a terminal has 1x1 to 1000x500 columns and rows; write it like 120x40".to_string();
@@ -589,6 +599,8 @@ mod tests {
         }
         assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(limit("1s"), Ok(Duration::from_secs(1)));
+        assert!(limit("0s").is_err() && limit("11y").is_err() && limit("x").is_err());
         assert!(duration("5").is_err() && duration("-1s").is_err());
     }
 }

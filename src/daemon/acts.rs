@@ -8,12 +8,13 @@ use serde::Deserialize;
 
 use super::foreign::pane;
 use super::handle::{Command, Handle, Reply};
+use super::resume;
 use super::server::{Answer, KEEPER, Path, Peer, Refused, Verbs, beside, need, ok, queried, read};
 use crate::api::refusal::{Code, Refusal};
-use crate::api::types::{Accepted, Act, KillRequest, RenameRequest, RestartRequest, SendRequest, Session};
+use crate::api::types::{Accepted, Act, KillRequest, RenameRequest, RestartRequest, Restarted, SendRequest, Session};
 use crate::api::wire::Request;
 use crate::model::keys;
-use crate::model::session::ExitBy;
+use crate::model::session::{ExitBy, State};
 
 /// Bytes typed at once.
 const PIECE: usize = 4 << 10;
@@ -107,10 +108,41 @@ pub(super) async fn restart(
     uri: Uri,
     body: Bytes,
 ) -> Answer {
+    let Wait { wait } = queried(&uri)?;
     let request = Box::new(read::<RestartRequest>(&body)?);
-    let id = id_of(&handle, word).await?;
+    let (before, ..) = handle.ask(|reply| Command::Detail { word, reply }).await?;
+    let before = before.session;
     let asked = peer.asks("restart").await;
-    done(&handle, &uri, id.clone(), |reply| Command::Restart { word: id, request, asked, reply }).await
+    // One that lives has its environment in its keeper.
+    let is_ours = before.state == State::Ended && !request.env_whole;
+    let notes = is_ours.then(|| resume::DAEMONS_ENVIRONMENT.to_string()).into_iter().collect();
+    let word = before.id.clone();
+    let order = |reply| Command::Restart { word, request, asked, reply };
+    if !wait.unwrap_or(true) {
+        return done(&handle, &uri, before.id, order).await;
+    }
+    handle.ask(order).await?;
+    ok(&Restarted { session: in_its_new_run(&handle, before).await?, notes })
+}
+
+/// The row of a session once its keeper has said who leads it now, unless that has ended already.
+async fn in_its_new_run(handle: &Handle, before: Session) -> Result<Session, Refusal> {
+    let mut generation = handle.generation.clone();
+    let end = tokio::time::Instant::now() + KEEPER;
+    loop {
+        generation.borrow_and_update();
+        let word = before.id.clone();
+        let (detail, ..) = handle.ask(|reply| Command::Detail { word, reply }).await?;
+        let row = detail.session;
+        let is_new = row.leader_pid.is_some() && row.leader_pid != before.leader_pid;
+        if is_new || row.state == State::Ended {
+            return Ok(row);
+        }
+        // A daemon that ends, and a keeper that says nothing, are no reason to wait.
+        if !matches!(tokio::time::timeout_at(end, generation.changed()).await, Ok(Ok(()))) {
+            return Ok(row);
+        }
+    }
 }
 
 pub(super) async fn resume(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {

@@ -5,8 +5,9 @@ use beadle::sys::process;
 use rustix::process::Signal;
 use serde_json::json;
 
+use super::ask::ask;
 use super::line::{Line, Terminal};
-use super::support::{Arena, pid_of, until};
+use super::support::{Arena, Running, pid_of, until};
 
 #[test]
 fn a_leader_that_leaves_a_holder_of_its_terminal_is_over_and_its_session_lingers() {
@@ -170,9 +171,12 @@ fn a_live_session_starts_again_with_the_same_id_and_environment_and_without_its_
     until_old(1);
     let before = arena.agents();
     let first = arena.show(&id)["leader_pid"].clone();
-    arena.run(&["restart", "a"]).ok();
+    let again = ask(&arena.socket(), "POST", "/api/sessions/a/restart", "").json();
     until_old(2);
     let row = arena.show(&id);
+    // The answer is the new run.
+    assert_eq!((&again["leader_pid"], &again["state"]), (&row["leader_pid"], &json!("running")), "{again}");
+    assert_eq!(again["notes"], json!(null), "it keeps its environment");
     assert_ne!(row["leader_pid"], first);
     assert_eq!((&row["state"], &row["name"], &row["exit"]), (&json!("running"), &json!("a"), &json!(null)));
     assert!(arena.agents().iter().all(|p| !before.contains(p)), "nothing of the old tree");
@@ -189,10 +193,15 @@ fn an_ended_session_starts_again_under_its_id_with_the_callers_environment() {
     let id = arena.session(&["--name", "a", "--env", "MARK=first", "--", "sh", "-c", "echo mark $MARK; exit 4"]);
     assert_eq!(arena.until_state(&id, "ended")["exit"]["code"], 4);
     let mut again = arena.beadle(&["restart", "a"]);
-    assert!(again.env("MARK", "second").status().unwrap().success());
+    again.env("MARK", "second");
+    let said = Running::of(again).wait().ok();
+    assert!(said.contains("restarted, with the environment of this shell"), "{said}");
     until("it has ended again", || arena.recorded(&id).0 == b"mark second\r\n");
     assert_eq!(arena.until_state(&id, "ended")["exit"]["code"], 4);
     assert_eq!(arena.all().len(), 1);
+    let over_http = ask(&arena.socket(), "POST", "/api/sessions/a/restart", "").json();
+    assert!(over_http["notes"][0].as_str().unwrap().contains("environment is the daemon's"), "{over_http}");
+    until("it has the daemon's", || arena.recorded(&id).0 == b"mark\r\n");
     until("its keeper has gone", || arena.keepers().is_empty());
 }
 
