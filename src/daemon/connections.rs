@@ -22,6 +22,7 @@ use super::handle::Handle;
 use super::hooks::Leashes;
 use super::server;
 use super::taken::{AtLeisure, Taken};
+use super::worded::Worded;
 use crate::sys::{failpoint, socket, spawn};
 
 /// How long a connection may take for the head of a request, and wait before its next one.
@@ -171,7 +172,7 @@ pub async fn serve<S>(
     S: AsyncRead + AsyncWrite + AsFd + Send + Unpin + 'static,
 {
     let at_leisure = AtLeisure::default();
-    let stream = Taken::new(stream, patience.taken, at_leisure.clone());
+    let stream = Worded(Taken::new(stream, patience.taken, at_leisure.clone()));
     let routed = hyper_util::service::TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         mark(request.extensions_mut());

@@ -60,5 +60,6 @@ mod taken;
 pub mod tcp;
 pub mod tmux;
 mod verbs;
+mod worded;
 
 pub use run::{Daemon, DaemonError, Options, main};

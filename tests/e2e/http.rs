@@ -226,4 +226,7 @@ fn a_path_that_cannot_be_read_is_refused_as_everything_is() {
         ask(&arena.socket(), "GET", path, "").is_error(400, "bad-request");
     }
     ask(&arena.socket(), "POST", "/api/sessions/%ff/kill", "").is_error(400, "bad-request");
+    // Before there is a request, too.
+    ask(&arena.socket(), "GET", &format!("/api/sessions/{}", "x".repeat(70_000)), "").is_error(414, "too-large");
+    ask(&arena.socket(), "GET", "/no http\r\n", "").is_error(400, "bad-request");
 }
