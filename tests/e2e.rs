@@ -80,6 +80,8 @@ mod service;
 mod signal;
 #[path = "e2e/single.rs"]
 mod single;
+#[path = "e2e/spared.rs"]
+mod spared;
 #[path = "e2e/start.rs"]
 mod start;
 #[path = "e2e/support.rs"]

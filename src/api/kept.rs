@@ -16,6 +16,7 @@
 //!
 //! The environment of an agent is in none of them.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -104,6 +105,8 @@ pub struct Meta {
     pub restarted_seconds: Option<f64>,
     /// Exempt from the linger close by `keep-child`.
     pub kept: Vec<ProcId>,
+    /// tmux servers born inside to which somebody from outside was seen attached.
+    pub visited: BTreeSet<ProcId>,
     /// The name of its conversation, as the agent's own status file told it last; untrusted.
     pub conversation: Option<String>,
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use tracing::info;
 
 use super::link::Link;
-use super::missed;
+use super::{missed, sampler};
 use crate::api::types::{Closed, Outcome, Process};
 use crate::api::wire::Request;
 use crate::model::process::{Boundary, Claim, Table, members};
@@ -93,6 +93,8 @@ pub struct Report {
     pub survivors: Vec<ProcId>,
     /// Somebody was left on purpose: the session is not over.
     pub kept: bool,
+    /// Somebody else works with what was left of it.
+    pub spared: bool,
     /// Everything of it before the first signal, parents before children.
     pub tree: Vec<Process>,
     /// On whose account it was closed.
@@ -184,9 +186,15 @@ struct Closing {
     signals: Vec<&'static str>,
     denied: HashMap<ProcId, String>,
     spared: Vec<String>,
+    /// tmux servers among them.
+    servers: Vec<ProcId>,
     kept: Vec<ProcId>,
     /// Every member is below the living keeper.
     kept_whole: bool,
+    /// It was seen alive by this close.
+    had_keeper: bool,
+    /// Nobody has adopted its orphans.
+    lost: bool,
     /// Left alone with everything below, by this close.
     walls: HashSet<i32>,
     due: Due,
@@ -221,13 +229,26 @@ impl Closing {
             signals: Vec::new(),
             denied: HashMap::new(),
             spared: Vec::new(),
+            servers: Vec::new(),
             kept: Vec::new(),
             kept_whole: false,
+            had_keeper: false,
+            lost: false,
             walls: HashSet::new(),
             due: Due::Now,
             tree: Vec::new(),
             hurried: false,
         }
+    }
+
+    /// Without a keeper nobody has adopted the orphans: only tag and cgroup say who they are. One that ends by itself goes
+    /// after the last of its own.
+    fn look_for_keeper(&mut self, table: &Table) {
+        let claim = &self.target.claim;
+        let lives = claim.keeper.is_some_and(|k| table.is_alive(k));
+        let went_last = self.had_keeper && !self.lost && !self.seen.iter().any(|s| table.is_alive(s.id));
+        self.lost = !claim.foreign && !lives && !went_last;
+        self.had_keeper |= lives;
     }
 
     /// Waiting for it is of no use.
@@ -324,19 +345,19 @@ impl<'a> Work<'a> {
         let started = Instant::now();
         let table = table::read()?;
         self.draw_boundary(&table);
-        let carriers = self.carriers(&table, open);
+        open.iter_mut().for_each(|closing| closing.look_for_keeper(&table));
+        let (carriers, all_asked) = self.carriers(&table, open);
         for closing in open.iter_mut() {
-            let claim = &mut closing.target.claim;
+            let (claim, lost) = (&mut closing.target.claim, closing.lost);
             let tag = format!("{}@{}", closing.target.id, self.around.instance);
             claim.tagged = carriers.iter().filter(|(_, t)| *t == tag).map(|(pid, _)| *pid).collect();
             // Below a living keeper nobody is lost: its cgroup would tell nothing new.
-            let keeper_lives = claim.keeper.is_some_and(|k| table.is_alive(k));
-            let cgroup = closing.target.cgroup.as_ref().filter(|_| !keeper_lives);
-            claim.cgroup = cgroup.map(Cgroup::processes).unwrap_or_default();
+            claim.cgroup = closing.target.cgroup.as_ref().filter(|_| lost).map(Cgroup::processes).unwrap_or_default();
         }
         let mut late = Vec::new();
         for closing in open.iter_mut() {
             closing.sure = missed::by(&table, &closing.target.claim, &mut late);
+            closing.sure &= all_asked || !closing.lost;
         }
         let table = missed::with(table, late);
         let mut asking = Duration::ZERO;
@@ -345,6 +366,7 @@ impl<'a> Work<'a> {
             self.spare_tmux(&table, open);
             asking = asked.elapsed();
         }
+        self.spare_of_panes(&table, open);
         self.spare_others(&table, open);
         self.spare_kept(&table, open);
         for closing in open.iter_mut() {
@@ -372,25 +394,20 @@ impl<'a> Work<'a> {
         self.boundary.spared.clone_from(&self.boundary_spared);
     }
 
-    /// Tags are asked only of those no living keeper accounts for.
-    fn carriers(&self, table: &Table, open: &[Closing]) -> Vec<(i32, String)> {
-        let mut below: HashSet<i32> = HashSet::new();
-        let mut queue: Vec<i32> =
-            open.iter().filter_map(|c| c.target.claim.keeper).filter(|k| table.is_alive(*k)).map(|k| k.pid).collect();
-        while let Some(pid) = queue.pop() {
-            if below.insert(pid) {
-                queue.extend(table.children(pid));
-            }
-        }
+    /// Who carries which tag, and whether everybody said so that could be meant: asked of those who are as young as the
+    /// sessions and below no living keeper.
+    fn carriers(&self, table: &Table, open: &[Closing]) -> (Vec<(i32, String)>, bool) {
+        let managed = open.iter().map(|closing| &closing.target.claim).filter(|claim| !claim.foreign);
+        let Some(since) = managed.map(|claim| claim.since).min() else { return (Vec::new(), true) };
+        let wanted = sampler::may_carry(table, since, &self.around.keepers);
         let mut tags = self.around.tags.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever does not answer costs one round, and is then left out.
         let mut rounds = 0;
         loop {
-            let wanted = table.iter().filter(|p| !below.contains(&p.id.pid)).copied();
-            let (carriers, all_asked) = tags.of(table, wanted, TAGS);
+            let (carriers, all_asked) = tags.of(table, wanted.iter().copied(), TAGS);
             rounds += 1;
             if all_asked || rounds == 5 {
-                return carriers;
+                return (carriers, all_asked);
             }
         }
     }
@@ -543,8 +560,9 @@ impl<'a> Work<'a> {
         let survivors: Vec<ProcId> =
             if ending == Ending::Survivors { closing.seen.iter().map(|s| s.id).collect() } else { Vec::new() };
         let outcome = match ending {
-            Ending::AlreadyGone => Outcome::AlreadyGone,
-            Ending::Clean => Outcome::Clean,
+            Ending::AlreadyGone if closing.spared.is_empty() => Outcome::AlreadyGone,
+            // Or what is left of it is somebody else's.
+            Ending::AlreadyGone | Ending::Clean => Outcome::Clean,
             Ending::Forced => Outcome::Forced,
             Ending::Survivors => Outcome::Survivors,
         };
@@ -554,6 +572,7 @@ impl<'a> Work<'a> {
         if ending == Ending::Survivors && described.is_empty() {
             described.push(report::never_held());
         }
+        let spared = !closing.spared.is_empty();
         let closed = Closed {
             id: closing.target.id,
             name: closing.target.name,
@@ -568,7 +587,7 @@ impl<'a> Work<'a> {
             screen: None,
         };
         let kept = !closing.kept.is_empty();
-        Report { closed, survivors, kept, tree: closing.tree, by: closing.target.cause.by }
+        Report { closed, survivors, kept, spared, tree: closing.tree, by: closing.target.cause.by }
     }
 }
 

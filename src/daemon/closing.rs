@@ -20,8 +20,8 @@ use crate::api::wire::Request;
 use crate::config::OnShutdown;
 use crate::model::lifecycle::{Event, Keeper};
 use crate::model::session::{Asked, Cause, ExitBy};
-use crate::sys::failpoint;
 use crate::sys::poll::Waker;
+use crate::sys::{failpoint, signal};
 
 /// How long after a close a keeper may take to say that it is over.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -251,7 +251,7 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { mut closed, survivors, kept, tree, mut by } = report;
+        let Report { mut closed, survivors, kept, spared, tree, mut by } = report;
         let id = closed.id.clone();
         if let Some(cause) = self.entries.get(&id).and_then(Entry::took_its_place) {
             (closed.reason, by) = (cause.reason.clone(), cause.by);
@@ -291,15 +291,13 @@ impl Supervisor {
         if !entry.is_live() {
             return self.answer_close(&id);
         }
-        let survived = outcome == Outcome::Survivors;
-        if survived {
-            entry.members.extend(survivors);
-            entry.survived = true;
-        }
+        // No policy comes back for what cannot be taken, or is somebody else's.
+        entry.survived = spared || outcome == Outcome::Survivors;
+        entry.members.extend(survivors);
         if self.starts_again(&id) {
             return;
         }
-        if survived || kept {
+        if kept || spared || outcome == Outcome::Survivors {
             return self.settle(&id);
         }
         let Some(entry) = self.entries.get(&id) else { return };
@@ -341,6 +339,21 @@ impl Supervisor {
             self.answer_close(id);
             self.sample_soon();
             self.bump();
+        }
+    }
+
+    /// The time is over in which its keeper was to say so. One that has not even told the end of the agent was held up: it
+    /// is not to hear that the close is over before it has heard of that end, or it would start the agent again.
+    pub(super) fn settle_late(&mut self, id: &str) {
+        match self.entries.get(id) {
+            Some(entry) if entry.is_live() && entry.life.has_leader() => {
+                info!("session={id}: its keeper says nothing of the end; it stays closing until it does");
+                // One that has gone is told by its connection.
+                let _ = entry.keeper.map(signal::go_on);
+                self.answer_close(id);
+                self.bump();
+            }
+            _ => self.settle(id),
         }
     }
 

@@ -93,8 +93,6 @@ pub struct Entry {
     pub wants_pause: Arc<AtomicBool>,
     /// Its end is in the log.
     pub logged: bool,
-    /// tmux servers born inside to which somebody from outside was seen attached.
-    pub visited: BTreeSet<ProcId>,
     /// Members whose end is waited for, once there is no keeper to tell of it.
     pub watched: BTreeSet<ProcId>,
     /// When messages were last put into a snapshot: what was seen by readers.
@@ -168,7 +166,6 @@ impl Entry {
             wants_pause: Arc::default(),
             logged: false,
             to_come: None,
-            visited: BTreeSet::new(),
             watched: BTreeSet::new(),
             shown_messages: 0,
             shown: None,
@@ -257,7 +254,7 @@ impl Entry {
             link: self.link.clone(),
             cause,
             hurry,
-            visited: self.visited.clone(),
+            visited: self.meta.visited.clone(),
             spared: Vec::new(),
             pane: None,
             close_pane: false,

@@ -193,7 +193,9 @@ fn claimed(table: &Table, asks: &[Ask], ground: &Ground, tags: &Mutex<Tags>) -> 
     let (carriers, all_asked) = if gone.is_empty() {
         (Vec::new(), true)
     } else {
-        tags.lock().unwrap_or_else(PoisonError::into_inner).of(table, table.iter().copied(), TAGS)
+        let since = asks.iter().filter(is_gone).map(|a| a.claim.since).min().unwrap_or(0);
+        let wanted = may_carry(table, since, &ground.keepers).into_iter();
+        tags.lock().unwrap_or_else(PoisonError::into_inner).of(table, wanted, TAGS)
     };
     let one = |ask: &Ask| {
         let mut claim = ask.claim.clone();
@@ -223,12 +225,28 @@ fn shares(members: &[ProcId], usage: &Usage, span: Duration) -> Shares {
     members.iter().filter_map(|id| Some((*id, percent(&[*id], usage, span)?))).collect()
 }
 
+/// Whose environment may hold the tag of a session of these times without a living keeper above to say so. Of another
+/// user's no tag counts, and reading it may hang.
+pub(super) fn may_carry(table: &Table, since: u64, keepers: &HashSet<i32>) -> Vec<Proc> {
+    let own = Some(rustix::process::geteuid().as_raw());
+    let is_kept = |p: &Proc| table.lineage(p.id.pid).iter().any(|up| keepers.contains(up));
+    let may = |p: &&Proc| p.id.start >= since && !is_kept(p) && process::owner_uid(p.id.pid) == own;
+    table.iter().filter(may).copied().collect()
+}
+
 /// The process tree of one session, parents before children.
 pub fn tree(ask: &Ask, ground: &Ground, tags: &Mutex<Tags>) -> io::Result<Vec<Process>> {
     let table = table::read()?;
     let (claims, _) = claimed(&table, std::slice::from_ref(ask), ground, tags);
-    let Some(claim) = claims.first() else { return Ok(Vec::new()) };
-    let found = found(&table, claim, &boundary(&table, ground));
+    let Some(mut claim) = claims.into_iter().next() else { return Ok(Vec::new()) };
+    if !claim.foreign {
+        // A close takes them too: they are shown before.
+        let wanted = may_carry(&table, claim.since, &ground.keepers).into_iter();
+        let (carriers, _) = tags.lock().unwrap_or_else(PoisonError::into_inner).of(&table, wanted, TAGS);
+        let tag = format!("{}@{}", ask.id, ground.instance);
+        claim.tagged = carriers.into_iter().filter(|(_, t)| *t == tag).map(|(pid, _)| pid).collect();
+    }
+    let found = found(&table, &claim, &boundary(&table, ground));
     let mut tree = described(&table, &found, |p| process::command(p.id.pid));
     for process in &mut tree {
         let is_it = |(id, _): &&(ProcId, f64)| (id.pid, id.start) == (process.pid, process.start_time);

@@ -261,7 +261,7 @@ impl Supervisor {
             Input::Born { id, born } => self.on_born(&id, born),
             Input::Closed(report) => self.on_closed(*report),
             Input::StartedAgain { id, started, reply } => self.on_started_again(&id, started, reply),
-            Input::Settle(id) => self.settle(&id),
+            Input::Settle(id) => self.settle_late(&id),
             Input::MemberEnded(id) => {
                 info!(session = %id, "a process of it ended");
                 self.sample();
@@ -269,7 +269,8 @@ impl Supervisor {
             Input::Visited { id, server } => {
                 if let Some(entry) = self.entries.get_mut(&id) {
                     info!(session = %id, "somebody from outside is attached to its tmux server {server}: it will be spared");
-                    entry.visited.insert(server);
+                    entry.meta.visited.insert(server);
+                    self.keep_meta(&id);
                 }
             }
             Input::AskedTmux => self.asking_tmux = false,
@@ -423,7 +424,8 @@ impl Supervisor {
 
     /// Who from outside looks at tmux servers born inside sessions: asked beside everything else, one round at a time.
     fn ask_tmux(&mut self, samples: &[Sample]) {
-        let is_new = |s: &Sample, server: &ProcId| self.entries.get(&s.id).is_some_and(|e| !e.visited.contains(server));
+        let is_new =
+            |s: &Sample, server: &ProcId| self.entries.get(&s.id).is_some_and(|e| !e.meta.visited.contains(server));
         let mut asked: Vec<(String, ProcId, HashSet<i32>)> = Vec::new();
         for sample in samples {
             let members = || sample.members.iter().map(|m| m.pid).collect();

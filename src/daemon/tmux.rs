@@ -1,9 +1,11 @@
 //! What beadle asks of tmux: only the server itself, through the socket it listens on.
 
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::sys::{child, peers};
+use crate::model::process::Proc;
+use crate::sys::{child, peers, socket};
 
 /// How long a tmux server may take to answer; one that does not is spared, so a busy machine gets its time.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -17,13 +19,31 @@ pub enum Outside {
     Unknown,
 }
 
+/// A tmux server by its name and its program: any process may give itself the name. Who does not show its program is
+/// believed.
+pub fn is_server(process: &Proc) -> bool {
+    let program = std::fs::read_link(format!("/proc/{}/exe", process.id.pid)).ok();
+    let name = program.as_ref().and_then(|p| p.file_name()).map(|name| name.to_string_lossy().into_owned());
+    process.is_tmux_server() && name.is_none_or(|name| name.contains("tmux"))
+}
+
+/// A path to a socket of this server: one it bound by a relative path is looked for where the server is now.
+pub fn reachable(server: i32, sockets: &[PathBuf]) -> Option<PathBuf> {
+    let here = PathBuf::from(format!("/proc/{server}/cwd"));
+    let is_its = |path: &PathBuf| matches!(socket::listener(path), Ok(Some(pid)) if pid == server);
+    let absolute = sockets.iter().find(|path| path.is_absolute() && path.exists()).cloned();
+    let relative = || sockets.iter().filter(|path| path.is_relative()).map(|path| here.join(path)).find(is_its);
+    absolute.or_else(relative)
+}
+
 pub fn outside_client(server: i32, is_inside: impl Fn(i32) -> bool) -> Outside {
+    let Ok(sockets) = peers::listening_paths(server) else { return Outside::Unknown };
     // A server without a socket has nobody who could attach.
-    let Some(socket) = peers::listening_paths(server).into_iter().next() else { return Outside::Nobody };
-    if !socket.exists() {
-        // Connected clients could still be there, and nobody can ask any more.
-        return Outside::Unknown;
+    if sockets.is_empty() {
+        return Outside::Nobody;
     }
+    // Lost, or relative to some other place: clients could be there, and nobody can ask.
+    let Some(socket) = reachable(server, &sockets) else { return Outside::Unknown };
     let mut command = Command::new("tmux");
     command.arg("-S").arg(socket).args(["list-clients", "-F", "#{client_pid}"]);
     command.env_remove("TMUX").stdin(Stdio::null());

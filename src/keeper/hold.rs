@@ -296,12 +296,17 @@ impl Keeper {
     fn on_leader_end(&mut self, end: Reaped) {
         self.leader_lives = false;
         self.pump(LAST_OUTPUT);
-        // An announcement of this very end may lie unread: it was sent before the first signal.
+        let exit =
+            |Cause { by, reason, .. }| Exit { code: end.code, signal: end.signal, at: clock::wall(), by, reason };
+        let itself = Cause::new(ExitBy::Itself, described(end));
+        self.leaves(exit(itself.clone()));
+        // An announcement of this very end may lie unread: it was sent before the first signal. Or nobody calls any more.
         self.hear_all();
-        let cause = self.cause.clone().unwrap_or(Cause::new(ExitBy::Itself, described(end)));
-        let mut exit =
-            Exit { code: end.code, signal: end.signal, at: clock::wall(), by: cause.by, reason: cause.reason };
-        if !self.leaves(&exit) && !self.comes_again(&mut exit) {
+        let mut exit = exit(self.cause.clone().unwrap_or(itself));
+        if self.leaves(exit.clone()) || self.exit.is_some() {
+            return;
+        }
+        if !self.comes_again(&mut exit) {
             self.set_exit(exit);
         }
     }

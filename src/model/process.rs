@@ -174,7 +174,9 @@ impl Table {
         let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
         let mut led: HashMap<i32, Vec<i32>> = HashMap::new();
         for p in by_pid.values() {
-            children.entry(p.ppid).or_default().push(p.id.pid);
+            if is_parent(&by_pid, p) {
+                children.entry(p.ppid).or_default().push(p.id.pid);
+            }
             if p.pgrp != p.id.pid {
                 led.entry(p.pgrp).or_default().push(p.id.pid);
             }
@@ -233,11 +235,16 @@ impl Table {
         let mut at = pid;
         while at > 0 && !out.contains(&at) {
             out.push(at);
-            let Some(p) = self.by_pid.get(&at) else { break };
+            let Some(p) = self.by_pid.get(&at).filter(|p| is_parent(&self.by_pid, p)) else { break };
             at = p.ppid;
         }
         out
     }
+}
+
+/// A table is read one by one, and a number may be given away meanwhile: whoever is younger is nobody's parent.
+fn is_parent(by_pid: &HashMap<i32, Proc>, child: &Proc) -> bool {
+    by_pid.get(&child.ppid).is_none_or(|up| up.id.start <= child.id.start)
 }
 
 /// What is known of a session when its members are sought.

@@ -265,14 +265,14 @@ pub fn handed_over(argv: &[String]) -> Option<String> {
         argv[at].split_once('=').map(|(_, value)| value.to_string()).or_else(|| argv.get(at + 1).cloned())
     };
     match (base, verb) {
-        ("docker" | "podman" | "nerdctl", Some(verb @ ("run" | "start" | "exec" | "compose"))) => {
+        // What podman runs is below it, and is taken.
+        ("docker" | "nerdctl", Some(verb @ ("run" | "start" | "exec" | "compose"))) => {
             let named = option("--name").map(|name| format!(" {name}")).unwrap_or_default();
             Some(format!("container{named} ({base} {verb}): `{base} ps` shows it"))
         }
-        ("docker-compose" | "podman-compose", Some("up")) => {
-            Some(format!("containers ({base} up): `{base} ps` shows them"))
-        }
-        ("systemd-run", _) => {
+        ("docker-compose", Some("up")) => Some(format!("containers ({base} up): `{base} ps` shows them")),
+        // As a scope it stays where it is in the tree.
+        ("systemd-run", _) if !argv.iter().any(|a| a == "--scope") => {
             let named = option("--unit").map(|unit| format!(" {unit}")).unwrap_or_default();
             Some(format!("unit{named} (systemd-run): `systemctl --user list-units` shows it"))
         }

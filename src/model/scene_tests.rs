@@ -221,13 +221,14 @@ fn what_is_handed_to_others_is_named() {
     let words = |line: &str| handed_over(&line.split(' ').map(String::from).collect::<Vec<_>>());
     for (line, told) in [
         ("docker run -d --name db postgres", "container db (docker run): `docker ps` shows it"),
-        ("/usr/bin/podman start web", "container (podman start): `podman ps` shows it"),
+        ("/usr/bin/nerdctl start web", "container (nerdctl start): `nerdctl ps` shows it"),
         ("docker-compose up", "containers (docker-compose up): `docker-compose ps` shows them"),
         ("systemd-run --user --unit=x sleep 9", "unit x (systemd-run): `systemctl --user list-units` shows it"),
     ] {
         assert_eq!(words(line).as_deref(), Some(told), "{line}");
     }
-    for line in ["docker ps", "docker", "vim docker run", "docker build ."] {
+    let own = ["podman run -d db", "systemd-run --user --scope sleep 9"];
+    for line in ["docker ps", "docker", "vim docker run", "docker build ."].into_iter().chain(own) {
         assert_eq!(words(line), None, "{line}");
     }
 }

@@ -181,12 +181,13 @@ fn socket_inode(link: &std::path::Path) -> Option<u64> {
     link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// Paths of the Unix sockets a process listens on, from its descriptors and `/proc/net/unix`.
-pub fn listening_paths(pid: i32) -> Vec<PathBuf> {
-    let held = held_sockets(pid).unwrap_or_default();
-    let table = std::fs::read_to_string(format!("/proc/{pid}/net/unix")).unwrap_or_default();
+/// Paths of the Unix sockets a process listens on, from its descriptors and `/proc/net/unix`, as it bound them: some may be
+/// relative to where it was then.
+pub fn listening_paths(pid: i32) -> io::Result<Vec<PathBuf>> {
+    let held = held_sockets(pid)?;
+    let table = std::fs::read_to_string(format!("/proc/{pid}/net/unix"))?;
     let rows = table.lines().skip(1).filter_map(Row::parse);
-    rows.filter(|r| r.listens && held.contains(&r.inode) && r.path.starts_with('/')).map(|r| r.path.into()).collect()
+    Ok(rows.filter(|r| r.listens && held.contains(&r.inode)).map(|r| r.path.into()).collect())
 }
 
 /// `Num RefCount Protocol Flags Type St Inode Path`; flag 0x10000 says that it listens (`proc_net(5)`).

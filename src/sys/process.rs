@@ -120,6 +120,15 @@ pub fn read_text(pid: i32, file: &str) -> Option<String> {
     String::from_utf8(read(pid, file).ok()?).ok()
 }
 
+/// Whether a process has an environment, if an empty one (`proc_pid_stat(5)`, field 51): in the middle of execve(2), and on
+/// its way out, it has none.
+pub fn has_environment(id: ProcId) -> bool {
+    let stat = read(id.pid, "stat").unwrap_or_default();
+    let after = stat.iter().rposition(|b| *b == b')').and_then(|at| stat.get(at + 1..)).unwrap_or_default();
+    let mut fields = after.split(|b| *b == b' ').filter(|f| !f.is_empty());
+    fields.nth(48).is_some_and(|end| end != b"0")
+}
+
 /// The children of a process now, orphans it adopted too (`proc_pid_task(5)`: `children`, of its first thread); none where
 /// the kernel does not tell.
 pub fn children(pid: i32) -> Vec<i32> {

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use rustix::process::Signal as Raw;
 
 use super::process::{self, Pin};
+use crate::model::session::ProcId;
 
 /// How often the environment of a process that seems to have none is read, a millisecond apart.
 const ENVIRON_READS: u32 = 50;
@@ -158,10 +159,19 @@ fn started_with(pin: &Pin, name: &str, value: &[u8]) -> Option<bool> {
 }
 
 /// Wakes one of beadle's own processes (`SIGUSR1`: make your socket anew), after its identity was read again.
-pub fn wake(id: crate::model::session::ProcId) -> bool {
+pub fn wake(id: ProcId) -> bool {
+    tell_own(id, Raw::USR1)
+}
+
+/// Lets one of beadle's own processes go on that somebody has stopped.
+pub fn go_on(id: ProcId) -> bool {
+    tell_own(id, Raw::CONT)
+}
+
+fn tell_own(id: ProcId, signal: Raw) -> bool {
     let ours = process::arguments(id.pid).first().is_some_and(|a| a.rsplit('/').next() == Some("beadle"));
     match Pin::new(id) {
-        Ok(Some(pin)) if ours => rustix::process::pidfd_send_signal(&pin, Raw::USR1).is_ok(),
+        Ok(Some(pin)) if ours => rustix::process::pidfd_send_signal(&pin, signal).is_ok(),
         _ => false,
     }
 }
@@ -215,7 +225,6 @@ mod tests {
 
     #[test]
     fn who_is_not_the_very_process_that_was_meant_is_sent_nothing() {
-        use crate::model::session::ProcId;
         let (mut child, pin) = sleeper("a");
         let id = pin.id();
         let (older, younger) = (ProcId { start: id.start - 1, ..id }, ProcId { start: id.start + 1, ..id });

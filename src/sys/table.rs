@@ -50,6 +50,18 @@ struct Marks {
     tag: Option<String>,
     /// `BEADLE_KEEP=1`.
     keep: bool,
+    /// The tmux server in one of whose panes it was started (`TMUX`).
+    server: Option<i32>,
+}
+
+/// What one process answers.
+#[derive(Debug, Clone)]
+enum Told {
+    Is(Marks),
+    /// It has gone, or its environment is not for us to read.
+    Nothing,
+    /// It is in the middle of execve(2), or on its way out.
+    NotYet,
 }
 
 /// The session tag (`BEADLE_SESSION`) of processes, and whether they are to be kept, asked once per identity.
@@ -84,46 +96,72 @@ impl Tags {
         wanted.into_iter().filter(|id| self.known.get(id).is_some_and(|marks| marks.keep)).collect()
     }
 
-    /// Asks whom nobody asked before; who is wanted and alive, and whether all of them were asked.
+    /// Those among `wanted` that were started in a pane of one of these tmux servers, by what their environment says.
+    pub fn in_panes_of(
+        &mut self,
+        servers: &[ProcId],
+        table: &Table,
+        wanted: impl Iterator<Item = Proc>,
+        patience: Duration,
+    ) -> Vec<ProcId> {
+        let (wanted, _) = self.learn(table, wanted, patience);
+        let is_of = |server: i32, id: &ProcId| servers.iter().any(|s| s.pid == server && s.start <= id.start);
+        wanted
+            .into_iter()
+            .filter(|id| self.known.get(id).and_then(|m| m.server).is_some_and(|s| is_of(s, id)))
+            .collect()
+    }
+
+    /// Asks whom nobody asked before; who is wanted and alive, and whether all of them have answered.
     fn learn(&mut self, table: &Table, wanted: impl Iterator<Item = Proc>, patience: Duration) -> (Vec<ProcId>, bool) {
         self.known.retain(|id, _| table.get(*id).is_some());
         self.patience.retain(|id| table.get(*id).is_some());
         let wanted: Vec<ProcId> = wanted.filter(|p| !p.kernel && !p.is_dead()).map(|p| p.id).collect();
-        let is_unknown = |id: &&ProcId| !self.known.contains_key(id) && !self.patience.hangs(id);
-        let unknown: Vec<ProcId> = wanted.iter().filter(is_unknown).copied().collect();
+        let unknown = || wanted.iter().filter(|id| !self.known.contains_key(id)).copied();
+        let (hanging, unknown): (Vec<ProcId>, _) = unknown().partition(|id| self.patience.hangs(id));
         let own = namespace("self");
-        let all_asked = self.ask(unknown, patience, move |id| read_marks(id, own.as_deref()));
-        (wanted, all_asked)
+        let all_told = self.ask(unknown, patience, move |id| read_marks(id, own.as_deref()));
+        (wanted, all_told && hanging.is_empty())
     }
 
-    /// True when everybody who could answer did.
+    /// True when everybody has answered.
     fn ask(
         &mut self,
         unknown: Vec<ProcId>,
         patience: Duration,
-        read: impl Fn(ProcId) -> Option<Marks> + Send + 'static,
+        read: impl Fn(ProcId) -> Told + Send + 'static,
     ) -> bool {
         let asked = unknown.len();
         let answers = self.patience.read(unknown, Within::Each(patience), move |id| read(*id));
-        let all_asked = answers.len() == asked;
-        self.known.extend(answers.into_iter().filter_map(|(id, marks)| Some((id, marks?))));
-        all_asked
+        let all_told = answers.len() == asked && !answers.iter().any(|(_, told)| matches!(told, Told::NotYet));
+        let marks = answers.into_iter().filter_map(|(id, told)| match told {
+            Told::Is(marks) => Some((id, marks)),
+            Told::Nothing | Told::NotYet => None,
+        });
+        self.known.extend(marks);
+        all_told
     }
 }
 
-/// `None`: it cannot be known now.
-fn read_marks(id: ProcId, own_namespace: Option<&str>) -> Option<Marks> {
-    let block = process::read(id.pid, "environ").unwrap_or_default();
-    if block.is_empty() {
-        return None;
-    }
-    let keep = process::find_variable(&block, "BEADLE_KEEP") == Some(b"1");
+fn read_marks(id: ProcId, own_namespace: Option<&str>) -> Told {
+    let block = match process::read(id.pid, "environ") {
+        Ok(block) if block.is_empty() && !process::has_environment(id) => return Told::NotYet,
+        Ok(block) => block,
+        Err(_) => return Told::Nothing,
+    };
+    let variable = |name| process::find_variable(&block, name);
     let counts = || {
         let same_user = process::owner_uid(id.pid) == Some(rustix::process::geteuid().as_raw());
         same_user && namespace(&id.pid.to_string()).as_deref() == own_namespace
     };
-    let tag = process::find_variable(&block, "BEADLE_SESSION").filter(|_| counts());
-    Some(Marks { tag: tag.map(|tag| String::from_utf8_lossy(tag).into_owned()), keep })
+    let tag = variable("BEADLE_SESSION").filter(|_| counts());
+    // Its socket, its pid, the number of its session (tmux(1)).
+    let server = variable("TMUX").and_then(|tmux| std::str::from_utf8(tmux).ok()?.rsplit(',').nth(1)?.parse().ok());
+    Told::Is(Marks {
+        tag: tag.map(|tag| String::from_utf8_lossy(tag).into_owned()),
+        keep: variable("BEADLE_KEEP") == Some(b"1"),
+        server,
+    })
 }
 
 fn namespace(pid: &str) -> Option<String> {
@@ -173,7 +211,7 @@ mod tests {
         let mut tags = Tags::default();
         let slowly = |_| {
             std::thread::sleep(Duration::from_millis(30));
-            Some(Marks { tag: Some("t@i".into()), keep: false })
+            Told::Is(Marks { tag: Some("t@i".into()), ..Marks::default() })
         };
         // All together take longer than one may.
         assert!(tags.ask(strangers(40), Duration::from_secs(1), slowly));
@@ -191,13 +229,35 @@ mod tests {
                 // Until the test is over.
                 let _ = held.lock().unwrap().recv();
             }
-            Some(Marks::default())
+            Told::Is(Marks::default())
         };
         assert!(!tags.ask(strangers(4), Duration::from_millis(300), one_hangs));
         let hung: Vec<i32> = strangers(4).iter().filter(|id| tags.patience.hangs(id)).map(|id| id.pid).collect();
         assert_eq!(hung, [2]);
-        assert!(tags.ask(strangers(4).split_off(2), Duration::from_secs(5), |_| Some(Marks::default())));
+        assert!(tags.ask(strangers(4).split_off(2), Duration::from_secs(5), |_| Told::Is(Marks::default())));
         assert_eq!(tags.known.len(), 3);
         drop(end);
+    }
+
+    #[test]
+    fn who_has_no_environment_yet_has_not_answered_and_who_has_an_empty_one_has() {
+        let mut tags = Tags::default();
+        assert!(!tags.ask(strangers(2), Duration::from_secs(5), |_| Told::NotYet));
+        assert!(tags.ask(strangers(2), Duration::from_secs(5), |_| Told::Nothing));
+        assert_eq!(tags.known.len(), 0);
+        let mut child = std::process::Command::new("sleep").arg("60").env_clear().spawn().unwrap();
+        let id = process::identity(i32::try_from(child.id()).unwrap()).unwrap();
+        // Before its execve it has ours.
+        while process::arguments(id.pid).first().is_none_or(|a| a != "sleep") {
+            std::thread::yield_now();
+        }
+        assert!(matches!(read_marks(id, None), Told::Is(Marks { tag: None, keep: false, server: None })));
+        child.kill().unwrap();
+        while process::is_alive(id) {
+            std::thread::yield_now();
+        }
+        assert!(matches!(read_marks(id, None), Told::NotYet | Told::Nothing));
+        child.wait().unwrap();
+        assert!(matches!(read_marks(id, None), Told::Nothing));
     }
 }

@@ -164,7 +164,7 @@ fn a_kill_while_the_keeper_is_to_start_the_agent_again_takes_what_it_starts() {
 #[test]
 fn a_keeper_that_hung_during_a_restart_starts_nothing_when_it_is_there_again() {
     let arena = Arena::with(LONG);
-    let id = deaf(&arena, &[]);
+    let id = deaf(&arena, &["--restart", "on-failure"]);
     let keeper = pid_of(&arena.show(&id)["keeper_pid"]);
     let restart = restarting(&arena, &id);
     arena.signal(keeper, Signal::STOP);
@@ -175,7 +175,8 @@ fn a_keeper_that_hung_during_a_restart_starts_nothing_when_it_is_there_again() {
     assert_eq!(kill.wait().json()["closed"], 1);
     assert_eq!(arena.agents(), []);
     arena.signal(keeper, Signal::CONT);
-    assert_eq!(arena.until_state(&id, "ended")["exit"]["code"], 3);
+    let row = arena.until_state(&id, "ended");
+    assert_eq!((&row["exit"]["code"], &row["exit"]["by"]), (&json!(3), &json!("user")), "{row}");
     until("its keeper goes", || arena.keepers().is_empty());
     assert_eq!((runs(&arena), arena.agents()), (1, Vec::new()));
 }

@@ -85,6 +85,22 @@ fn a_kill_while_it_waits_ends_it_at_once() {
 }
 
 #[test]
+fn what_is_closed_while_its_keeper_is_held_up_is_not_started_again() {
+    let arena = Arena::new();
+    let id = arena.session(&["--restart", "on-failure", "--", "sh", "-c", "echo run >>runs; exec sleep 600"]);
+    arena.line_of("work/runs");
+    let keeper = arena.keepers()[0].id;
+    let stop = |signal| rustix::process::kill_process(rustix::process::Pid::from_raw(keeper.pid).unwrap(), signal);
+    stop(rustix::process::Signal::STOP).unwrap();
+    let report = arena.json(&["kill", &id, "--json"]);
+    assert_eq!(report["sessions"][0]["outcome"], "clean", "{report}");
+    let ended = arena.until_state(&id, "ended");
+    assert_eq!(ended["exit"]["by"], "user", "{ended}");
+    until("its keeper has gone", || arena.keepers().is_empty());
+    assert_eq!(std::fs::read_to_string(arena.path("work/runs")).unwrap(), "run\n");
+}
+
+#[test]
 fn what_somebody_closes_is_never_started_again() {
     let arena = Arena::with(FAST);
     let id = begin(&arena, "echo run >>runs; trap 'exit 3' TERM; sleep 600 & wait");

@@ -51,5 +51,5 @@ pub fn not_done(target: &Target, error: &std::io::Error) -> Report {
         spared: Vec::new(),
         screen: None,
     };
-    Report { closed, survivors: Vec::new(), kept: false, tree: Vec::new(), by: target.cause.by }
+    Report { closed, survivors: Vec::new(), kept: false, spared: false, tree: Vec::new(), by: target.cause.by }
 }

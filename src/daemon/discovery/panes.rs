@@ -10,11 +10,12 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
+use crate::daemon::tmux;
 use crate::model::process::Table;
 use crate::model::scene::Pane;
 use crate::model::session::ProcId;
 use crate::sys::child::{self, NoAnswer};
-use crate::sys::{card, dirs, peers, socket, spawn};
+use crate::sys::{card, dirs, peers, process, socket, spawn};
 
 /// How long a server may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -169,13 +170,7 @@ impl Panes {
                     found.push((p.id, socket));
                 }
                 // A client that is about to become one has no socket yet; one that lost it can make it anew.
-                None if !peers::listening_paths(p.id.pid).is_empty() => {
-                    errors.push(format!(
-                        "the tmux server {} has lost its socket (`kill -USR1 {0}` makes it anew)",
-                        p.id.pid
-                    ));
-                }
-                None => {}
+                None => errors.extend(why_no_socket(p.id)),
             }
         }
         for path in directory_sockets() {
@@ -197,7 +192,19 @@ impl Panes {
 }
 
 fn listening(pid: i32) -> Option<PathBuf> {
-    peers::listening_paths(pid).into_iter().find(|path| path.exists())
+    tmux::reachable(pid, &peers::listening_paths(pid).ok()?)
+}
+
+/// `None`: a client that is about to become a server has no socket yet, and one that has ended none any more.
+fn why_no_socket(server: ProcId) -> Option<String> {
+    let pid = server.pid;
+    match peers::listening_paths(pid) {
+        Ok(sockets) if sockets.is_empty() => None,
+        // It can make it anew.
+        Ok(_) => Some(format!("the tmux server {pid} has lost its socket (`kill -USR1 {pid}` makes it anew)")),
+        Err(_) if !process::is_alive(server) => None,
+        Err(error) => Some(format!("the tmux server {pid} cannot be looked at: {error}")),
+    }
 }
 
 /// Where tmux has its sockets by default (tmux(1), `TMUX_TMPDIR`).

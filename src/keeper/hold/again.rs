@@ -214,10 +214,11 @@ impl Keeper {
     }
 
     /// The agent has ended; true while a restart is coming.
-    pub(super) fn leaves(&mut self, exit: &Exit) -> bool {
-        if self.stays() {
-            self.again.left = Some(exit.clone());
+    pub(super) fn leaves(&mut self, exit: Exit) -> bool {
+        let stays = self.stays();
+        if stays {
+            self.again.left = Some(exit);
         }
-        self.stays()
+        stays
     }
 }
