@@ -19,6 +19,7 @@ impl Home {
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.0.path())
+            .env("XDG_RUNTIME_DIR", self.0.path().join("xdg"))
             .env("BEADLE_STATE_DIR", self.0.path().join("state"))
             .env("BEADLE_RUNTIME_DIR", self.0.path().join("run"))
             .stdin(Stdio::null());

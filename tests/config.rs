@@ -62,7 +62,7 @@ fn a_name_nobody_knows_is_answered_with_the_nearest() {
     says("[cleanup]\n  max-idle = \"1m\"", &["line 2, column 3:", "did you mean `max_idle`?"]);
     says("\n[cleanpu]\n", &["line 2, column 2:", "[cleanpu]", "did you mean `cleanup`?"]);
     says("[agnet]\nname = \"x\"", &["line 1,", "did you mean `agent`?"]);
-    says("[sys]\ncolour = 1", &["unknown key `colour` in [sys]: it has cgroup"]);
+    says("[sys]\ncolour = 1", &["unknown key `colour` in [sys]: it has cgroup, scope"]);
     says("[colours]", &["unknown section [colours]: there are [health], [cleanup]"]);
     says("max_idle = \"1m\"", &["line 1, column 1:", "`max_idle`", "belongs below `[cleanup]`"]);
     says("[health]\nmax_idle = \"1m\"", &["line 2,", "belongs below `[cleanup]`"]);

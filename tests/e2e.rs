@@ -3,7 +3,7 @@
 //! Every test lives in an [`support::Arena`]: private directories, and a cookie in the environment of everything it starts.
 //! Nothing without the cookie is ever signalled from here, and what a test leaves is found by the cookie and taken away.
 //!
-//! One file per promise: `zoo` and `cgroup` (nothing is left), `survivor` (what is left is named), `gentle` (asked in its own way first), `crash` and `crashpoints` (nothing
+//! One file per promise: `zoo` and `cgroup` (nothing is left), `scope` (whose end takes nobody along), `survivor` (what is left is named), `gentle` (asked in its own way first), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
 //! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `queue` (projects), `sweep` (who may be taken),
 //! `events` and `hooks` (told once, in order, and to whom), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart` and `again` (by itself, and by somebody), `resume`, `doctor`, `signal`, `curl` (every route and every error).
@@ -74,6 +74,8 @@ mod resume;
 #[cfg(debug_assertions)]
 #[path = "e2e/reuse.rs"]
 mod reuse;
+#[path = "e2e/scope.rs"]
+mod scope;
 #[path = "e2e/service.rs"]
 mod service;
 #[path = "e2e/signal.rs"]

@@ -4,12 +4,13 @@
 //!   cargo test --release --test storm -- --ignored --nocapture zoo     # leak zoo: 20 sessions, 50 runs of each kind
 //!   cargo test --release --test storm -- --ignored --nocapture crash   # the daemon SIGKILLed at 100 random moments
 //!   cargo test --release --test storm -- --ignored --nocapture queue   # 200 projects under a daemon that is killed, 20 runs
+//!   cargo test --release --test storm -- --ignored --nocapture pace    # from the end of a project to the start of the next
 //!   cargo test --release --test storm -- --ignored --nocapture loop    # what the daemon holds after thousands of sessions
 //! ```
 //!
 //! | variable | what | default |
 //! |---|---|---|
-//! | `BEADLE_STORM_RUNS` | runs of each kind of zoo; kills of the daemon; runs of the queue | 50; 100; 20 |
+//! | `BEADLE_STORM_RUNS` | runs of each kind of zoo; kills of the daemon; runs of the queue, and of each end | 50; 100; 20; 20 |
 //! | `BEADLE_STORM_SEED` | where chance begins; printed | the clock |
 //! | `BEADLE_STORM_MINUTES` | after so long nothing new is begun, and the table says so; how long the loop goes on | 90 |
 //!
@@ -36,6 +37,8 @@ mod cages;
 mod crash;
 #[path = "storm/house.rs"]
 mod house;
+#[path = "storm/pace.rs"]
+mod pace;
 #[path = "storm/queue.rs"]
 mod queue;
 #[path = "e2e/support.rs"]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::memory::MemoryState;
+use crate::model::scope::Standing;
 use crate::model::session::{Attention, Exit, Health, Origin, Restart, State};
 
 /// One session, as `ls --json` and `GET /api/sessions` show it.
@@ -67,6 +68,9 @@ pub struct Table {
     /// Since when and why nothing starts: an emergency that nobody has released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latched: Option<String>,
+    /// Processes the last sweep, or the last look for strays, found and left; without what belongs to a session.
+    #[serde(default)]
+    pub strays: u64,
 }
 
 /// `show --json`: a session with what its verdict rests on.
@@ -388,6 +392,9 @@ pub struct DaemonStatus {
     /// Whether what happens is written down.
     #[serde(default)]
     pub memory: MemoryState,
+    /// Whether sessions get a systemd scope of their own.
+    #[serde(default)]
+    pub scopes: Standing,
     /// Since what nothing starts.
     #[serde(default)]
     pub latched: Option<String>,

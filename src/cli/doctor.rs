@@ -15,10 +15,11 @@ use crate::config::paths::Paths;
 use crate::config::{self, Config};
 use crate::model::doctor::{self, Daemon, Finding, Level, RuntimeFrom};
 use crate::model::profile::{HelperKind, Match, Profiles};
+use crate::model::scope::Standing;
 use crate::model::session::State;
 use crate::model::text::{printable, printable_within};
 use crate::sys::host_facts::{self, Running};
-use crate::sys::{cgroup, clock, fds};
+use crate::sys::{self, cgroup, clock, fds};
 
 /// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,18 +40,22 @@ async fn report(globals: &Globals, json: bool) -> Ended {
     let read = config::load(&paths, &config::process_env());
     let error = read.as_ref().err().map(ToString::to_string);
     let config = read.unwrap_or_default();
-    let mut findings = of_host(&paths, &config)?;
+    let heard = asked(globals).await;
+    let scopes = heard.scopes.unwrap_or_else(|| sys::scope::standing(config.sys.scope));
+    // One that a command is to start goes where its sessions go.
+    let away = scopes.leaves() && !heard.pid.is_some_and(cgroup::is_in_login);
+    let mut findings = of_host(&paths, &config, &scopes)?;
+    findings.push(doctor::logout(&host_facts::logout(), away));
     findings.push(doctor::config(&paths.config.display().to_string(), error.as_deref()));
     if config.server.token.is_some()
         && let Ok(meta) = std::fs::metadata(&paths.config)
     {
         findings.push(doctor::token(&shown(&paths.config), meta.permissions().mode()));
     }
-    let (daemon, sessions) = asked(globals).await;
-    findings.push(doctor::daemon(&daemon, env!("CARGO_PKG_VERSION")));
-    findings.push(doctor::unread(&unread(&sessions)));
+    findings.push(doctor::daemon(&heard.daemon, env!("CARGO_PKG_VERSION")));
+    findings.push(doctor::unread(&unread(&heard.sessions)));
     findings.push(doctor::sockets(&stale(&paths)));
-    findings.push(doctor::clock(!clock::boot_id().is_empty(), drift(&sessions)));
+    findings.push(doctor::clock(!clock::boot_id().is_empty(), drift(&heard.sessions)));
     if json {
         print::json(&findings)?;
     } else {
@@ -59,7 +64,7 @@ async fn report(globals: &Globals, json: bool) -> Ended {
     Ok(if findings.iter().any(|f| f.level == Level::Fail) { FAILED } else { DONE })
 }
 
-fn of_host(paths: &Paths, config: &Config) -> Result<Vec<Finding>, Failure> {
+fn of_host(paths: &Paths, config: &Config, scopes: &Standing) -> Result<Vec<Finding>, Failure> {
     let state = host_facts::directory(&paths.state);
     let (first, zombies) = host_facts::reaper();
     let open_files = fds::most_open_files().map_err(|e| Failure::Local(format!("failed to read the limits: {e}")))?;
@@ -68,10 +73,10 @@ fn of_host(paths: &Paths, config: &Config) -> Result<Vec<Finding>, Failure> {
         doctor::runtime(&host_facts::directory(&paths.runtime), runtime_from(paths)),
         doctor::state(&state),
         doctor::disk(&state),
-        doctor::logout(&host_facts::logout()),
         doctor::service(service::is_installed(), &host_facts::logout()),
         doctor::kernel(&host_facts::kernel()),
-        doctor::cgroup(&cgroup::delegation(), config.sys.cgroup),
+        doctor::scope(scopes),
+        doctor::cgroup(&cgroup::delegation(), config.sys.cgroup, scopes.leaves()),
         doctor::open_files(open_files, config.cleanup.max_sessions),
         doctor::sight(&host_facts::sight()),
         doctor::reaper(&first, zombies),
@@ -90,21 +95,36 @@ fn runtime_from(paths: &Paths) -> RuntimeFrom {
     }
 }
 
-/// A daemon that runs, and its sessions. None is started.
-async fn asked(globals: &Globals) -> (Daemon, Vec<Session>) {
-    let running = match tokio::time::timeout(PATIENCE, connect::running(globals)).await {
-        Ok(Ok(Some(client))) => client,
-        Ok(Ok(None)) => return (Daemon::None, Vec::new()),
-        Ok(Err(_)) | Err(_) => return (Daemon::Silent, Vec::new()),
-    };
-    let answer = tokio::time::timeout(PATIENCE, told(&running)).await;
-    answer.ok().flatten().unwrap_or((Daemon::Silent, Vec::new()))
+/// A daemon, its sessions, and what it says of their scopes.
+struct Heard {
+    daemon: Daemon,
+    pid: Option<i32>,
+    sessions: Vec<Session>,
+    scopes: Option<Standing>,
 }
 
-async fn told(client: &Client) -> Option<(Daemon, Vec<Session>)> {
+impl Heard {
+    fn nothing(daemon: Daemon) -> Self {
+        Self { daemon, pid: None, sessions: Vec::new(), scopes: None }
+    }
+}
+
+/// Of one that runs. None is started.
+async fn asked(globals: &Globals) -> Heard {
+    let running = match tokio::time::timeout(PATIENCE, connect::running(globals)).await {
+        Ok(Ok(Some(client))) => client,
+        Ok(Ok(None)) => return Heard::nothing(Daemon::None),
+        Ok(Err(_)) | Err(_) => return Heard::nothing(Daemon::Silent),
+    };
+    let answer = tokio::time::timeout(PATIENCE, told(&running)).await;
+    answer.ok().flatten().unwrap_or_else(|| Heard::nothing(Daemon::Silent))
+}
+
+async fn told(client: &Client) -> Option<Heard> {
     let status = client.daemon().await.ok()?;
     let sessions = client.sessions(false, true).await.ok()?.sessions;
-    Some((Daemon::Runs { version: status.version, sessions: status.sessions }, sessions))
+    let daemon = Daemon::Runs { version: status.version, sessions: status.sessions };
+    Some(Heard { daemon, pid: Some(status.pid), sessions, scopes: Some(status.scopes) })
 }
 
 fn unread(sessions: &[Session]) -> Vec<(String, String)> {

@@ -24,7 +24,7 @@ pub fn run(globals: &Globals, wanted: Wanted) -> Ended {
         connect::only_here(globals, "--embedded")?;
     }
     connect::block_on(async {
-        if wanted.embedded { embedded(wanted).await } else { before_a_daemon(globals, wanted).await }
+        if wanted.embedded { Box::pin(embedded(wanted)).await } else { before_a_daemon(globals, wanted).await }
     })
 }
 

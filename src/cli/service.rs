@@ -13,8 +13,10 @@ use super::args::{Globals, Service, ServiceInstall, ServiceUninstall, ServiceVer
 use super::exit::{DONE, Ended, FAILED, Failure};
 use super::{connect, print};
 use crate::api::refusal::Code;
+use crate::config;
+use crate::model::scope::{self, Standing};
 use crate::sys::child::{self, NoAnswer};
-use crate::sys::{dirs, host_facts, process};
+use crate::sys::{self, dirs, host_facts, process};
 
 /// How long systemd may take: a start answers when the daemon is ready.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -105,6 +107,8 @@ struct Told {
     /// The daemon that answers is the one of the service.
     daemon: bool,
     lingers: bool,
+    /// Whether sessions get a systemd scope of their own.
+    scopes: Standing,
 }
 
 /// Exit 1 unless it runs.
@@ -118,17 +122,19 @@ async fn status(globals: &Globals, json: bool) -> Ended {
     };
     let pid = property("MainPID");
     let running = match connect::running(globals).await {
-        Ok(Some(client)) => client.daemon().await.ok().map(|status| status.pid.to_string()),
+        Ok(Some(client)) => client.daemon().await.ok(),
         _ => None,
     };
+    let is_its = running.as_ref().is_some_and(|status| Some(status.pid.to_string()) == pid);
     let told = Told {
         unit: path.display().to_string(),
         installed: text.is_some(),
         changed: text.as_ref().is_some_and(|text| !unit::is_untouched(text)),
         active: property("ActiveState"),
         enabled: property("UnitFileState"),
-        daemon: running.is_some() && running == pid,
+        daemon: is_its,
         lingers: host_facts::logout().lingers,
+        scopes: running.map_or_else(scopes_here, |status| status.scopes),
     };
     if json {
         print::json(&told)?;
@@ -136,6 +142,12 @@ async fn status(globals: &Globals, json: bool) -> Ended {
         print::raw(&in_words(&told))?;
     }
     Ok(if told.active.as_deref() == Some("active") { DONE } else { FAILED })
+}
+
+/// While no daemon can say.
+fn scopes_here() -> Standing {
+    let config = connect::paths().map(|paths| config::load(&paths, &config::process_env()).unwrap_or_default());
+    sys::scope::standing(config.unwrap_or_default().sys.scope)
 }
 
 fn in_words(told: &Told) -> String {
@@ -155,6 +167,7 @@ fn in_words(told: &Told) -> String {
         ("At login", word(&told.enabled)),
         ("Daemon", daemon.into()),
         ("Logout", logout),
+        ("Sessions", print::printable(&scope::in_words(&told.scopes))),
     ];
     let lines: Vec<String> = rows.iter().map(|(label, value)| format!("{label:<12}{value}\n")).collect();
     lines.concat()

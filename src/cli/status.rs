@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::{Globals, Status, StatusFormat};
 use super::exit::{DONE, Ended};
 use super::{connect, print};
-use crate::api::types::Session;
+use crate::api::types::Table;
 use crate::model::session::{Attention, Health, State};
 use crate::model::text::printable_within;
 
@@ -26,8 +26,8 @@ struct Counts {
     waiting: usize,
     stuck: usize,
     orphaned: usize,
-    /// Processes that agents left behind when they ended.
-    strays: u32,
+    /// Processes that agents left behind when they ended, and those the last look for strays found and left.
+    strays: u64,
     /// The session meant, where only one needs somebody.
     name: Option<String>,
 }
@@ -46,7 +46,7 @@ pub async fn run(globals: &Globals, args: &Status) -> Ended {
     let asked = tokio::time::timeout(patience, asked(globals)).await;
     let told = match asked {
         Ok(Ok(None)) => Told { running: Some(false), counts: None },
-        Ok(Ok(Some(sessions))) => Told { running: Some(true), counts: Some(counted(&sessions)) },
+        Ok(Ok(Some(table))) => Told { running: Some(true), counts: Some(counted(&table)) },
         Ok(Err(_)) | Err(_) => Told { running: None, counts: None },
     };
     match args.format {
@@ -57,9 +57,9 @@ pub async fn run(globals: &Globals, args: &Status) -> Ended {
     Ok(DONE)
 }
 
-async fn asked(globals: &Globals) -> Result<Option<Vec<Session>>, super::exit::Failure> {
+async fn asked(globals: &Globals) -> Result<Option<Table>, super::exit::Failure> {
     let Some(client) = connect::running(globals).await? else { return Ok(None) };
-    Ok(Some(client.sessions(false, false).await?.sessions))
+    Ok(Some(client.sessions(false, false).await?))
 }
 
 /// tmux is what shows the colours; standard output is a pipe to it.
@@ -67,10 +67,10 @@ fn is_coloured() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-fn counted(sessions: &[Session]) -> Counts {
-    let mut counts = Counts::default();
+fn counted(table: &Table) -> Counts {
+    let mut counts = Counts { strays: table.strays, ..Counts::default() };
     let mut names = Vec::new();
-    for s in sessions.iter().filter(|s| s.state != State::Ended) {
+    for s in table.sessions.iter().filter(|s| s.state != State::Ended) {
         let count = match (s.health, s.attention) {
             (Health::Orphaned, _) => &mut counts.orphaned,
             (Health::Stuck, _) => &mut counts.stuck,
@@ -83,7 +83,7 @@ fn counted(sessions: &[Session]) -> Counts {
         *count += 1;
         names.push(&s.name);
         if s.state == State::Lingering {
-            counts.strays += s.processes.unwrap_or(0);
+            counts.strays += u64::from(s.processes.unwrap_or(0));
         }
     }
     if let [name] = names[..] {
@@ -111,7 +111,12 @@ fn segment(told: &Told, is_tmux: bool, coloured: bool) -> String {
         let text = if is_tmux { format!("{sign}{count}{more}{name}") } else { format!("{count} {word}{more}{name}") };
         if coloured { format!("#[fg={colour}]{text}#[default]") } else { text }
     };
-    let told: Vec<String> = parts.into_iter().filter(|(count, ..)| *count > 0).map(part).collect();
+    let mut told: Vec<String> = parts.into_iter().filter(|(count, ..)| *count > 0).map(part).collect();
+    if counts.orphaned == 0 && counts.strays > 0 {
+        // There is no session they could stand behind.
+        let text = if is_tmux { format!("+{}", counts.strays) } else { format!("+{} strays", counts.strays) };
+        told.push(if coloured { format!("#[fg=red]{text}#[default]") } else { text });
+    }
     told.join(if is_tmux { " " } else { " · " })
 }
 
@@ -124,6 +129,7 @@ fn shown(name: &str, is_tmux: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::types::Session;
     use crate::cli::sample;
 
     fn sessions() -> Vec<Session> {
@@ -137,8 +143,20 @@ mod tests {
         all
     }
 
+    fn with_strays(sessions: &[Session], strays: u64, (is_tmux, coloured): (bool, bool)) -> String {
+        let table = Table { generation: 1, sessions: sessions.to_vec(), latched: None, strays };
+        segment(&Told { running: Some(true), counts: Some(counted(&table)) }, is_tmux, coloured)
+    }
+
     fn said(sessions: &[Session], is_tmux: bool, coloured: bool) -> String {
-        segment(&Told { running: Some(true), counts: Some(counted(sessions)) }, is_tmux, coloured)
+        with_strays(sessions, 0, (is_tmux, coloured))
+    }
+
+    #[test]
+    fn strays_of_no_session_are_counted_too() {
+        assert_eq!(with_strays(&sessions(), 3, (true, false)), "◇1 ◐1 ✖1 +5 ●1");
+        assert_eq!(with_strays(&sessions()[..1], 3, (false, false)), "1 healthy · +3 strays");
+        assert_eq!(with_strays(&[], 1, (true, true)), "#[fg=red]+1#[default]");
     }
 
     #[test]

@@ -85,6 +85,12 @@ impl<'a> Table<'a> {
         out
     }
 
+    /// Something would be left out or cut in so narrow a place.
+    pub fn is_cut_at(&self, width: usize) -> bool {
+        let natural = (0..self.columns.len()).map(|at| self.natural(at)).filter(|cells| *cells > 0);
+        natural.map(|cells| cells + GAP).sum::<usize>() > width + GAP
+    }
+
     fn natural(&self, at: usize) -> usize {
         let widest = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.text.width()).max().unwrap_or(0);
         if widest == 0 && !self.rows.is_empty() { 0 } else { widest.max(self.columns[at].head.width()) }
@@ -141,6 +147,31 @@ impl<'a> Table<'a> {
         out.truncate(start + out[start..].trim_end_matches(' ').len());
         out.push('\n');
     }
+}
+
+/// All of `text`, on lines of at most `cells` cells, broken between words where that can be.
+pub fn folded(text: &str, cells: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in printable(text).split_whitespace() {
+        let Some(line) = lines.last_mut() else { break };
+        if !line.is_empty() && line.width() + 1 + word.width() <= cells {
+            line.push(' ');
+            line.push_str(word);
+            continue;
+        }
+        if !line.is_empty() {
+            lines.push(String::new());
+        }
+        for c in word.chars() {
+            let Some(line) = lines.last_mut() else { break };
+            line.push(c);
+            if line.width() > cells && line.chars().count() > 1 {
+                line.pop();
+                lines.push(c.into());
+            }
+        }
+    }
+    lines
 }
 
 /// `text` in at most `cells` cells, with an ellipsis where it was cut.
@@ -208,6 +239,14 @@ mod tests {
     fn a_process_cannot_colour_or_break_the_table() {
         let text = table(&[("a\x1b[2Jb\nc", "1", "")]).render(None, true);
         assert!(!text.contains('\x1b') && text.lines().count() == 2);
+    }
+
+    #[test]
+    fn what_is_folded_is_whole() {
+        assert_eq!(folded("uid 7 beadle kill", 10), ["uid 7", "beadle", "kill"]);
+        assert_eq!(folded("a abcdefgh b\x1b", 4), ["a", "abcd", "efgh", "b·"]);
+        assert_eq!(folded("", 4), [""]);
+        assert!(table(&[("a", "1", "b")]).is_cut_at(14) && !table(&[("a", "1", "b")]).is_cut_at(19));
     }
 
     proptest! {

@@ -97,7 +97,7 @@ mod tests {
         let (mut a, b) = (sample::session("a", "a"), sample::session("b", "b"));
         a.exit = Some(ended(Some(3), None));
         a.state = State::Lingering;
-        let table = Table { generation: 1, sessions: vec![a, b], latched: None };
+        let table = Table { generation: 1, sessions: vec![a, b], latched: None, strays: 0 };
         let over = |ids: &[&str]| exits_of(&ids.iter().map(ToString::to_string).collect::<Vec<_>>(), &table);
         assert_eq!(over(&["a"]), Some(vec![Some(ended(Some(3), None))]));
         assert_eq!(over(&["a", "b"]), None);

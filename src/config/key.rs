@@ -201,6 +201,7 @@ pub(super) const KEYS: &[Key] = &[
     text!(server.token),
     flag!(server.insecure),
     flag!(sys.cgroup),
+    flag!(sys.scope),
     text!(tui.theme),
     words!(tui.columns, some_column),
     text!(tui.sort),

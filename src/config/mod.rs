@@ -224,6 +224,8 @@ pub struct Server {
 pub struct Sys {
     /// A cgroup for each session, where the host allows it.
     pub cgroup: bool,
+    /// A scope for each session, where the user has a systemd.
+    pub scope: bool,
 }
 
 impl Default for Health {
@@ -293,6 +295,6 @@ impl Default for Projects {
 
 impl Default for Sys {
     fn default() -> Self {
-        Self { cgroup: true }
+        Self { cgroup: true, scope: true }
     }
 }

@@ -16,6 +16,7 @@ use tokio::io::copy_bidirectional;
 use super::connections::Stay;
 use super::handle::{Command, Handle};
 use super::server::{Answer, Verbs, found_again};
+use super::taken::AtLeisure;
 use crate::api::client::ATTACH_PROTOCOL;
 use crate::api::refusal::{Code, Refusal};
 use crate::sys::socket;
@@ -23,7 +24,7 @@ use crate::sys::socket;
 /// `GET /api/sessions/{id}/attach`, with `Upgrade: beadle-attach`.
 pub(super) async fn attach(
     Verbs(handle): Verbs,
-    Extension(stay): Extension<Stay>,
+    (Extension(stay), Extension(at_leisure)): (Extension<Stay>, Extension<AtLeisure>),
     Path(word): Path<String>,
     request: Request,
 ) -> Answer {
@@ -31,6 +32,8 @@ pub(super) async fn attach(
         return Err(Refusal::new(Code::BadRequest, format!("this needs `Upgrade: {ATTACH_PROTOCOL}`")).into());
     }
     let mut keeper = to_keeper(&handle, word).await?;
+    // Whoever suspends the terminal comes back to it.
+    at_leisure.grant();
     tokio::spawn(async move {
         // Until one end hangs up, which the other then sees.
         if let Ok(client) = hyper::upgrade::on(request).await {

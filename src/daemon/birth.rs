@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use tracing::warn;
 
 use super::link::{self, LinkError, Shaken};
 use super::says;
+use super::scopes::Scopes;
 use crate::api::kept::{Described, Dir, KeptCgroup, Spec};
 use crate::api::types::Limit;
 use crate::api::wire::{self, Fact};
@@ -20,7 +21,7 @@ use crate::config::paths::Paths;
 use crate::model::profile::StatusHook;
 use crate::model::restart::Pace;
 use crate::model::session::ProcId;
-use crate::sys::cgroup::Home;
+use crate::sys::cgroup::{Cgroup, Home};
 use crate::sys::crib::Crib;
 use crate::sys::dirs::{self, DirError};
 use crate::sys::{failpoint, process, spawn};
@@ -78,9 +79,18 @@ pub enum BirthError {
 #[derive(Debug, Clone)]
 pub struct Cradle {
     pub paths: Paths,
+    /// Below the daemon's own, for those that get no scope.
     pub cgroups: Option<Home>,
+    pub scopes: Scopes,
     /// Started with the first birth.
     pub crib: Arc<Mutex<Option<Crib>>>,
+}
+
+/// What a birth that fails is to unmake.
+#[derive(Default)]
+struct Made {
+    keeper: Option<i32>,
+    cgroup: Option<Cgroup>,
 }
 
 impl Cradle {
@@ -96,14 +106,12 @@ impl Cradle {
             return Err(Unborn { error, dir, keeper: None, may_run: false });
         }
         failpoint::here("daemon.directory.after");
-        let cgroup = self.cgroups.as_ref().and_then(|home| home.create(&id).ok());
-        wanted.session.cgroup = cgroup.as_ref().map(|c| KeptCgroup { dir: c.dir.clone(), inode: c.inode });
-        let socket = self.paths.keepers().join(format!("{id}.sock"));
-        let mut keeper = None;
-        let error = match self.start_keeper(&dir, socket, wanted, &mut keeper) {
+        let mut made = Made::default();
+        let error = match self.start_keeper(&dir, wanted, &mut made) {
             Ok(born) => return Ok(born),
             Err(error) => error,
         };
+        let Made { keeper, cgroup } = made;
         // It sees the end of its birth connection and ends, unless the agent is executing already.
         let may_run = keeper.is_some_and(|pid| !ends_soon(pid) || (!is_refused(&error) && has_named(&dir, pid)));
         if !may_run {
@@ -135,18 +143,16 @@ impl Cradle {
         Ok((ours, spawn::keeper(id, theirs)?))
     }
 
-    fn start_keeper(
-        &self,
-        dir: &Dir,
-        socket: PathBuf,
-        wanted: Wanted,
-        keeper: &mut Option<i32>,
-    ) -> Result<Born, BirthError> {
-        let Wanted { session, env, umask, limits, record_bytes, spinners, pace, .. } = wanted;
+    fn start_keeper(&self, dir: &Dir, wanted: Wanted, made: &mut Made) -> Result<Born, BirthError> {
+        let Wanted { mut session, env, umask, limits, record_bytes, spinners, pace, again, .. } = wanted;
         failpoint::here("daemon.keeper.before");
         let (mut ours, pid) = self.bear(&session.id).map_err(BirthError::Keeper)?;
-        *keeper = Some(pid);
+        made.keeper = Some(pid);
         failpoint::here("daemon.keeper.after");
+        let home = self.scopes.enclose(pid, &session, again).or_else(|| self.cgroups.clone());
+        made.cgroup = home.and_then(|home| home.create(&session.id).ok());
+        session.cgroup = made.cgroup.as_ref().map(|c| KeptCgroup { dir: c.dir.clone(), inode: c.inode });
+        let socket = self.paths.keepers().join(format!("{}.sock", session.id));
         let spec = Spec {
             session: session.clone(),
             env,

@@ -3,6 +3,7 @@
 //! Runs in a thread that may block. One pass over the process table serves all sessions of the close; ends of
 //! processes come from pidfds, so nothing is polled for while everybody ends in time.
 
+mod lost;
 mod report;
 mod spare;
 mod tree;
@@ -10,13 +11,13 @@ mod tree;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tracing::info;
 
 use super::link::Link;
-use super::{missed, sampler};
+use super::missed;
 use crate::api::types::{Closed, Outcome, Process};
 use crate::api::wire::Request;
 use crate::model::process::{Boundary, Claim, Table, members};
@@ -241,16 +242,6 @@ impl Closing {
         }
     }
 
-    /// Without a keeper nobody has adopted the orphans: only tag and cgroup say who they are. One that ends by itself goes
-    /// after the last of its own.
-    fn look_for_keeper(&mut self, table: &Table) {
-        let claim = &self.target.claim;
-        let lives = claim.keeper.is_some_and(|k| table.is_alive(k));
-        let went_last = self.had_keeper && !self.lost && !self.seen.iter().any(|s| table.is_alive(s.id));
-        self.lost = !claim.foreign && !lives && !went_last;
-        self.had_keeper |= lives;
-    }
-
     /// Waiting for it is of no use.
     fn give_up(&mut self, id: ProcId, why: &str) {
         self.denied.insert(id, why.to_string());
@@ -392,24 +383,6 @@ impl<'a> Work<'a> {
         self.boundary.keepers.clone_from(&self.around.keepers);
         self.boundary.protected = protected;
         self.boundary.spared.clone_from(&self.boundary_spared);
-    }
-
-    /// Who carries which tag, and whether everybody said so that could be meant: asked of those who are as young as the
-    /// sessions and below no living keeper.
-    fn carriers(&self, table: &Table, open: &[Closing]) -> (Vec<(i32, String)>, bool) {
-        let managed = open.iter().map(|closing| &closing.target.claim).filter(|claim| !claim.foreign);
-        let Some(since) = managed.map(|claim| claim.since).min() else { return (Vec::new(), true) };
-        let wanted = sampler::may_carry(table, since, &self.around.keepers);
-        let mut tags = self.around.tags.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever does not answer costs one round, and is then left out.
-        let mut rounds = 0;
-        loop {
-            let (carriers, all_asked) = tags.of(table, wanted.iter().copied(), TAGS);
-            rounds += 1;
-            if all_asked || rounds == 5 {
-                return (carriers, all_asked);
-            }
-        }
     }
 
     fn count(&self, table: &Table, closing: &mut Closing) {

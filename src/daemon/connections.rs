@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,10 +21,13 @@ use super::authority::Caller;
 use super::handle::Handle;
 use super::hooks::Leashes;
 use super::server;
-use crate::sys::{socket, spawn};
+use super::taken::{AtLeisure, Taken};
+use crate::sys::{failpoint, socket, spawn};
 
 /// How long a connection may take for the head of a request, and wait before its next one.
 const HEAD: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of what is written to it.
+pub(super) const TAKEN: Duration = Duration::from_secs(30);
 /// Connections of one process. Each costs a descriptor, and those of the daemon are for keepers.
 const OF_ONE: usize = 200;
 
@@ -117,7 +121,8 @@ fn welcome(stream: UnixStream, handle: Handle, peers: &Peers) {
             peer: server::Peer::Process { pid, uid },
             stay: Stay::of(guest),
         };
-        serve(stream, server::routes(), HEAD, move |request| who.mark(request)).await;
+        let patience = Patience { head: HEAD, taken: failpoint::shortened(TAKEN) };
+        serve(stream, server::routes(), patience, move |request| who.mark(request)).await;
     });
 }
 
@@ -147,18 +152,34 @@ impl Who {
     }
 }
 
+/// For how long the other end is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Until the head of a request is there.
+    pub head: Duration,
+    /// While it takes nothing of its answer.
+    pub taken: Duration,
+}
+
 /// Serves one connection to its end; every request of it is marked.
-pub async fn serve<S>(stream: S, router: axum::Router, head: Duration, mark: impl Fn(&mut Extensions) + Send + 'static)
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+pub async fn serve<S>(
+    stream: S,
+    router: axum::Router,
+    patience: Patience,
+    mark: impl Fn(&mut Extensions) + Send + 'static,
+) where
+    S: AsyncRead + AsyncWrite + AsFd + Send + Unpin + 'static,
 {
+    let at_leisure = AtLeisure::default();
+    let stream = Taken::new(stream, patience.taken, at_leisure.clone());
     let routed = hyper_util::service::TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         mark(request.extensions_mut());
+        request.extensions_mut().insert(at_leisure.clone());
         routed.call(request)
     });
     let mut http = hyper::server::conn::http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(head);
+    http.timer(TokioTimer::new()).header_read_timeout(patience.head);
     // A client that goes away in the middle is its own affair.
     let _ = http.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
@@ -173,7 +194,8 @@ mod tests {
     fn impatient() -> UnixStream {
         let (client, ours) = UnixStream::pair().unwrap();
         let router = axum::Router::new().route("/", axum::routing::get(async || "here"));
-        tokio::spawn(serve(ours, router, Duration::from_millis(50), |_| {}));
+        let patience = Patience { head: Duration::from_millis(50), taken: TAKEN };
+        tokio::spawn(serve(ours, router, patience, |_| {}));
         client
     }
 

@@ -255,7 +255,7 @@ pub enum Input {
         reply: Reply<SweepReport>,
     },
     /// A sweep is over, and has left so many.
-    Swept(u64),
+    Swept(Vec<ProcId>),
     /// What was to be removed was, or could not be.
     Removed,
     /// One pass: what every session uses, and all that was seen.

@@ -34,7 +34,12 @@ impl Supervisor {
         let managed = self.entries.values().filter(|e| all || e.is_live());
         let mut sessions: Vec<Session> = managed.map(|e| e.row(now)).chain(foreign.map(|f| f.row(now))).collect();
         sessions.sort_by(|a, b| a.started_at.cmp(&b.started_at).then_with(|| a.id.cmp(&b.id)));
-        Table { generation: *self.generation.borrow(), sessions, latched: self.latch.why().map(String::from) }
+        Table {
+            generation: *self.generation.borrow(),
+            sessions,
+            latched: self.latch.why().map(String::from),
+            strays: self.strays_left(),
+        }
     }
 
     pub(super) fn health(&self) -> HealthReport {
@@ -131,6 +136,7 @@ impl Supervisor {
             embedded: self.set.embedded,
             tcp: self.set.tcp.get(),
             memory: self.set.store.state(),
+            scopes: self.set.cradle.scopes.standing(),
             host: host.map(told),
         }
     }

@@ -19,6 +19,7 @@ use super::connections::{self, Peers};
 use super::handle::{Command, Ended, Given, Handle, Input};
 use super::hooks;
 use super::overview::Overview;
+use super::scopes::Scopes;
 use super::service;
 use super::store::Store;
 use super::supervisor::{Setting, Supervisor};
@@ -178,7 +179,8 @@ impl Daemon {
         let peers = Peers::default();
         let store = Store::begin(paths.database());
         let tcp = config.server.clone();
-        let cradle = Cradle { cgroups: cgroups(&config, &instance), paths: paths.clone(), crib: Arc::default() };
+        let leaves = options.auto && options.inherited.is_none();
+        let cradle = cradle(&config, &paths, &instance, leaves);
         let port = Port::default();
         let (hooks, hook_counts) = hooks::begin(&config, &store, &peers.leashes, hook_environment(&paths));
         let setting = Setting {
@@ -421,8 +423,14 @@ fn instance(path: &Path) -> Result<String, DaemonError> {
     Ok(word)
 }
 
-fn cgroups(config: &Config, instance: &str) -> Option<cgroup::Home> {
-    if config.sys.cgroup { cgroup::Home::find(instance) } else { None }
+/// `leaves`: this process does not stay where it was started.
+fn cradle(config: &Config, paths: &Paths, instance: &str, leaves: bool) -> Cradle {
+    let scopes = Scopes::new(config.sys.clone(), instance);
+    if leaves {
+        scopes.leave_login();
+    }
+    let cgroups = if config.sys.cgroup { cgroup::Home::find(instance) } else { None };
+    Cradle { cgroups, scopes, paths: paths.clone(), crib: Arc::default() }
 }
 
 /// What hooks get: as little as a daemon that was started by a client, and the way back to this one.

@@ -20,7 +20,7 @@ use crate::model::session::ProcId;
 use crate::model::usage::{Usage, Used};
 use crate::sys::cgroup::Cgroup;
 use crate::sys::table::{self, Tags};
-use crate::sys::{clock, process};
+use crate::sys::{clock, process, spawn};
 
 /// How long the environment of processes is asked for.
 const TAGS: Duration = Duration::from_millis(500);
@@ -228,7 +228,7 @@ fn shares(members: &[ProcId], usage: &Usage, span: Duration) -> Shares {
 /// Whose environment may hold the tag of a session of these times without a living keeper above to say so. Of another
 /// user's no tag counts, and reading it may hang.
 pub(super) fn may_carry(table: &Table, since: u64, keepers: &HashSet<i32>) -> Vec<Proc> {
-    let own = Some(rustix::process::geteuid().as_raw());
+    let own = Some(spawn::own_uid());
     let is_kept = |p: &Proc| table.lineage(p.id.pid).iter().any(|up| keepers.contains(up));
     let may = |p: &&Proc| p.id.start >= since && !is_kept(p) && process::owner_uid(p.id.pid) == own;
     table.iter().filter(may).copied().collect()

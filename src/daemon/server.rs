@@ -30,7 +30,7 @@ use crate::api::wire::Request;
 use crate::model::session::{Asked, ExitBy, ProcId};
 use crate::model::text::printable_within;
 use crate::sys::table::Tags;
-use crate::sys::{host, process, signal, spawn};
+use crate::sys::{failpoint, host, process, signal, spawn};
 
 /// Longest body, in bytes: an environment and a command line fit many times.
 const MAX_BODY: usize = 8 << 20;
@@ -127,7 +127,7 @@ pub fn routes() -> Router {
             .fold(Router::new(), |router, route| router.route(route.path, route.handler))
             .fallback(unknown)
             .method_not_allowed_fallback(not_allowed);
-        bounded(router, BODY).layer(axum::middleware::map_response(signed))
+        bounded(router, failpoint::shortened(BODY)).layer(axum::middleware::map_response(signed))
     });
     ROUTES.clone()
 }

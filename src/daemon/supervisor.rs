@@ -304,7 +304,7 @@ impl Supervisor {
 
     /// When [`tick`](Self::tick) wants to be called.
     pub fn next_tick(&self) -> Option<Instant> {
-        let idle_end = (self.set.auto && !self.has_subjects()).then_some(self.busy_at + NOTHING_TO_DO);
+        let idle_end = (self.set.auto && !self.has_subjects()).then_some(self.idle_at());
         [idle_end, Some(self.next_tick), self.cleaner_due(), self.house.due(), self.queue_due()]
             .into_iter()
             .flatten()
@@ -320,14 +320,18 @@ impl Supervisor {
         self.tick_cleaner(now);
         self.tick_queue(now);
         let idle = !anybody && !self.queue.is_pending();
-        if self.set.auto && idle && self.set.peers.pids().is_empty() && now >= self.busy_at + NOTHING_TO_DO {
+        if self.set.auto && idle && self.set.peers.pids().is_empty() && now >= self.idle_at() {
             info!("nothing to do: ending");
             self.ended = Some(Ended::Stopped);
-        } else if !anybody && now >= self.busy_at + NOTHING_TO_DO {
+        } else if !anybody && now >= self.idle_at() {
             self.busy_at = now;
         }
         self.keep_house(now);
         self.reap();
+    }
+
+    fn idle_at(&self) -> Instant {
+        self.busy_at + failpoint::shortened(NOTHING_TO_DO)
     }
 
     fn watch(&mut self) {

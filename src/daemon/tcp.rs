@@ -22,13 +22,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tracing::{info, warn};
 
 use super::authority::Caller;
-use super::connections::{self, Stay, Who};
+use super::connections::{self, Patience, Stay, TAKEN, Who};
 use super::handle::Handle;
 use super::server::{self, hang_up};
 use crate::api::refusal::{Code, Refusal};
 use crate::config::{Server, Token};
 use crate::model::text::printable_within;
-use crate::sys::{host, socket};
+use crate::sys::{failpoint, host, socket};
 
 /// Connections at once. The daemon's descriptors are for keepers.
 const MOST: usize = 128;
@@ -112,7 +112,8 @@ impl Gate {
         });
         let who = Who { handle: handle.clone(), peer: server::Peer::Address(from), stay: Stay::of(guest) };
         let router = server::routes().layer(check);
-        tokio::spawn(connections::serve(stream, router, HEAD, move |request| who.mark(request)));
+        let patience = Patience { head: HEAD, taken: failpoint::shortened(TAKEN) };
+        tokio::spawn(connections::serve(stream, router, patience, move |request| who.mark(request)));
     }
 
     fn turn_away(&self, from: SocketAddr, refusal: Refusal) -> Response<Body> {

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::model::process::Proc;
-use crate::sys::{child, peers, socket};
+use crate::sys::{child, peers, process, socket};
 
 /// How long a tmux server may take to answer; one that does not is spared, so a busy machine gets its time.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -21,15 +21,13 @@ pub enum Outside {
 
 /// A tmux server by its name and its program: any process may give itself the name. Who does not show its program is
 /// believed.
-pub fn is_server(process: &Proc) -> bool {
-    let program = std::fs::read_link(format!("/proc/{}/exe", process.id.pid)).ok();
-    let name = program.as_ref().and_then(|p| p.file_name()).map(|name| name.to_string_lossy().into_owned());
-    process.is_tmux_server() && name.is_none_or(|name| name.contains("tmux"))
+pub fn is_server(p: &Proc) -> bool {
+    p.is_tmux_server() && process::program(p.id.pid).is_none_or(|name| name.contains("tmux"))
 }
 
 /// A path to a socket of this server: one it bound by a relative path is looked for where the server is now.
 pub fn reachable(server: i32, sockets: &[PathBuf]) -> Option<PathBuf> {
-    let here = PathBuf::from(format!("/proc/{server}/cwd"));
+    let here = process::directory_link(server);
     let is_its = |path: &PathBuf| matches!(socket::listener(path), Ok(Some(pid)) if pid == server);
     let absolute = sockets.iter().find(|path| path.is_absolute() && path.exists()).cloned();
     let relative = || sockets.iter().filter(|path| path.is_relative()).map(|path| here.join(path)).find(is_its);

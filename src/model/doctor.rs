@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::scope::{self, Standing};
 use super::verdict::short;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -211,15 +212,24 @@ fn truth(word: &str) -> Option<bool> {
     }
 }
 
-pub fn logout(host: &Logout) -> Finding {
+/// `away`: daemon and sessions are not in a login, but in scopes or services.
+pub fn logout(host: &Logout, away: bool) -> Finding {
     const NAME: &str = "logout";
     const LINGER: &str = "`loginctl enable-linger` keeps the runtime directory too";
     if !host.logind {
         return found(NAME, Level::Ok, "no systemd-logind here: a logout ends nothing", "");
     }
     match (host.rules.kills.map(|kills| kills && host.rules.concerns(&host.user)), host.lingers) {
+        (Some(true), true) if away => {
+            let text = "a logout kills what is in the login (KillUserProcesses=yes); daemon and sessions are not, and the user lingers";
+            found(NAME, Level::Ok, text, "")
+        }
+        (Some(true), false) if away => {
+            let text = "the end of your last login ends every session (KillUserProcesses=yes, and lingering is off)";
+            found(NAME, Level::Warn, text, "`loginctl enable-linger`")
+        }
         (Some(true), _) => {
-            let advice = "KillUserProcesses=no in /etc/systemd/logind.conf; or start the daemon outside the login: `systemd-run --user beadle daemon` after `loginctl enable-linger`";
+            let advice = "KillUserProcesses=no in /etc/systemd/logind.conf; or `beadle service install`, and `loginctl enable-linger`";
             found(NAME, Level::Warn, "a logout kills daemon, keepers and agents (KillUserProcesses=yes)", advice)
         }
         (Some(false), true) => found(NAME, Level::Ok, "a logout ends nothing, and the user lingers", ""),
@@ -288,7 +298,8 @@ pub enum Delegation {
     Writable { dir: String, can_kill: bool },
 }
 
-pub fn cgroup(delegation: &Delegation, wanted: bool) -> Finding {
+/// `leaves`: sessions get a scope of their own, and theirs is below it.
+pub fn cgroup(delegation: &Delegation, wanted: bool, leaves: bool) -> Finding {
     const NAME: &str = "cgroup";
     const WITHOUT: &str = "sessions are known by descent, tag and memory alone";
     const ADVICE: &str =
@@ -298,6 +309,7 @@ pub fn cgroup(delegation: &Delegation, wanted: bool) -> Finding {
     }
     match delegation {
         Delegation::NoV2 => found(NAME, Level::Note, format!("no cgroup v2 is mounted: {WITHOUT}"), ""),
+        Delegation::Refused { .. } if leaves => found(NAME, Level::Ok, "one for each session, in its scope", ""),
         Delegation::Refused { dir, why } => {
             found(NAME, Level::Note, format!("none can be made in {dir} ({why}): {WITHOUT}"), ADVICE)
         }
@@ -309,6 +321,18 @@ pub fn cgroup(delegation: &Delegation, wanted: bool) -> Finding {
             found(NAME, Level::Ok, text, "")
         }
     }
+}
+
+/// Whether sessions get a systemd scope of their own.
+pub fn scope(standing: &Standing) -> Finding {
+    const ADVICE: &str =
+        "`systemctl --user status` and `beadle daemon logs` say more; sys.scope = false has nobody asked";
+    let (level, advice) = match standing {
+        Standing::Own | Standing::Untried => (Level::Ok, ""),
+        Standing::Off | Standing::Absent => (Level::Note, ""),
+        Standing::Failed(_) => (Level::Warn, ADVICE),
+    };
+    found("scope", level, scope::in_words(standing), advice)
 }
 
 /// Descriptors a daemon holds for each session, and those it needs besides.

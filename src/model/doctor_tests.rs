@@ -71,13 +71,20 @@ fn what_a_logout_kills_is_read_as_logind_reads_it() {
     assert_eq!(read(&[""]).kills, None);
     let host =
         |user: &str, text: &str, lingers| Logout { logind: true, rules: read(&[text]), user: user.into(), lingers };
-    is(&logout(&host("u", "KillUserProcesses=yes", true)), Level::Warn, "kills");
-    is(&logout(&host("root", "KillUserProcesses=yes", true)), Level::Ok, "ends nothing");
-    is(&logout(&host("u", "KillUserProcesses=yes\nKillExcludeUsers=a u", false)), Level::Note, "runtime directory");
-    is(&logout(&host("u", "KillUserProcesses=yes\nKillOnlyUsers=a b", true)), Level::Ok, "ends nothing");
-    is(&logout(&host("root", "KillUserProcesses=yes\nKillExcludeUsers=", true)), Level::Warn, "kills");
-    is(&logout(&host("u", "", false)), Level::Note, "not known");
-    is(&logout(&Logout::default()), Level::Ok, "no systemd-logind");
+    is(&logout(&host("u", "KillUserProcesses=yes", true), false), Level::Warn, "kills");
+    is(&logout(&host("root", "KillUserProcesses=yes", true), false), Level::Ok, "ends nothing");
+    is(
+        &logout(&host("u", "KillUserProcesses=yes\nKillExcludeUsers=a u", false), false),
+        Level::Note,
+        "runtime directory",
+    );
+    is(&logout(&host("u", "KillUserProcesses=yes\nKillOnlyUsers=a b", true), false), Level::Ok, "ends nothing");
+    is(&logout(&host("root", "KillUserProcesses=yes\nKillExcludeUsers=", true), false), Level::Warn, "kills");
+    is(&logout(&host("u", "", false), false), Level::Note, "not known");
+    let kills = |lingers| logout(&host("u", "KillUserProcesses=yes", lingers), true);
+    is(&kills(true), Level::Ok, "daemon and sessions are not");
+    is(&kills(false), Level::Warn, "last login ends every session");
+    is(&logout(&Logout::default(), false), Level::Ok, "no systemd-logind");
     is(&token("/c", 0o100_600), Level::Ok, "you alone");
     is(&token("/c", 0o100_644), Level::Warn, "others can read /c (mode 0644)");
     is(&service(false, &host("u", "", false)), Level::Ok, "not installed");
@@ -92,10 +99,17 @@ fn the_machine_is_judged_by_what_is_lost_without() {
     is(&kernel(&Kernel { peer_pidfd: false, ..whole.clone() }), Level::Note, "number only");
     is(&kernel(&Kernel { pidfd_signal: false, ..whole }), Level::Fail, "no pidfds");
     let refused = Delegation::Refused { dir: "/c".into(), why: "read-only".into() };
-    is(&cgroup(&refused, true), Level::Note, "/c (read-only)");
-    is(&cgroup(&refused, false), Level::Note, "sys.cgroup");
-    is(&cgroup(&Delegation::NoV2, true), Level::Note, "no cgroup v2");
-    is(&cgroup(&Delegation::Writable { dir: "/c".into(), can_kill: true }, true), Level::Ok, "/c");
+    is(&cgroup(&refused, true, false), Level::Note, "/c (read-only)");
+    is(&cgroup(&refused, false, false), Level::Note, "sys.cgroup");
+    is(&cgroup(&refused, true, true), Level::Ok, "in its scope");
+    is(&cgroup(&refused, false, true), Level::Note, "sys.cgroup");
+    is(&cgroup(&Delegation::NoV2, true, false), Level::Note, "no cgroup v2");
+    is(&cgroup(&Delegation::Writable { dir: "/c".into(), can_kill: true }, true, false), Level::Ok, "/c");
+    is(&scope(&Standing::Own), Level::Ok, "for each");
+    is(&scope(&Standing::Untried), Level::Ok, "asked for");
+    is(&scope(&Standing::Off), Level::Note, "sys.scope");
+    is(&scope(&Standing::Absent), Level::Note, "no systemd that runs");
+    is(&scope(&Standing::Failed("it said no".into())), Level::Warn, "it said no");
     is(&open_files(1024, 1000), Level::Warn, "224 sessions");
     is(&open_files(8192, 1000), Level::Ok, "8192");
     is(&clock(true, Some(-30.0)), Level::Ok, "agree");

@@ -20,6 +20,7 @@ pub mod project;
 pub mod restart;
 pub mod retention;
 pub mod scene;
+pub mod scope;
 pub mod select;
 pub mod session;
 pub mod stop;

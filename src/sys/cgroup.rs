@@ -22,10 +22,15 @@ impl Home {
     pub fn find(instance: &str) -> Option<Self> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
         let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
-        let dir = own_directory(&mounts, &own)?.join(format!("beadle-{instance}"));
-        make(&dir).ok()?;
-        let usable = dir.join("cgroup.procs").exists() && may_write(&dir.join("cgroup.procs"));
-        usable.then_some(Self { dir })
+        let home = Self::below(&own_directory(&mounts, &own)?, instance);
+        make(&home.dir).ok()?;
+        let procs = home.dir.join("cgroup.procs");
+        (procs.exists() && may_write(&procs)).then_some(home)
+    }
+
+    /// The one below a cgroup that is ours to divide, whether or not it is there.
+    pub fn below(dir: &Path, instance: &str) -> Self {
+        Self { dir: dir.join(format!("beadle-{instance}")) }
     }
 
     /// Removes it; refused by the kernel while a session is below.
@@ -43,6 +48,26 @@ impl Home {
         let inode = std::fs::metadata(&dir)?.ino();
         Ok(Cgroup { dir, inode })
     }
+}
+
+/// Where a process is: its cgroups, a line for each hierarchy (cgroups(7)); empty when it has gone.
+pub fn lines_of(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default()
+}
+
+/// Whether a process is in the scope of a login, and ends with that where logind ends such (logind.conf(5)).
+pub fn is_in_login(pid: i32) -> bool {
+    lines_of(pid).lines().any(names_a_login)
+}
+
+fn names_a_login(line: &str) -> bool {
+    let is_login = |part: &str| part.strip_prefix("session-").is_some_and(|rest| rest.strip_suffix(".scope").is_some());
+    line.splitn(3, ':').nth(2).is_some_and(|path| path.split('/').any(is_login))
+}
+
+/// The directory of the cgroup v2 these lines name.
+pub fn directory(lines: &str) -> Option<PathBuf> {
+    own_directory(&std::fs::read_to_string("/proc/self/mountinfo").ok()?, lines)
 }
 
 fn make(dir: &Path) -> io::Result<()> {
@@ -172,6 +197,15 @@ fn remove_below(dir: &Path, depth: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_in_a_login_is_known_by_its_scope() {
+        assert!(names_a_login("0::/user.slice/user-7.slice/session-c1.scope"));
+        assert!(names_a_login("1:name=systemd:/user.slice/user-7.slice/session-2.scope/below"));
+        for line in ["0::/", "", "0::/user.slice/user-7.slice/user@7.service/app.slice/beadle-daemon-7.scope"] {
+            assert!(!names_a_login(line), "{line}");
+        }
+    }
 
     #[test]
     fn the_own_cgroup_is_found_on_pure_hybrid_and_container_hosts() {

@@ -8,12 +8,13 @@
 //!   kill       SIGKILL to itself            N*off->…   not the first N times
 //!   pause:MS   waits                        hits=FILE  the name of each point that acts is appended
 //!   wait:FILE  until that file is there     panic      as a mistake in the program would
+//!   patience=MS  nobody is waited for any longer, where that is said to be [`shortened`]
 //! ```
 
 #[cfg(debug_assertions)]
-pub use armed::{POINTS, hand_down, here};
+pub use armed::{POINTS, hand_down, here, shortened};
 #[cfg(not(debug_assertions))]
-pub use unarmed::{hand_down, here};
+pub use unarmed::{hand_down, here, shortened};
 
 /// In the interface; all others are of daemon and keeper, where a death must lose nothing.
 pub const DRAWN: &str = "interface.drawn";
@@ -25,6 +26,11 @@ mod unarmed {
 
     #[inline]
     pub const fn hand_down(_: &mut std::process::Command) {}
+
+    #[inline]
+    pub const fn shortened(patience: std::time::Duration) -> std::time::Duration {
+        patience
+    }
 }
 
 #[cfg(debug_assertions)]
@@ -78,6 +84,9 @@ mod armed {
         "daemon.finished.after",
         "daemon.settled.before",
         "daemon.settled.after",
+        "daemon.search.before",
+        "daemon.searched.before",
+        "daemon.searched.after",
         "daemon.ended.before",
         "daemon.reported.before",
         "daemon.reported.after",
@@ -106,6 +115,7 @@ mod armed {
     struct Plan {
         by_name: HashMap<String, Armed>,
         hits: Option<PathBuf>,
+        patience: Option<Duration>,
     }
 
     impl Plan {
@@ -115,6 +125,8 @@ mod armed {
             for (name, value) in text.split(';').filter_map(|part| part.trim().split_once('=')) {
                 if name == "hits" {
                     plan.hits = Some(value.into());
+                } else if name == "patience" {
+                    plan.patience = value.parse().ok().map(Duration::from_millis);
                 } else if let Some(armed) = armed(value) {
                     plan.by_name.insert(name.into(), armed);
                 }
@@ -170,6 +182,11 @@ mod armed {
                 std::thread::sleep(Duration::from_secs(10));
             }
         }
+    }
+
+    /// How long somebody is waited for: less where a test says so.
+    pub fn shortened(patience: Duration) -> Duration {
+        plan().patience.map_or(patience, |shorter| shorter.min(patience))
     }
 
     #[expect(clippy::panic, reason = "a test asked for it")]

@@ -3,11 +3,13 @@
 //! - [`process`], [`table`], [`card`], [`kin`]: who lives, who that is, and where a caller comes from; [`signal`]: the one
 //!   function that sends signals.
 //! - [`spawn`], [`crib`]: how keepers, daemons and agents are born; [`pty`], [`pulse`], [`poll`]: what a keeper lives on.
+//! - [`scope`]: what the service manager is asked for, and [`bus`], how.
 //! - [`peers`], [`traces`]: what says whether somebody still uses a process, and whose it is.
 //! - [`watch`]: files as they are written to. [`failpoint`]: where tests have a process die.
 //! - [`term`]: a person's terminal; [`inherit`]: what a caller hands down.
 //! - [`cgroup`], [`clock`], [`dirs`], [`fds`], [`lock`], [`socket`]: the rest of what Linux gives.
 
+pub mod bus;
 pub mod card;
 pub mod cgroup;
 pub mod child;
@@ -30,6 +32,7 @@ pub mod poll;
 pub mod process;
 pub mod pty;
 pub mod pulse;
+pub mod scope;
 pub mod signal;
 pub mod socket;
 pub mod spawn;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags};
@@ -118,6 +119,17 @@ pub fn read(pid: i32, file: &str) -> io::Result<Vec<u8>> {
 /// The same as text; what is no text counts as not there.
 pub fn read_text(pid: i32, file: &str) -> Option<String> {
     String::from_utf8(read(pid, file).ok()?).ok()
+}
+
+/// The file name of the program a process executes; `None` where that is not for us to see.
+pub fn program(pid: i32) -> Option<String> {
+    let path = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(path.file_name()?.to_string_lossy().into_owned())
+}
+
+/// A path that leads to where a process is now.
+pub fn directory_link(pid: i32) -> PathBuf {
+    format!("/proc/{pid}/cwd").into()
 }
 
 /// Whether a process has an environment, if an empty one (`proc_pid_stat(5)`, field 51): in the middle of execve(2), and on

@@ -43,6 +43,17 @@ pub fn watch_peer(stream: &impl AsFd, silence: Duration) -> io::Result<()> {
     Ok(())
 }
 
+nix::ioctl_read_bad!(read_untaken, nix::libc::TIOCOUTQ, nix::libc::c_int);
+
+/// How much of what was written lies there untaken: by the peer of a Unix socket (unix(7), `SIOCOUTQ`: with what the kernel
+/// adds to each piece), by the machine of the peer over TCP (tcp(7)).
+pub fn untaken(stream: &impl AsFd) -> io::Result<usize> {
+    let mut count = 0;
+    // SAFETY: writes one int, which outlives the call; the descriptor is open.
+    unsafe { read_untaken(stream.as_fd().as_raw_fd(), &raw mut count) }?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// Binds with mode 0600 in place of whatever socket stood there. The directory must be the user's own: see
 /// [`super::dirs::ensure_private`].
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
@@ -91,16 +102,20 @@ pub fn peer(stream: &impl std::os::fd::AsFd) -> io::Result<(i32, u32)> {
 /// Who listens on a socket, without waiting: `None` when nobody does. One whose queue is full is an error: somebody is
 /// there, and cannot be asked.
 pub fn listener(path: &Path) -> io::Result<Option<i32>> {
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let ours = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-    let connected =
-        with_short(path, |short| connect(ours.as_raw_fd(), &UnixAddr::new(short)?).map_err(io::Error::from));
-    match connected {
-        Ok(()) => peer(&ours).map(|(pid, _)| Some(pid)),
+    match connect_at_once(path) {
+        Ok(ours) => peer(&ours).map(|(pid, _)| Some(pid)),
         Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => Ok(None),
         Err(e) => Err(e),
     }
+}
+
+/// Connects without waiting, to what is then read and written without waiting: `WouldBlock` when the queue is full.
+pub fn connect_at_once(path: &Path) -> io::Result<UnixStream> {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let ours = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    with_short(path, |short| connect(ours.as_raw_fd(), &UnixAddr::new(short)?).map_err(io::Error::from))?;
+    Ok(ours.into())
 }
 
 #[cfg(test)]

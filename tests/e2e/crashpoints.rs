@@ -108,9 +108,10 @@ impl Crash<'_> {
                 self.all().iter().all(|s| s["id"] != quick) || self.tell(&["rm", quick]).status == 0
             });
         }
-        let of_queue = ["daemon.claim", "daemon.finished", "daemon.settled"];
+        let of_queue = ["daemon.claim", "daemon.finished", "daemon.settled", "daemon.search"];
         if of_queue.iter().any(|point| self.point.starts_with(point)) {
-            let script = format!("{NOTED}exit 0");
+            let fails = self.point.starts_with("daemon.search");
+            let script = format!("{NOTED}exit {}", u8::from(fails));
             let add = ["project", "add", "queued", "--", "sh", "-c", &script];
             let said = self.arena.run(&add);
             if said.status != 0 {
@@ -120,7 +121,7 @@ impl Crash<'_> {
             }
             until(&format!("{}: it has run", self.point), || {
                 let project = self.look(&["project", "show", "queued", "--json"]);
-                project["status"] == "completed" && project["attempt"] == 1
+                project["status"] == if fails { "failed" } else { "completed" } && project["attempt"] == 1
             });
             until(&format!("{}: it is hit", self.point), || self.is_hit());
         }

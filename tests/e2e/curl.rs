@@ -1,11 +1,12 @@
 //! The HTTP contract as curl sees it: every route, every error, and the description of both.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use super::support::{Arena, until};
+use super::support::{Arena, until, until_some};
 
 /// What curl came back with.
 #[derive(Debug)]
@@ -25,20 +26,38 @@ struct Curl<'a> {
     arena: &'a Arena,
     /// Paths as they are described, with their methods.
     seen: BTreeSet<(String, String)>,
+    /// Codes of what was refused.
+    refusals: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Curl<'a> {
+    fn of(arena: &'a Arena) -> Self {
+        Self { arena, seen: BTreeSet::new(), refusals: RefCell::default() }
+    }
+}
+
+fn curl(method: &str) -> Command {
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "-m", "40", "-X", method, "-w", "\n%{http_code}"]);
+    curl
+}
+
+#[track_caller]
+fn answered(stdout: &[u8]) -> Answer {
+    let at = stdout.iter().rposition(|b| *b == b'\n').expect("a status");
+    let status = String::from_utf8_lossy(&stdout[at + 1..]).parse().unwrap();
+    Answer { status, body: stdout[..at].to_vec() }
 }
 
 impl Curl<'_> {
     #[track_caller]
     fn ask(&self, method: &str, path: &str, body: Option<&str>) -> Answer {
-        let mut curl = Command::new("curl");
-        curl.args(["-s", "-m", "40", "-X", method, "-w", "\n%{http_code}", "--unix-socket"]).arg(self.arena.socket());
+        let mut curl = curl(method);
+        curl.arg("--unix-socket").arg(self.arena.socket());
         if let Some(body) = body {
             curl.args(["-H", "content-type: application/json", "-d", body]);
         }
-        let output = curl.arg(format!("http://beadle{path}")).output().unwrap();
-        let at = output.stdout.iter().rposition(|b| *b == b'\n').expect("a status");
-        let status = String::from_utf8_lossy(&output.stdout[at + 1..]).parse().unwrap();
-        Answer { status, body: output.stdout[..at].to_vec() }
+        answered(&curl.arg(format!("http://beadle{path}")).output().unwrap().stdout)
     }
 
     /// Asks a route that is described so, and notes it.
@@ -59,13 +78,14 @@ impl Curl<'_> {
 
     #[track_caller]
     fn refused(&self, (method, path, body): (&str, &str, Option<&str>), status: u16, code: &str) {
-        let answer = self.ask(method, path, body);
-        assert_eq!(
-            (answer.status, &answer.json()["error"]["code"]),
-            (status, &json!(code)),
-            "{method} {path}: {answer:?}"
-        );
+        self.is_refused(&self.ask(method, path, body), status, code);
+    }
+
+    #[track_caller]
+    fn is_refused(&self, answer: &Answer, status: u16, code: &str) {
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (status, &json!(code)), "{answer:?}");
         assert!(!answer.json()["error"]["message"].as_str().unwrap().is_empty());
+        self.refusals.borrow_mut().insert(format!("{status} {code}"));
     }
 }
 
@@ -196,7 +216,7 @@ fn every_route_that_is_described_answers_curl() {
     }
     let arena = Arena::new();
     arena.run(&["daemon", "start"]).ok();
-    let mut curl = Curl { arena: &arena, seen: BTreeSet::new() };
+    let mut curl = Curl::of(&arena);
     let described = curl.plain("GET", "/api/openapi.json", None);
     assert_eq!(described["openapi"], "3.1.0");
     let id = looked_at(&mut curl);
@@ -217,14 +237,125 @@ fn every_route_that_is_described_answers_curl() {
     assert_eq!(curl.seen.difference(&all).collect::<Vec<_>>(), nothing, "asked and not described");
 }
 
+/// Every refusal in the description.
+fn described_refusals(curl: &Curl<'_>) -> BTreeSet<String> {
+    let document = curl.ask("GET", "/api/openapi.json", None).json();
+    let mut all = BTreeSet::new();
+    for item in document["paths"].as_object().unwrap().values() {
+        for operation in item.as_object().unwrap().values() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let codes = response["$ref"].is_string().then(|| response["description"].as_str().unwrap());
+                all.extend(codes.into_iter().flat_map(|c| c.split(", ")).map(|code| format!("{status} {code}")));
+            }
+        }
+    }
+    all
+}
+
 #[test]
-fn every_refusal_reaches_curl_with_its_status_and_its_code() {
+fn every_refusal_that_is_described_reaches_curl_with_its_status_and_its_code() {
     if !curl_is_there() {
         return;
     }
+    let (described, mut driven) = refused_for_what_is_asked();
+    for part in [
+        refused_too_slow,
+        refused_while_it_stops,
+        refused_without_a_keeper,
+        refused_without_a_database,
+        refused_over_tcp,
+    ] {
+        driven.extend(part());
+    }
+    // No method is one of what is described.
+    assert!(driven.remove("405 method-not-allowed"));
+    assert_eq!(driven, described);
+}
+
+fn refused_too_slow() -> BTreeSet<String> {
+    let arena = Arena::new();
+    arena.begin_impatient(200);
+    let curl = Curl::of(&arena);
+    let body = arena.path("work/body");
+    std::fs::write(&body, format!("{{\"name\":\"{}\"}}", "x".repeat(4 << 20))).unwrap();
+    let slow = || {
+        let mut slow = self::curl("POST");
+        // It would take more than an hour.
+        slow.args(["--limit-rate", "1k", "-d", &format!("@{}", body.display()), "--unix-socket"]).arg(arena.socket());
+        answered(&slow.arg("http://beadle/api/session/start").output().unwrap().stdout)
+    };
+    // A curl that is in the middle of sending when it is hung up on gives up without a look at the answer.
+    let answer = until_some("an answer", || Some(slow()).filter(|answer| answer.status != 0));
+    curl.is_refused(&answer, 408, "too-slow");
+    assert_eq!(arena.all(), Vec::<Value>::new());
+    curl.refusals.take()
+}
+
+fn refused_while_it_stops() -> BTreeSet<String> {
+    let arena = Arena::with("[stop]\ngrace = \"60s\"\n[shutdown]\ndeadline = \"60s\"\n");
+    let id = arena.sh("deaf", "trap '' TERM HUP; echo up >up; while :; do sleep 600; done");
+    arena.line_of("work/up");
+    let curl = Curl::of(&arena);
+    let mut stopping = self::curl("POST");
+    stopping.arg("--unix-socket").arg(arena.socket()).arg("http://beadle/api/daemon/stop");
+    let stopping = stopping.stdout(Stdio::piped()).spawn().unwrap();
+    until("it closes", || curl.ask("GET", &format!("/api/sessions/{id}"), None).json()["state"] == "closing");
+    curl.refused(("POST", "/api/session/start", Some(r#"{"command":["true"]}"#)), 503, "shutting-down");
+    curl.refused(("POST", "/api/projects", Some(r#"{"name":"a","command":["true"]}"#)), 503, "shutting-down");
+    arena.agents().into_iter().for_each(|p| arena.kill(p.id));
+    assert_eq!(answered(&stopping.wait_with_output().unwrap().stdout).json()["closed"], 1);
+    curl.refusals.take()
+}
+
+fn refused_without_a_keeper() -> BTreeSet<String> {
+    let arena = Arena::new();
+    arena.sh("a", "exec sleep 600");
+    let (curl, keeper) = (Curl::of(&arena), arena.keepers()[0].id);
+    arena.signal(keeper, rustix::process::Signal::STOP);
+    curl.refused(("GET", "/api/sessions/a/screen", None), 504, "keeper-silent");
+    curl.refused(("POST", "/api/sessions/a/send", Some(r#"{"text":"x"}"#)), 504, "keeper-silent");
+    // Others are answered meanwhile, and so is this one afterwards.
+    assert_eq!(curl.ask("GET", "/api/active-sessions", None).json()["total"], 1);
+    arena.signal(keeper, rustix::process::Signal::CONT);
+    until("it answers again", || curl.ask("GET", "/api/sessions/a/screen", None).status == 200);
+    curl.refusals.take()
+}
+
+fn refused_without_a_database() -> BTreeSet<String> {
+    let arena = Arena::new();
+    std::fs::create_dir_all(arena.state().join("beadle.db")).unwrap();
+    std::fs::set_permissions(arena.state(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    arena.run(&["daemon", "start"]).ok();
+    let curl = Curl::of(&arena);
+    for path in ["/api/history", "/api/audit", "/api/stats", "/api/projects", "/api/events?follow=false&since=2h"] {
+        curl.refused(("GET", path, None), 500, "internal");
+    }
+    curl.refused(("POST", "/api/projects", Some(r#"{"name":"a","command":["true"]}"#)), 500, "internal");
+    // All that needs no memory goes on.
+    assert_eq!(curl.ask("POST", "/api/session/start", Some(r#"{"command":["sleep","600"]}"#)).status, 201);
+    assert_eq!(curl.ask("POST", "/api/close-all-sessions", None).json()["closed"], 1);
+    curl.refusals.take()
+}
+
+fn refused_over_tcp() -> BTreeSet<String> {
+    let door = super::tcp::Door::open();
+    let curl = Curl::of(&door.arena);
+    let ask = |headers: &[&str]| {
+        let mut curl = self::curl("GET");
+        curl.args(headers.iter().flat_map(|header| ["-H", header]));
+        answered(&curl.arg(format!("http://127.0.0.1:{}/api/version", door.port)).output().unwrap().stdout)
+    };
+    let token = format!("authorization: Bearer {}", super::tcp::TOKEN);
+    assert_eq!(ask(&[&token]).status, 200);
+    curl.is_refused(&ask(&[]), 401, "unauthorized");
+    curl.is_refused(&ask(&[&token, "origin: http://evil.example"]), 403, "forbidden");
+    curl.refusals.take()
+}
+
+fn refused_for_what_is_asked() -> (BTreeSet<String>, BTreeSet<String>) {
     let arena = Arena::with("[stop]\ngrace = \"300ms\"\n[cleanup]\nmax_sessions = 2\n");
     let taken = arena.session(&["--name", "taken", "--", "sleep", "600"]);
-    let curl = Curl { arena: &arena, seen: BTreeSet::new() };
+    let curl = Curl::of(&arena);
     let start = |body| ("POST", "/api/session/start", Some(body));
     curl.refused(("GET", "/api/sessions/nobody", None), 404, "not-found");
     curl.refused(("POST", "/api/sessions/nobody/kill?wait=false", None), 404, "not-found");
@@ -270,6 +401,7 @@ fn every_refusal_reaches_curl_with_its_status_and_its_code() {
     until("it was answered", || std::fs::read(arena.path("work/answer")).is_ok_and(|a| a.ends_with(b"}")));
     let answer: Value = serde_json::from_slice(&std::fs::read(arena.path("work/answer")).unwrap()).unwrap();
     assert_eq!(answer["error"]["code"], "forbidden", "{answer}");
+    (described_refusals(&curl), curl.refusals.take())
 }
 
 /// The text form, read strictly: families whole and once, each with its help and type before its samples, labels quoted

@@ -8,7 +8,8 @@ use super::support::{Arena, until};
 #[track_caller]
 fn two_sessions(arena: &Arena) -> [String; 2] {
     let ids = [arena.sh("a", "exec sleep 600"), arena.sh("b", "sleep 600 & exec sleep 600")];
-    until("all are there", || arena.agents().len() == 3);
+    // A shell on its way to becoming one is none yet.
+    until("all are there", || arena.agents().iter().filter(|p| p.arguments == ["sleep", "600"]).count() == 3);
     ids
 }
 
@@ -196,4 +197,34 @@ fn state_and_sockets_are_the_users_alone() {
     for socket in [arena.socket(), arena.path(&format!("run/keepers/{id}.sock"))] {
         assert_eq!(mode(&socket), 0o600, "{}", socket.display());
     }
+}
+
+#[test]
+fn a_daemon_that_a_command_started_stays_while_the_queue_has_work_and_ends_after_it() {
+    let arena = Arena::new();
+    let limit = std::time::Duration::from_millis(500);
+    arena.begin_impatient(500);
+    let daemon = arena.daemons()[0].id;
+    // Longer than it stays with nothing to do; if it ended, the next command would find another.
+    let stays = |why: &str| {
+        std::thread::sleep(limit * 4);
+        assert_eq!(arena.daemons().iter().map(|d| d.id).collect::<Vec<_>>(), [daemon], "{why}: {}", arena.log());
+    };
+    // Queued, and held back: nothing runs.
+    arena.run(&["sweep", "--emergency", "--yes"]).ok();
+    let work = "echo up >up; until [ -e go ]; do sleep 0.02; done; rm go";
+    arena.run(&["project", "add", "one", "--retries", "1", "--", "sh", "-c", work]).ok();
+    arena.run(&["project", "add", "two", "--", "sh", "-c", "echo up >up2; exec sleep 600"]).ok();
+    stays("two wait");
+    assert_eq!(arena.agents(), []);
+    arena.run(&["release"]).ok();
+    arena.line_of("work/up");
+    stays("one runs");
+    std::fs::write(arena.path("work/go"), "").unwrap();
+    arena.line_of("work/up2");
+    stays("the other runs");
+    arena.agents().into_iter().for_each(|p| arena.kill(p.id));
+    until("nothing is left", || arena.processes().is_empty());
+    assert_eq!(arena.log().matches("daemon started ").count(), 1);
+    assert!(arena.log().contains("nothing to do: ending"));
 }

@@ -246,3 +246,79 @@ fn an_end_that_a_crash_of_the_daemon_hid_is_told_by_the_next_one_once() {
     let of_it: Vec<&Value> = events.iter().filter(|e| e["sessionId"] == id.as_str()).map(|e| &e["kind"]).collect();
     assert_eq!(of_it, ["session_started", "session_ended"]);
 }
+
+// ---- readers that are slow, and those that do not read at all
+
+impl Arena {
+    /// A daemon that waits for no client longer than this.
+    pub fn begin_impatient(&self, millis: u32) {
+        let mut command = self.beadle(&["daemon", "start"]);
+        command.env("BEADLE_FAILPOINTS", format!("patience={millis}"));
+        super::support::Running::of(command).wait().ok();
+    }
+
+    /// Asks, and reads nothing of the answer.
+    fn deaf(&self, path: &str) -> UnixStream {
+        let mut stream = UnixStream::connect(self.socket()).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: b\r\n\r\n").unwrap();
+        stream
+    }
+}
+
+fn was_hung_up_on(stream: &mut UnixStream) -> bool {
+    // An empty line before a request means nothing (RFC 9112, 2.2).
+    stream.write_all(b"\r\n").is_err_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+#[test]
+fn a_reader_that_takes_nothing_loses_its_place_and_one_that_is_slow_misses_nothing() {
+    const EVENTS: u64 = 3_000;
+    let arena = Arena::new();
+    arena.begin_impatient(8_000);
+    let socket = arena.socket();
+    let from = arena.kept_events("").last().unwrap()["number"].as_u64().unwrap();
+    let mut slow = arena.listen("", Some(from));
+    let mut deaf: Vec<UnixStream> = (0..63).map(|_| arena.deaf("/api/events")).collect();
+    until("every place is taken", || arena.listen("", None).status == 429 || deaf.iter_mut().any(was_hung_up_on));
+    // More than is kept in memory, and more than any socket holds.
+    let done = AtomicU64::new(0);
+    let heard = std::thread::scope(|scope| {
+        scope.spawn(|| chatter(&socket, EVENTS, &done));
+        let slow = scope.spawn(|| {
+            let mut heard: Vec<Heard> = Vec::new();
+            while heard.last().is_none_or(|h| h.number < from + EVENTS) {
+                std::thread::sleep(std::time::Duration::from_millis(if heard.len() < 1000 { 2 } else { 0 }));
+                heard.push(slow.next().expect("who reads is not hung up on"));
+            }
+            heard
+        });
+        // Whoever comes meanwhile finds a place, and hears of what happens now.
+        until("places are free again", || arena.listen("", None).status == 200);
+        assert!(arena.listen("", None).next().is_some());
+        slow.join().unwrap()
+    });
+    assert_eq!(numbers(&heard), (from + 1..=from + EVENTS).collect::<Vec<_>>());
+    until("those who read nothing were hung up on", || deaf.iter_mut().all(was_hung_up_on));
+    // One of them comes back, and has missed nothing.
+    let mut back = arena.listen("", Some(from));
+    let missed: Vec<u64> = (0..EVENTS).map(|_| back.next().unwrap().number).collect();
+    assert_eq!(missed, numbers(&heard));
+    assert!(arena.log().contains("hung up on a client that took nothing"));
+}
+
+#[test]
+fn who_asks_and_never_reads_the_answer_is_hung_up_on_whatever_it_asked() {
+    let arena = Arena::new();
+    arena.begin_impatient(300);
+    let mut deaf = [arena.deaf("/api/version"), arena.deaf("/api/openapi.json"), arena.deaf("/metrics")];
+    // More answers than a socket holds.
+    for _ in 0..500 {
+        if deaf[1].write_all(b"GET /api/openapi.json HTTP/1.1\r\nhost: b\r\n\r\n").is_err() {
+            break;
+        }
+    }
+    let id = arena.sh("a", "exec sleep 600");
+    until("they were hung up on", || deaf.iter_mut().all(was_hung_up_on));
+    assert_eq!(arena.show(&id)["state"], "running");
+    assert!(arena.daemons().len() == 1);
+}

@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use super::ask::ask;
 use super::authority::Inside;
 use super::discover::{AGENT, Tmux};
-use super::support::{Arena, has, until, until_some};
+use super::support::{Arena, has, is_root, until, until_some};
+
+/// What tells of the end of a project and of what comes next.
+const ALL: &str = "session_started,session_cleanup,session_ended,project_changed,project_cleanup_completed";
 
 /// An agent that leaves something behind, and says where it is.
 const WORK: &str = "setsid sleep 600 & echo up >>up; sleep 600";
@@ -69,6 +72,27 @@ impl Arena {
         let of_one: Vec<_> = sessions.iter().filter(|e| e["projectId"] == "one" && e["sessionId"] == of_one).collect();
         assert_eq!((of_one.len(), &of_one[0]["status"]), (1, &json!("cleaned_up")), "{sessions:?}");
         assert_ne!(two["session"], one["session"]);
+        self.in_order(status);
+    }
+
+    /// The numbers of the events: its session is closed and dead, that is told, and then the next one runs.
+    fn in_order(&self, status: &str) {
+        let (one, two) = (self.project("one"), self.project("two"));
+        let is_of = |event: &Value, project: &Value| event["sessionId"] == project["session"];
+        let first = |kind: &str, is_it: &dyn Fn(&Value) -> bool| {
+            until_some(kind, || self.told(kind).iter().find(|e| is_it(e)).map(|e| e["number"].as_u64().unwrap()))
+        };
+        let changed = |name: &'static str, status: &str| {
+            let status = json!(status);
+            first("project_changed", &move |e| e["projectId"] == name && e["status"] == status)
+        };
+        let closed = first("session_cleanup", &|e| is_of(e, &one));
+        let dead = first("session_ended", &|e| is_of(e, &one));
+        let told = first("project_cleanup_completed", &|e| e["projectId"] == "one");
+        let next = changed("two", "running");
+        let begun = first("session_started", &|e| is_of(e, &two));
+        assert!(closed.max(dead).max(changed("one", status)) < told, "{:?}", self.told(ALL));
+        assert!(told < next && next < begun, "{:?}", self.told(ALL));
     }
 }
 
@@ -166,6 +190,7 @@ fn a_project_whose_session_reaches_a_limit_is_closed_whole_and_the_next_starts()
     arena.line_of("work/two");
     until("nothing of it lives", || !arena.agents().iter().any(|p| p.arguments == ["sleep", "600"]));
     assert_eq!(arena.told("project_cleanup_completed")[0]["projectId"], "one");
+    arena.in_order("failed");
 }
 
 #[test]
@@ -289,6 +314,7 @@ fn nothing_of_the_queue_starts_while_an_emergency_is_latched() {
     until("nothing runs", || arena.agents().is_empty());
     arena.run(&["release"]).ok();
     arena.line_of("work/two");
+    arena.in_order("emergency");
 }
 
 #[test]
@@ -405,7 +431,9 @@ fn after_a_reboot_an_interrupted_project_says_so_and_is_queued_again_if_the_sett
         assert!(text.contains(boot.trim()));
         std::fs::write(&journal, text.replace(boot.trim(), "00000000-0000-0000-0000-000000000000")).unwrap();
         let status = if requeue { "running" } else { "stopped" };
-        let one = arena.until_status("one", status);
+        // Until the daemon that was just started has looked, it says what the one before knew.
+        let one = until_some("it is said", || Some(arena.project("one")).filter(|p| p["interrupted"] == true));
+        let one = if requeue { arena.until_status("one", status) } else { one };
         assert_eq!(
             (&one["interrupted"], &one["attempt"]),
             (&json!(true), &json!(if requeue { 2 } else { 1 })),
@@ -427,6 +455,36 @@ fn what_a_stop_of_the_daemon_cuts_off_is_interrupted_and_the_next_daemon_goes_on
 }
 
 #[test]
+fn on_a_full_disk_an_end_waits_for_room_and_is_then_told_once_also_by_the_next_daemon() {
+    if !is_root() {
+        return eprintln!("skipped: only root can mount a small disk");
+    }
+    for dies in [false, true] {
+        let arena = Arena::new();
+        arena.mount_small("state", "size=1m,mode=0700");
+        arena.two(&[], "echo up >>up; until [ -e go ]; do sleep 0.02; done");
+        std::fs::write(arena.state().join("ballast"), vec![0; 2 << 20]).unwrap_err();
+        let session = arena.project("one")["session"].as_str().unwrap().to_string();
+        until("not even the room inside the files is left", || {
+            arena.run(&["pin", &session]).ok();
+            arena.status()["memory"]["trouble"].is_string()
+        });
+        std::fs::write(arena.path("work/go"), "").unwrap();
+        until("its agent has gone", || arena.agents().is_empty());
+        until("its end cannot be noted", || arena.log().contains("the queue of projects cannot be used"));
+        if dies {
+            arena.kill_daemon();
+        }
+        std::fs::remove_file(arena.state().join("ballast")).unwrap();
+        arena.make_room("state", "size=16m");
+        arena.until_status("two", "running");
+        arena.line_of("work/two");
+        until("it is told", || told_of(&arena, "two").len() == 2);
+        assert_eq!(told_of(&arena, "one"), ["queued", "running", "completed", "cleaned"], "dies={dies}");
+    }
+}
+
+#[test]
 fn a_database_that_cannot_be_used_stops_the_queue_and_nothing_else() {
     let arena = Arena::new();
     std::fs::create_dir_all(arena.state()).unwrap();
@@ -438,4 +496,84 @@ fn a_database_that_cannot_be_used_stops_the_queue_and_nothing_else() {
     arena.run(&["project", "complete", "one"]).fails(1, "written by a later version of beadle");
     let id = arena.sh("a", "sleep 600");
     arena.run(&["kill", &id]).ok();
+}
+
+// ---- a daemon that dies before or after each step
+
+/// What was told of a project, in its order; nothing while no daemon answers.
+fn told_of(arena: &Arena, name: &str) -> Vec<String> {
+    let kinds = "project_changed,project_cleanup_completed,sweep_completed";
+    let said = arena.run(&["events", "--json", "--since", "0", "--kind", kinds]);
+    if said.status != 0 {
+        return Vec::new();
+    }
+    let word = |e: &Value| match e["kind"].as_str().unwrap() {
+        "project_changed" => e["status"].as_str().unwrap().to_string(),
+        "sweep_completed" => "swept".into(),
+        _ => "cleaned".into(),
+    };
+    let is_of_it = |e: &&Value| e["projectId"] == name || e["reason"].as_str().unwrap_or_default().contains(name);
+    said.json().as_array().unwrap().iter().filter(is_of_it).map(word).collect()
+}
+
+fn dies_at(point: &str) {
+    let arena = Arena::new();
+    // A daemon that is young says nothing about strays.
+    let path = arena.path("config/beadle/config.toml");
+    let config = std::fs::read_to_string(&path).unwrap().replace("[sweep]\n", "[sweep]\nmin_age = \"1ms\"\n");
+    std::fs::write(&path, config).unwrap();
+    let hits = arena.path("hits");
+    let mut command = arena.beadle(&["daemon", "start"]);
+    let action = if point.contains('=') { "" } else { "=kill" };
+    command.env("BEADLE_FAILPOINTS", format!("{point}{action};hits={}", hits.display()));
+    super::support::Running::of(command).wait();
+    for (name, script) in [("fails", "setsid sleep 600 & exit 3"), ("next", "exit 0")] {
+        let add = ["project", "add", name, "--", "sh", "-c", script];
+        // A crash in the middle of it: whether it was taken shows by its name.
+        until(point, || [0, 5].contains(&arena.run(&add).status));
+    }
+    until(&format!("{point}: all is over"), || {
+        let all = arena.run(&["project", "ls", "--json"]);
+        all.status == 0 && all.json().as_array().unwrap().iter().all(|p| p["ended_at"].is_string())
+    });
+    until(&format!("{point}: strays were looked for"), || {
+        told_of(&arena, "fails").last().is_some_and(|last| last == "swept")
+    });
+    until(&format!("{point}: nothing is owed"), || {
+        let owed = "SELECT (SELECT count(*) FROM project_events) + (SELECT count(*) FROM project_sweeps)
+            + (SELECT count(*) FROM projects WHERE settled IS NOT status)";
+        // Each command finds a daemon, or starts the next one.
+        arena.run(&["ls"]);
+        arena.queue_database().query_row(owed, [], |row| row.get::<_, u32>(0)).unwrap() == 0
+    });
+    assert!(hits.exists(), "{point} was not passed");
+    // Another daemon has nothing to add.
+    arena.run(&["daemon", "restart"]).ok();
+    arena.run(&["ls"]).ok();
+    let mut of_it = told_of(&arena, "fails");
+    let swept = of_it.iter().filter(|word| *word == "swept").count();
+    // One that was told of, and not noted as done before the crash, is made again.
+    assert!(swept == 1 || swept == 2 && point.contains(".searched."), "{point}: {of_it:?}");
+    of_it.retain(|word| word != "swept");
+    assert_eq!(of_it, ["queued", "running", "failed", "cleaned"], "{point}");
+    assert_eq!(told_of(&arena, "next"), ["queued", "running", "completed", "cleaned"], "{point}");
+    assert_eq!(arena.agents(), [], "{point}");
+}
+
+#[test]
+fn what_becomes_of_a_project_is_told_once_and_strays_are_looked_for_wherever_the_daemon_dies() {
+    let steps = ["claim", "finished", "settled", "searched"].into_iter();
+    let mut points: Vec<String> =
+        steps.flat_map(|step| ["before", "after"].map(|when| format!("daemon.{step}.{when}"))).collect();
+    points.push("daemon.search.before".into());
+    // The thread that stores events, each of its first times.
+    let stores = |when| (1..8).map(move |n| format!("daemon.memory.{when}={n}*off->kill"));
+    points.extend(stores("before").chain(stores("after")));
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let work = || {
+        while let Some(point) = points.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            dies_at(point);
+        }
+    };
+    std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(work))));
 }

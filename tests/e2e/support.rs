@@ -294,6 +294,8 @@ impl Arena {
             .env("SHELL", "/bin/sh");
         command.env("HOME", self.path("home")).env("XDG_CONFIG_HOME", self.path("config"));
         command.env("XDG_DATA_HOME", self.path("data")).env("XDG_CACHE_HOME", self.path("cache"));
+        // No service manager but one that a test plays there.
+        command.env("XDG_RUNTIME_DIR", self.path("xdg"));
         command.env("BEADLE_STATE_DIR", self.state()).env("BEADLE_RUNTIME_DIR", self.path("run"));
         command.current_dir(self.path("work")).stdin(Stdio::null());
         command

@@ -134,11 +134,14 @@ fn lost_terminal(agent: &str) {
     let seen = dry["candidates"].as_array().unwrap().iter().find(|c| c["action"] == "would-kill").unwrap();
     assert_eq!(seen["proofs"], json!(["terminal-deleted"]), "{dry}");
     assert!(process::is_alive(stray), "a rehearsal takes nobody");
+    let strays = || arena.json(&["status", "--format", "json"])["strays"].clone();
+    assert_eq!(strays(), 1);
     arena.run(&["sweep"]).fails(2, "--yes");
     let done = arena.sweep();
     assert_eq!((&done["killed"], &done["failed"]), (&json!(1), &json!(0)), "{done}");
     assert!(done["freed_bytes"].as_u64().unwrap() > 0);
     assert!(!process::is_alive(stray) && arena.named("611").is_empty() && arena.named("612").is_empty());
+    assert_eq!(strays(), 0);
     let audit = until_some("its record", || {
         let audit = arena.json(&["audit", "--json"]);
         audit.to_string().contains("its terminal is gone").then_some(audit)

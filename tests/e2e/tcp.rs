@@ -7,20 +7,27 @@ use std::time::Duration;
 
 use super::support::{Arena, Running, Said, has, is_root, until};
 
-const TOKEN: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c";
+pub const TOKEN: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c";
 
-struct Door {
-    arena: Arena,
-    port: u16,
+pub struct Door {
+    pub arena: Arena,
+    pub port: u16,
 }
 
 impl Door {
-    fn open() -> Self {
+    pub fn open() -> Self {
+        Self::open_with("")
+    }
+
+    /// With these failpoints.
+    fn open_with(failpoints: &str) -> Self {
         let port = free_port();
         let arena = Arena::with(&format!(
             "[stop]\ngrace = \"300ms\"\n[server]\nlisten = \"127.0.0.1:{port}\"\ntoken = \"{TOKEN}\"\n"
         ));
-        arena.run(&["daemon", "start"]).ok();
+        let mut command = arena.beadle(&["daemon", "start"]);
+        command.env("BEADLE_FAILPOINTS", failpoints);
+        Running::of(command).wait().ok();
         until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self { arena, port }
     }
@@ -281,4 +288,82 @@ fn a_port_somebody_else_has_leaves_the_daemon_to_its_sessions() {
     assert!(arena.run(&["daemon", "status"]).ok().contains(&format!("failed to listen on {at}")));
     // Who may read the file may do everything: doctor says who.
     assert!(arena.run(&["doctor"]).out.contains("others can read"));
+}
+
+/// Lends the way to a daemon, and has it say another version.
+fn another_version(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for asked in listener.incoming().flatten() {
+            let answers = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (from, to) = (asked.try_clone().unwrap(), answers.try_clone().unwrap());
+            std::thread::spawn(move || relay(from, to, |bytes| bytes));
+            std::thread::spawn(move || relay(answers, asked, other_version));
+        }
+    });
+    own
+}
+
+fn relay(mut from: TcpStream, mut to: TcpStream, change: impl Fn(Vec<u8>) -> Vec<u8>) {
+    let mut buffer = vec![0; 1 << 16];
+    while let Ok(count @ 1..) = from.read(&mut buffer) {
+        if to.write_all(&change(buffer[..count].to_vec())).is_err() {
+            break;
+        }
+    }
+    // Gone already, or told now.
+    let _ = to.shutdown(std::net::Shutdown::Write);
+}
+
+fn other_version(mut bytes: Vec<u8>) -> Vec<u8> {
+    let (ours, theirs) = (env!("CARGO_PKG_VERSION"), "9".repeat(env!("CARGO_PKG_VERSION").len()));
+    let header = format!("x-beadle-version: {ours}\r\n");
+    if let Some(at) = bytes.windows(header.len()).position(|w| w == header.as_bytes()) {
+        let end = at + header.len() - 2;
+        bytes[end - ours.len()..end].copy_from_slice(theirs.as_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn a_daemon_of_another_version_is_named_and_the_verbs_both_know_work() {
+    let door = Door::open();
+    let port = another_version(door.port);
+    let run = |args: &[&str]| {
+        let mut command = door.command(args);
+        command.env("BEADLE_HOST", format!("http://127.0.0.1:{port}"));
+        Running::of(command).wait()
+    };
+    let theirs = "9".repeat(env!("CARGO_PKG_VERSION").len());
+    let notice = format!("this is version {}, the daemon there is {theirs}", env!("CARGO_PKG_VERSION"));
+    let (a, b) = (door.arena.sh("a", "exec sleep 600"), door.arena.sh("b", "exec sleep 600"));
+    let listed = run(&["ls", "--json"]);
+    assert_eq!(
+        (listed.err.matches(&notice).count(), listed.clone().json().as_array().unwrap().len()),
+        (1, 2),
+        "{listed:?}"
+    );
+    let killed = run(&["kill", &a, "--json"]);
+    assert_eq!((killed.err.matches(&notice).count(), &killed.clone().json()["closed"]), (1, &1.into()), "{killed:?}");
+    assert_eq!(run(&["close-all", "--json"]).json()["closed"], 1);
+    assert_eq!(door.arena.show(&b)["state"], "ended");
+    // Straight to it nothing is said.
+    assert_eq!(door.run(&["ls"]).err, "");
+}
+
+#[test]
+fn who_never_reads_its_answers_is_hung_up_on() {
+    let door = Door::open_with("patience=500");
+    let host = format!("host: 127.0.0.1:{}", door.port);
+    let request = format!("GET /api/openapi.json HTTP/1.1\r\n{host}\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
+    let mut deaf = TcpStream::connect(("127.0.0.1", door.port)).unwrap();
+    deaf.set_write_timeout(Some(Duration::from_millis(50))).unwrap();
+    // One after the other, and never an answer is taken: what the kernels hold is full after some.
+    until("it is hung up on", || {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+        deaf.write_all(request.repeat(20).as_bytes()).is_err_and(|e| matches!(e.kind(), BrokenPipe | ConnectionReset))
+    });
+    assert!(door.arena.log().contains("hung up on a client that took nothing"));
+    door.run(&["ls"]).ok();
 }

@@ -119,6 +119,12 @@ impl Storm {
             until("an answer", || self.arena.run(&["ls"]).status == 0);
             self.kills.push(killed.elapsed().as_secs_f64());
         }
+        until("all is told", || {
+            // Each command finds a daemon, or starts the next one.
+            self.arena.run(&["ls"]);
+            let untold = "SELECT count(*) FROM project_events";
+            self.database().query_row(untold, [], |row| row.get::<_, u64>(0)).unwrap() == 0
+        });
         until("nothing of any lives", || self.arena.agents().is_empty() && self.arena.keepers().is_empty());
     }
 
@@ -161,6 +167,7 @@ impl Storm {
             }
         }
         faults.extend(self.out_of_order(&started));
+        faults.extend(self.pieces.iter().filter_map(|piece| mistold(&database, piece)));
         (started.len(), faults)
     }
 
@@ -176,6 +183,22 @@ impl Storm {
         ran.dedup();
         (ran != expected).then(|| format!("ran as {ran:?}, not as {expected:?}"))
     }
+}
+
+/// Each change is an event once, in the order in which it came about.
+fn mistold(database: &Connection, piece: &Piece) -> Option<String> {
+    let sql = "SELECT kind, body ->> 'status' FROM events WHERE body ->> 'projectId' = ?1 AND kind LIKE 'project_%'
+        ORDER BY number";
+    let mut rows = database.prepare_cached(sql).unwrap();
+    let row = |row: &rusqlite::Row<'_>| {
+        let (kind, status): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok(if kind == "project_changed" { status } else { format!("cleaned {status}") })
+    };
+    let told: Vec<String> = rows.query_map([&piece.name], row).unwrap().map(Result::unwrap).collect();
+    let mut expected = ["queued", "running"].repeat(usize::try_from(piece.fails.min(piece.retries) + 1).unwrap());
+    let cleaned = format!("cleaned {}", piece.status());
+    expected.extend([piece.status(), &cleaned]);
+    (told != expected).then(|| format!("{}: told {told:?}, not {expected:?}", piece.name))
 }
 
 fn storm(rounds: u64, projects: u64, end: Instant) {

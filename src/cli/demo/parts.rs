@@ -27,6 +27,8 @@ quiet_start = \"0s\"
 grace = \"2s\"
 [agents]
 default = \"claude\"
+[sys]
+scope = false
 ";
 
 /// One of them.

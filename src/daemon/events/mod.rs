@@ -38,6 +38,8 @@ pub struct Told {
     pub key: Option<String>,
     /// Perhaps told by an earlier daemon: waits for the database, which knows.
     pub again: Again,
+    /// The row of `project_events` that says it is still to be told: it goes in the transaction that stores the event.
+    pub owed: Option<i64>,
 }
 
 /// Whether an earlier daemon may have told it.

@@ -7,7 +7,7 @@ use crate::daemon::store::Store;
 use crate::model::event::{Event, What};
 use crate::sys::clock;
 
-/// Events read from the database at once.
+/// Events taken at once, from memory or from the database: what is buffered for one reader is bounded by it.
 const PAGE: usize = 256;
 
 pub struct Reader {
@@ -49,7 +49,7 @@ impl Reader {
             // Numbers of another stream: this one has not got so far.
             return self.move_to(vec![resync(1, newest, "these numbers are not of this stream")]);
         }
-        if let Some(lines) = self.store.stream().after(self.cursor) {
+        if let Some(lines) = self.store.stream().after(self.cursor, PAGE) {
             return self.with_holes(lines);
         }
         let (cursor, in_memory) = (self.cursor, self.store.stream().from());
@@ -99,7 +99,7 @@ mod tests {
     fn tell(store: &Store, events: usize) {
         for _ in 0..events {
             let what = What::Released {};
-            store.tell_event(Told { at: clock::wall(), by_hook: false, what, key: None, again: Again::No });
+            store.tell_event(Told { at: clock::wall(), by_hook: false, what, key: None, again: Again::No, owed: None });
         }
         store.settle(Duration::from_secs(20));
     }

@@ -89,14 +89,14 @@ impl Stream {
         self.newest.send_replace(Some(last));
     }
 
-    /// All that came after a number; `None` when it is not all in memory.
-    pub fn after(&self, number: u64) -> Option<Vec<Line>> {
+    /// What came after a number, the first so many of it; `None` when it is not all in memory.
+    pub fn after(&self, number: u64, most: usize) -> Option<Vec<Line>> {
         let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         if number.saturating_add(1) < ring.from {
             return None;
         }
         let first = ring.lines.partition_point(|line| line.number <= number);
-        Some(ring.lines.range(first..).cloned().collect())
+        Some(ring.lines.range(first..).take(most).cloned().collect())
     }
 
     /// The number of this daemon's first event.
@@ -140,17 +140,18 @@ mod tests {
     fn what_came_after_a_number_is_told_whole_or_not_at_all() {
         let stream = Stream::default();
         stream.begin(5);
-        assert_eq!(numbers(stream.after(4)), Some(vec![]));
-        assert_eq!(numbers(stream.after(3)), None, "that was another daemon's");
+        assert_eq!(numbers(stream.after(4, RING)), Some(vec![]));
+        assert_eq!(numbers(stream.after(3, RING)), None, "that was another daemon's");
         stream.publish(vec![line(5), line(6)]);
         stream.publish(vec![line(9)]);
-        assert_eq!(numbers(stream.after(4)), Some(vec![5, 6, 9]));
-        assert_eq!(numbers(stream.after(6)), Some(vec![9]));
-        assert_eq!((numbers(stream.after(9)), *stream.newest().borrow()), (Some(vec![]), Some(9)));
+        assert_eq!(numbers(stream.after(4, RING)), Some(vec![5, 6, 9]));
+        assert_eq!(numbers(stream.after(6, RING)), Some(vec![9]));
+        assert_eq!((numbers(stream.after(9, RING)), *stream.newest().borrow()), (Some(vec![]), Some(9)));
         let many: Vec<Line> = (10..10 + RING as u64).map(line).collect();
         stream.publish(many);
-        assert_eq!(numbers(stream.after(8)), None, "the oldest have left");
-        assert_eq!(stream.after(9).unwrap().len(), RING);
+        assert_eq!(numbers(stream.after(8, RING)), None, "the oldest have left");
+        assert_eq!(stream.after(9, RING).unwrap().len(), RING);
+        assert_eq!(numbers(stream.after(9, 2)), Some(vec![10, 11]));
     }
 
     #[test]

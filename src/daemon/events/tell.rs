@@ -72,7 +72,7 @@ impl Teller {
     }
 
     fn tell_with(&self, what: What, key: Option<String>, again: Again) {
-        self.store.tell_event(Told { at: clock::wall(), by_hook: self.by_hook, what, key, again });
+        self.store.tell_event(Told { at: clock::wall(), by_hook: self.by_hook, what, key, again, owed: None });
     }
 
     pub fn all_closed(&self, report: &KillReport, reason: &str, project: Option<&str>) {
@@ -168,7 +168,14 @@ impl Supervisor {
     }
 
     fn tell_perhaps(&self, what: What, key: String, at: String) {
-        self.set.store.tell_event(Told { at, by_hook: false, what, key: Some(key), again: Again::PerhapsLongAgo });
+        self.set.store.tell_event(Told {
+            at,
+            by_hook: false,
+            what,
+            key: Some(key),
+            again: Again::PerhapsLongAgo,
+            owed: None,
+        });
     }
 
     /// A session beadle did not start was seen; its id is the same for every daemon of this boot.
@@ -280,7 +287,7 @@ pub fn tell_stopped(store: &Store, ended: Ended) {
         Ended::Again => "restarted in place",
     };
     let what = What::DaemonStopped { reason: reason.into() };
-    store.tell_event(Told { at: clock::wall(), by_hook: false, what, key: None, again: Again::No });
+    store.tell_event(Told { at: clock::wall(), by_hook: false, what, key: None, again: Again::No, owed: None });
 }
 
 fn started(entry: &Entry) -> String {

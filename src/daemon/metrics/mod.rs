@@ -21,8 +21,8 @@ use crate::api::refusal::{Code, Refusal};
 use crate::api::sweep::{Action, SweepReport};
 use crate::api::types::{Closed, Outcome};
 use crate::model::lifecycle::Keeper;
-use crate::model::session::{Attention, ExitBy, Health, State as Life};
-use crate::sys::{clock, own};
+use crate::model::session::{Attention, ExitBy, Health, ProcId, State as Life};
+use crate::sys::{clock, own, process};
 
 /// Upper bounds of the histogram, in seconds: the grace is among them.
 const BOUNDS: [f64; 12] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0];
@@ -55,7 +55,7 @@ pub struct Metrics {
     failed: u64,
     kills: Histogram,
     /// What the last sweep or rehearsal found and did not take.
-    left: u64,
+    left: Vec<ProcId>,
 }
 
 impl Metrics {
@@ -70,9 +70,9 @@ impl Metrics {
 }
 
 /// What a sweep has left where it was.
-pub fn left_by(report: &SweepReport) -> u64 {
+pub fn left_by(report: &SweepReport) -> Vec<ProcId> {
     let left = report.candidates.iter().filter(|c| matches!(c.action, Action::WouldKill | Action::Failed));
-    left.count() as u64
+    left.map(|c| ProcId { pid: c.pid, start: c.start_time }).collect()
 }
 
 /// Everything the supervisor knows for the page.
@@ -86,9 +86,14 @@ pub struct Figures {
 }
 
 impl Supervisor {
-    pub(super) fn note_sweep(&mut self, left: u64) {
+    pub(super) fn note_sweep(&mut self, left: Vec<ProcId>) {
         self.metrics.left = left;
         self.sample_soon();
+    }
+
+    /// Strays of foreign agents that were found and left, as far as they still live.
+    pub(super) fn strays_left(&self) -> u64 {
+        self.metrics.left.iter().filter(|id| process::is_alive(**id)).count() as u64
     }
 
     pub(super) fn figures(&self) -> Figures {
@@ -97,7 +102,7 @@ impl Supervisor {
             [Health::Healthy, Health::Stuck, Health::Orphaned].map(|h| (h.as_str(), 0)).into();
         let words = [Attention::Working, Attention::Waiting, Attention::Idle, Attention::Unknown];
         let mut attention: BTreeMap<_, _> = words.map(|a| (a.as_str(), 0)).into();
-        let mut strays = self.metrics.left;
+        let mut strays = self.strays_left();
         for row in &rows {
             *health.entry(row.health.as_str()).or_default() += 1;
             *attention.entry(row.attention.as_str()).or_default() += 1;

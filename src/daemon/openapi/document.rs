@@ -17,10 +17,17 @@ use crate::api::types::ErrorBody;
 
 /// Where shapes stand in the document.
 const SHAPES: &str = "/components/schemas";
-/// What any route may refuse with: what is asked cannot be read, is too much or too slow, is not for this caller, or the
-/// daemon is at its end.
-const ANY: [Code; 6] =
-    [Code::BadRequest, Code::TooLarge, Code::TooSlow, Code::Forbidden, Code::Internal, Code::ShuttingDown];
+/// What any route may refuse with: what is asked cannot be read, is too much or too slow, comes over TCP without the token,
+/// is not for this caller, or the daemon is at its end.
+const ANY: [Code; 7] = [
+    Code::BadRequest,
+    Code::TooLarge,
+    Code::TooSlow,
+    Code::Unauthorized,
+    Code::Forbidden,
+    Code::Internal,
+    Code::ShuttingDown,
+];
 
 pub async fn openapi() -> Response<HttpBody> {
     static DOCUMENT: OnceLock<Bytes> = OnceLock::new();

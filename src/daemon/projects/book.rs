@@ -16,11 +16,13 @@ pub struct Book {
     path: PathBuf,
     store: Store,
     open: Option<(Connection, u64)>,
+    /// The file that was open last, and the last of its events that was told.
+    heard: (u64, i64),
 }
 
 impl Book {
     pub fn new(path: PathBuf, store: Store) -> Self {
-        Self { path, store, open: None }
+        Self { path, store, open: None, heard: (0, 0) }
     }
 
     /// Blocks. Why there was no round, as the end of "the queue cannot be used: ".
@@ -32,12 +34,18 @@ impl Book {
             let connection = schema::open_once(&self.path).map_err(|error| self.because(error))?;
             let inode = std::fs::metadata(&self.path).map_err(|e| e.to_string())?.ino();
             self.open = Some((connection, inode));
+            if self.heard.0 != inode {
+                self.heard = (inode, 0);
+            }
         }
         let Some((connection, _)) = &mut self.open else { return Err("it is not open".into()) };
-        round::round(connection, asked).map_err(|source| {
+        let made = round::round(connection, asked, self.heard.1);
+        let plan = made.map_err(|source| {
             self.open = None;
             self.because(schema::OpenError::Use { path: self.path.clone(), source })
-        })
+        })?;
+        self.heard.1 = plan.told.last().map_or(self.heard.1, |last| last.number);
+        Ok(plan)
     }
 
     fn because(&self, error: schema::OpenError) -> String {

@@ -1,29 +1,21 @@
-//! The consequences of an end: all that ran for the project is closed, events are sent, strays are looked for. What cannot
-//! be closed is reported, and holds up nothing.
+//! The consequences of an end: all that ran for the project is closed. What cannot be closed is reported, and holds up
+//! nothing.
 
-use std::time::Duration;
-
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tracing::info;
 
-use super::round::{End, Lingering, Plan};
+use super::round::{End, Lingering, Plan, Settled};
 use super::{Answer, News};
 use crate::api::project::ProjectEnded;
 use crate::api::types::{Closed, KillReport, Outcome};
 use crate::daemon::closing::How;
 use crate::daemon::handle::Input;
 use crate::daemon::supervisor::{Supervisor, answer};
-use crate::daemon::sweep::{Before, Ordered};
 use crate::model::session::{Cause, ExitBy};
-use crate::model::stray::Marks;
-
-/// Between a failure and the search for what it left elsewhere.
-const BEFORE_SWEEP: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     pub(super) fn draw_consequences(&mut self, plan: Plan) {
-        let Plan { ends, lingering, overdue, changes, outcomes, .. } = plan;
+        let Plan { ends, lingering, overdue, .. } = plan;
         let by = |number: i64| if overdue.contains(&number) { ExitBy::Timeout } else { ExitBy::Project };
         for end in ends {
             // One of its sessions is just being born: first it is there, then it is closed.
@@ -32,10 +24,6 @@ impl Supervisor {
                 continue;
             }
             self.queue.closing.insert(end.number, Instant::now());
-            let ordered = outcomes.iter().flatten().any(|outcome| outcome.is_end_of(end.number));
-            if !ordered && !changes.iter().any(|c| c.project == end.project && c.status == end.status) {
-                self.tell_edited(&end);
-            }
             let of_it: Vec<&Lingering> = lingering.iter().filter(|l| l.number == end.number).collect();
             of_it.iter().for_each(|l| {
                 self.queue.tried.remove(&l.session);
@@ -118,17 +106,16 @@ impl Supervisor {
             project = %end.project, closed = report.closed, failed = report.failed, reason = %end.reason,
             "project {}", end.status
         );
-        self.tell_completed(end, report);
-        self.queue.settled.push((end.number, end.status));
-        if end.status.needs_sweep() {
-            self.plan_sweep(end);
+        if self.closing_down {
+            // The next daemon settles it.
+            self.answer_waiting(end, report);
         }
-        self.answer_waiting(end, report);
+        self.queue.settled.push(Settled { end: end.clone(), report: report.clone() });
         self.forget_tried();
         self.make_round();
     }
 
-    fn answer_waiting(&mut self, end: &End, report: &KillReport) {
+    pub(super) fn answer_waiting(&mut self, end: &End, report: &KillReport) {
         for waiting in &mut self.queue.waiting {
             if let Some(at) = waiting.left.iter().position(|n| *n == end.number) {
                 waiting.left.swap_remove(at);
@@ -156,33 +143,5 @@ impl Supervisor {
                 || foreign.get(id).is_some_and(super::super::foreign::Foreign::is_live)
         };
         self.queue.tried.retain(|id, _| lives(id));
-    }
-
-    /// One for all that fail within that time.
-    fn plan_sweep(&mut self, end: &End) {
-        if std::mem::replace(&mut self.queue.sweep_is_planned, true) {
-            return;
-        }
-        let (reason, by_hook) = (format!("project {} is {}", end.project, end.status), end.by_hook);
-        let inputs = self.inputs.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(BEFORE_SWEEP).await;
-            // As above.
-            let _ = inputs.send(Input::Queue(Box::new(News::Sweep { reason, by_hook })));
-        });
-    }
-
-    /// Never latches: that is for a person.
-    pub(super) fn sweep_after(&mut self, reason: &str, by_hook: bool) {
-        self.queue.sweep_is_planned = false;
-        if self.closing_down {
-            return;
-        }
-        let cause = Cause::new(ExitBy::Sweep, reason);
-        let ordered = Ordered { dry_run: false, marks: Marks::default(), cause, by_hook, before: Before::default() };
-        let (reply, swept) = oneshot::channel();
-        self.make_sweep(ordered, reply);
-        // Its report is in the log and in the audit.
-        drop(swept);
     }
 }

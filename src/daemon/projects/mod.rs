@@ -12,7 +12,7 @@
 //! cannot be used stops the queue, and nothing else.
 //!
 //! - `round`: the transaction. `orders`: what people want of it. `rows`: what is read. `book`: the connection.
-//! - `starts`, `ends`: what is done about it. `told`: what others hear of it. `routes`: HTTP.
+//! - `starts`, `ends`, `search`: what is done about it. `told`: what others hear of it. `routes`: HTTP.
 
 mod book;
 mod ends;
@@ -21,6 +21,7 @@ mod round;
 mod rounds;
 mod routes;
 mod rows;
+mod search;
 mod starts;
 mod told;
 
@@ -36,15 +37,17 @@ use tokio::time::Instant;
 
 use book::Book;
 pub use orders::Order;
-use round::{End, Plan};
+use round::{End, Plan, Settled};
 pub(super) use routes::routes;
+
+use search::Searching;
 
 use super::handle::Reply;
 use super::store::Store;
 use crate::api::project::{Project, ProjectEnded, ProjectsRemoved};
 use crate::api::refusal::Refusal;
 use crate::api::types::{KillReport, Started};
-use crate::model::project::{Fate, Status};
+use crate::model::project::Fate;
 use crate::model::session::Asked;
 
 /// Between two rounds while anything is in the queue.
@@ -62,7 +65,7 @@ pub enum News {
     Round {
         made: Result<Plan, String>,
         /// What went in, to be given back when nothing came of it.
-        settled: Vec<(i64, Status)>,
+        settled: Vec<Settled>,
         fates: Vec<String>,
         ordered: Vec<Ordered>,
     },
@@ -82,10 +85,9 @@ pub enum News {
         reason: String,
         report: KillReport,
     },
-    /// It is time to look for strays.
-    Sweep {
-        reason: String,
-        by_hook: bool,
+    /// Strays were looked for, for all that is owed up to this number.
+    Searched {
+        number: i64,
     },
     /// Somebody wrote to the database.
     Touched,
@@ -114,7 +116,7 @@ pub struct Queue {
     again: bool,
     whole: bool,
     orders: Vec<Ordered>,
-    settled: Vec<(i64, Status)>,
+    settled: Vec<Settled>,
     /// Sessions whose ends are waited for, and what was last known of them.
     open: HashMap<String, Option<Fate>>,
     /// Sessions being started, and their projects.
@@ -135,7 +137,7 @@ pub struct Queue {
     last: Instant,
     not_before: Instant,
     trouble: Option<String>,
-    sweep_is_planned: bool,
+    search: Searching,
 }
 
 impl Queue {
@@ -162,7 +164,7 @@ impl Queue {
             last: now,
             not_before: now,
             trouble: None,
-            sweep_is_planned: false,
+            search: Searching::default(),
         }
     }
 

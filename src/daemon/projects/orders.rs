@@ -40,12 +40,6 @@ pub struct Meant {
     pub reason: String,
 }
 
-impl Outcome {
-    pub fn is_end_of(&self, number: i64) -> bool {
-        matches!(self, Self::Ended(meant) if meant.iter().any(|m| m.number == number && m.has_changed()))
-    }
-}
-
 impl Meant {
     /// It had not finished before.
     pub fn has_changed(&self) -> bool {

@@ -8,9 +8,10 @@
 //! session by it, or makes sure that it never will be. An end is committed before its consequences, and stays unsettled
 //! until they are done; so do ends that somebody wrote into the database by hand.
 //!
-//! - `fate`: what became of a session. `whose`: to whom a live one belongs.
+//! - `fate`: what became of a session. `whose`: to whom a live one belongs. `owed`: what others are to hear of it.
 
 mod fate;
+mod owed;
 mod whose;
 
 use std::collections::{HashMap, HashSet};
@@ -20,6 +21,8 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::orders::{Order, Outcome};
+pub use owed::{Search, Settled, Tale};
+
 use super::rows::{COLUMNS, Kept};
 use crate::api::refusal::Refusal;
 use crate::model::project::{Attempt, Fate, Next, Status, next};
@@ -31,7 +34,9 @@ pub struct Asked {
     /// With whether a hook gave it.
     pub orders: Vec<(Order, bool)>,
     /// Ends whose consequences are done.
-    pub settled: Vec<(i64, Status)>,
+    pub settled: Vec<Settled>,
+    /// Up to this number what was owed to a failure is done.
+    pub swept: Option<i64>,
     /// Sessions of attempts, as the supervisor knows them.
     pub fates: HashMap<String, Fate>,
     /// Those are all there are; otherwise a session without a fate is asked about again.
@@ -122,7 +127,9 @@ pub struct Plan {
     pub outcomes: Vec<Result<Outcome, Refusal>>,
     pub starts: Vec<Start>,
     pub ends: Vec<End>,
-    pub changes: Vec<Change>,
+    /// Events that this daemon has not told yet.
+    pub told: Vec<Tale>,
+    pub searches: Vec<Search>,
     pub lingering: Vec<Lingering>,
     /// Sessions whose end is waited for.
     pub open: Vec<String>,
@@ -150,11 +157,12 @@ struct Round<'a> {
     ids: std::slice::Iter<'a, String>,
 }
 
-/// Makes one round.
-pub fn round(connection: &mut Connection, asked: &Asked) -> rusqlite::Result<Plan> {
+/// Makes one round. Events up to the number `heard` are told already.
+pub fn round(connection: &mut Connection, asked: &Asked, heard: i64) -> rusqlite::Result<Plan> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut round = Round { at: &transaction, asked, plan: Plan::default(), postponed: false, ids: asked.ids.iter() };
     round.take_in()?;
+    round.tell_edited()?;
     let running = round.running()?;
     running.iter().try_for_each(|project| round.step(project))?;
     round.ends()?;
@@ -163,16 +171,19 @@ pub fn round(connection: &mut Connection, asked: &Asked) -> rusqlite::Result<Pla
         round.go_on()?;
         round.claim()?;
     }
+    round.owed(heard)?;
     round.count()?;
     let plan = round.plan;
     let (claims, ends, settles) = (!plan.starts.is_empty(), plan.has_new_end(asked), !asked.settled.is_empty());
     claims.then(|| failpoint::here("daemon.claim.before"));
     ends.then(|| failpoint::here("daemon.finished.before"));
     settles.then(|| failpoint::here("daemon.settled.before"));
+    asked.swept.is_some().then(|| failpoint::here("daemon.searched.before"));
     transaction.commit()?;
     claims.then(|| failpoint::here("daemon.claim.after"));
     ends.then(|| failpoint::here("daemon.finished.after"));
     settles.then(|| failpoint::here("daemon.settled.after"));
+    asked.swept.is_some().then(|| failpoint::here("daemon.searched.after"));
     Ok(plan)
 }
 
@@ -186,11 +197,16 @@ impl Round<'_> {
     fn take_in(&mut self) -> rusqlite::Result<()> {
         for (order, by_hook) in &self.asked.orders {
             let outcome = order.carry_out(self.at, &self.asked.ground.wall, *by_hook)?;
+            if let Ok(outcome) = &outcome {
+                self.tell_outcome(outcome, *by_hook)?;
+            }
             self.plan.outcomes.push(outcome);
         }
-        for (number, status) in &self.asked.settled {
-            let sql = "UPDATE projects SET settled = status WHERE number = ?1 AND status = ?2";
-            self.at.prepare_cached(sql)?.execute(params![number, status.as_str()])?;
+        for settled in &self.asked.settled {
+            self.settle(settled)?;
+        }
+        if let Some(number) = self.asked.swept {
+            self.swept(number)?;
         }
         for (session, fate) in &self.asked.fates {
             if matches!(fate, Fate::Running | Fate::Ended { .. }) {
@@ -199,6 +215,21 @@ impl Round<'_> {
             }
         }
         Ok(())
+    }
+
+    fn tell_outcome(&mut self, outcome: &Outcome, by_hook: bool) -> rusqlite::Result<()> {
+        match outcome {
+            Outcome::Added(project) => {
+                let (project, number) = (project.name.clone(), project.number);
+                let (before, status, reason) = (None, Status::Queued, "added".into());
+                self.tell_change(number, Change { project, before, status, reason, by_hook })
+            }
+            Outcome::Ended(meant) => meant.iter().filter(|one| one.has_changed()).try_for_each(|one| {
+                let (project, before, reason) = (one.name.clone(), Some(one.before), one.reason.clone());
+                self.tell_change(one.number, Change { project, before, status: one.status, reason, by_hook })
+            }),
+            Outcome::Removed(_) => Ok(()),
+        }
     }
 
     fn all(&self, condition: &str) -> rusqlite::Result<Vec<Kept>> {
@@ -254,7 +285,7 @@ impl Round<'_> {
                     self.plan.overdue.extend(overdue.is_some().then_some(number));
                     let sql = "UPDATE projects SET status = 'queued', failures = failures + 1, reason = ?2
                         WHERE number = ?1";
-                    self.change(project, (Status::Running, Status::Queued), &reason);
+                    self.change(project, (Status::Running, Status::Queued), &reason)?;
                     return self.at.execute(sql, params![number, reason]).map(drop);
                 }
                 Next::Interrupted { again, reason } => return self.interrupted(project, again, &reason),
@@ -262,13 +293,14 @@ impl Round<'_> {
         }
     }
 
-    fn change(&mut self, project: &Kept, (before, status): (Status, Status), reason: &str) {
+    fn change(&mut self, project: &Kept, (before, status): (Status, Status), reason: &str) -> rusqlite::Result<()> {
         let (name, by_hook) = (project.shown.name.clone(), project.by_hook);
-        self.plan.changes.push(Change { project: name, before: Some(before), status, reason: reason.into(), by_hook });
+        let change = Change { project: name, before: Some(before), status, reason: reason.into(), by_hook };
+        self.tell_change(project.shown.number, change)
     }
 
     fn over(&mut self, project: &Kept, status: Status, reason: &str) -> rusqlite::Result<()> {
-        self.change(project, (Status::Running, status), reason);
+        self.change(project, (Status::Running, status), reason)?;
         let sql = "UPDATE projects SET status = ?2, reason = ?3, ended_at = ?4 WHERE number = ?1";
         let now = &self.asked.ground.wall;
         self.at.execute(sql, params![project.shown.number, status.as_str(), reason, now]).map(drop)
@@ -279,7 +311,7 @@ impl Round<'_> {
         let ended_at = (!again).then_some(&self.asked.ground.wall);
         let sql = "UPDATE projects SET status = ?2, reason = ?3, ended_at = ?4, interrupted = 1 WHERE number = ?1";
         let reason = format!("interrupted: {reason}");
-        self.change(project, (Status::Running, status), &reason);
+        self.change(project, (Status::Running, status), &reason)?;
         self.at.execute(sql, params![project.shown.number, status.as_str(), reason, ended_at]).map(drop)
     }
 
@@ -377,7 +409,7 @@ impl Round<'_> {
                 let attempt = project.shown.attempt + 1;
                 self.start(&project, attempt, 0)?;
             }
-            self.change(&project, (Status::Queued, Status::Running), "its turn has come");
+            self.change(&project, (Status::Queued, Status::Running), "its turn has come")?;
             running += 1;
         }
         Ok(())
@@ -411,7 +443,8 @@ impl Round<'_> {
     fn count(&mut self) -> rusqlite::Result<()> {
         let any = |condition: &str| format!("SELECT EXISTS (SELECT 1 FROM projects WHERE {condition})");
         let open = any("settled IS NOT status");
-        self.plan.is_open = self.at.prepare_cached(&open)?.query_row([], |row| row.get(0))?;
+        let open: bool = self.at.prepare_cached(&open)?.query_row([], |row| row.get(0))?;
+        self.plan.is_open = open || !self.plan.searches.is_empty();
         let exists = "SELECT EXISTS (SELECT 1 FROM projects) OR EXISTS (SELECT 1 FROM project_runs)";
         self.plan.exists = self.at.prepare_cached(exists)?.query_row([], |row| row.get(0))?;
         Ok(())

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::orders::{Meant, Order, Outcome};
-use super::round::{Asked, Ground, Live, Plan};
+use super::round::{Asked, Ground, Live, Plan, Settled};
 use super::{Answer, EVERY, News, Ordered, Waiting};
 use crate::api::kept::Dir;
 use crate::api::project::{ProjectEnded, ProjectsRemoved};
@@ -69,11 +69,12 @@ impl Supervisor {
         }
         let deadline = self.queue.deadline.map(|at| Instant::now() + at.saturating_sub(clock::monotonic()));
         let next = self.queue.is_open.then_some(self.queue.last + EVERY);
-        [next, deadline].into_iter().flatten().min()
+        [next, deadline, self.queue.search.due()].into_iter().flatten().min()
     }
 
     pub(in crate::daemon) fn tick_queue(&mut self, now: Instant) {
         if self.queue_due().is_some_and(|due| due <= now) {
+            self.search_if_due(now);
             self.make_round();
         }
     }
@@ -111,6 +112,10 @@ impl Supervisor {
             });
             Fate::Ended { code, by, reason }
         };
+        if entry.close.is_some() {
+            // Somebody closes it, and says so when that is over: first the one is told of, then the other.
+            return Some(Fate::Running);
+        }
         match entry.life.state() {
             State::Ended => Some(ended(entry.exit.as_ref())),
             State::Lingering | State::Closing if entry.exit.is_some() && entry.to_come.is_none() => {
@@ -161,13 +166,14 @@ impl Supervisor {
         }
         let now = Instant::now();
         let young = |at: &Instant| now.saturating_duration_since(*at) < HOLD;
-        let settles = |number: &i64| self.queue.settled.iter().any(|(settled, _)| settled == number);
+        let settles = |number: &i64| self.queue.settled.iter().any(|settled| settled.end.number == *number);
         let mut under_way = self.queue.closing.iter().filter(|(number, _)| !settles(number));
         let closes = under_way.any(|(_, at)| young(at)) || self.queue.starting.len() >= AT_ONCE;
         let projects = &self.set.config.projects;
         Asked {
             orders: self.queue.orders.iter().map(|o| (o.order.clone(), o.by_hook)).collect(),
             settled: std::mem::take(&mut self.queue.settled),
+            swept: self.queue.search.done,
             fates,
             whole,
             live: self.of_projects(young),
@@ -232,30 +238,27 @@ impl Supervisor {
             News::Started { session, number, result } => self.on_project_started(&session, number, result),
             News::Cleaned { end, report } => self.on_cleaned(&end, &report),
             News::Swept { project, reason, report } => self.on_lingering_closed(&project, &reason, &report),
-            News::Sweep { reason, by_hook } => self.sweep_after(&reason, by_hook),
+            News::Searched { number } => self.on_searched(number),
             News::Touched => self.make_round(),
         }
     }
 
-    fn on_round(
-        &mut self,
-        plan: Plan,
-        settled: &[(i64, crate::model::project::Status)],
-        fates: &[String],
-        ordered: Vec<Ordered>,
-    ) {
+    fn on_round(&mut self, mut plan: Plan, settled: &[Settled], fates: &[String], ordered: Vec<Ordered>) {
         if self.queue.trouble.take().is_some() {
             tracing::info!("the queue can be used again");
         }
-        for (number, _) in settled {
-            self.queue.closing.remove(number);
+        for Settled { end, report } in settled {
+            self.queue.closing.remove(&end.number);
+            self.answer_waiting(end, report);
         }
         let doubtful = |id: &String| plan.doubtful.contains(id);
         fates.iter().filter(|id| !doubtful(id)).for_each(|id| drop(self.queue.refused.remove(id)));
         let before = std::mem::take(&mut self.queue.open);
         let kept = |id: String| (id.clone(), before.get(&id).cloned().flatten());
         self.queue.open = plan.open.iter().cloned().map(kept).collect();
-        self.queue.known = true;
+        let is_first = !std::mem::replace(&mut self.queue.known, true);
+        self.plan_search(&plan.searches, is_first);
+        self.queue.search.done.take_if(|done| plan.searches.iter().all(|left| left.number > *done));
         (self.queue.is_open, self.queue.exists) = (plan.is_open, plan.exists);
         self.queue.deadline = plan.deadline;
         self.queue.again |= plan.again;
@@ -264,10 +267,10 @@ impl Supervisor {
             self.ask_about(Dir::new(self.set.paths.sessions().join(id)));
         }
         self.mark_lingering(&plan.lingering);
+        self.tell_of_projects(std::mem::take(&mut plan.told));
         for (one, outcome) in ordered.into_iter().zip(plan.outcomes.clone()) {
             self.on_ordered(one, outcome);
         }
-        plan.changes.iter().for_each(|change| self.tell_change(change));
         for start in plan.starts.clone() {
             self.start_project(start);
         }
@@ -276,7 +279,9 @@ impl Supervisor {
     }
 
     /// Nothing was written: all of it again, later.
-    fn on_no_round(&mut self, why: &str, settled: Vec<(i64, crate::model::project::Status)>, ordered: Vec<Ordered>) {
+    fn on_no_round(&mut self, why: &str, settled: Vec<Settled>, ordered: Vec<Ordered>) {
+        // They are closed all the same, and told of when that can be written down.
+        settled.iter().for_each(|settled| self.answer_waiting(&settled.end, &settled.report));
         self.queue.settled.extend(settled);
         self.queue.whole = true;
         self.queue.is_open &= self.queue.known;
@@ -290,18 +295,16 @@ impl Supervisor {
     }
 
     fn on_ordered(&mut self, ordered: Ordered, outcome: Result<Outcome, Refusal>) {
-        let Ordered { order, asked, reply, by_hook } = ordered;
+        let Ordered { order, asked, reply, .. } = ordered;
         match outcome {
             Err(refusal) => answer(reply, Err(refusal)),
             Ok(Outcome::Added(project)) => {
-                self.tell_added(&project, by_hook);
                 self.queue.again = true;
                 answer(reply, Ok(Answer::Added(project)));
             }
             Ok(Outcome::Removed(removed)) => answer(reply, Ok(Answer::Removed(ProjectsRemoved { removed }))),
             Ok(Outcome::Ended(meant)) => {
                 for one in meant.iter().filter(|m| m.has_changed()) {
-                    self.tell_meant(one, by_hook);
                     self.queue.asked.insert(one.number, asked.clone());
                 }
                 self.wait_for(&order, meant, reply);

@@ -7,9 +7,11 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 use super::orders::{Order, Outcome};
-use super::round::{Asked, Ground, Live, Plan, round};
+use super::round::{Asked, Ground, Live, Plan, Settled, Tale, round};
 use crate::api::project::AddRequest;
+use crate::api::types::KillReport;
 use crate::daemon::store::schema;
+use crate::model::event::What;
 use crate::model::project::{Fate, Status, Verb};
 use crate::model::session::ExitBy;
 
@@ -21,13 +23,26 @@ struct Desk {
     fates: HashMap<String, Fate>,
     live: Vec<Live>,
     max_running: usize,
+    /// The last event that was told, and the last search that was made.
+    heard: i64,
+    swept: Option<i64>,
 }
 
 impl Desk {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = schema::open(&dir.path().join("beadle.db")).unwrap().connection;
-        Self { database, dir, ids: 0, now: 1000, fates: HashMap::new(), live: Vec::new(), max_running: 1 }
+        Self {
+            database,
+            dir,
+            ids: 0,
+            now: 1000,
+            fates: HashMap::new(),
+            live: Vec::new(),
+            max_running: 1,
+            heard: 0,
+            swept: None,
+        }
     }
 
     fn wall(&self) -> String {
@@ -41,6 +56,7 @@ impl Desk {
         Asked {
             orders: Vec::new(),
             settled: Vec::new(),
+            swept: self.swept,
             fates: self.fates.clone(),
             whole: true,
             live: self.live.clone(),
@@ -60,7 +76,8 @@ impl Desk {
 
     /// What a session becomes from now on; what is started lives.
     fn make(&mut self, asked: &Asked) -> Plan {
-        let plan = round(&mut self.database, asked).unwrap();
+        let plan = round(&mut self.database, asked, self.heard).unwrap();
+        self.heard = plan.told.last().map_or(self.heard, |last| last.number);
         for start in &plan.starts {
             self.fates.insert(start.session.clone(), Fate::Running);
         }
@@ -84,7 +101,7 @@ impl Desk {
     }
 
     fn settle(&mut self, plan: &Plan) -> Plan {
-        let settled = plan.ends.iter().map(|e| (e.number, e.status)).collect();
+        let settled = plan.ends.iter().map(|e| Settled { end: e.clone(), report: KillReport::default() }).collect();
         let asked = Asked { settled, ..self.asked() };
         self.make(&asked)
     }
@@ -161,7 +178,8 @@ fn an_end_written_by_hand_is_an_end_and_a_finished_one_queued_by_hand_begins_ane
     desk.database.execute("UPDATE projects SET status = 'failed'", []).unwrap();
     let plan = desk.round();
     assert_eq!(plan.ends[0].status, Status::Failed);
-    assert!(!desk.settle(&plan).is_open);
+    desk.swept = desk.settle(&plan).searches.last().map(|search| search.number);
+    assert!(!desk.round().is_open);
     desk.database.execute("UPDATE projects SET status = 'queued'", []).unwrap();
     assert_eq!(desk.round().starts[0].attempt, 2);
     // The same end once more has its consequences once more.
@@ -226,6 +244,71 @@ fn the_time_of_an_attempt_is_over_at_its_moment() {
     assert_eq!(desk.round().ends[0].reason, "its timeout of 1 m is over");
 }
 
+/// Statuses that were told, and `cleaned` for the end of a close.
+fn told(plan: &Plan) -> Vec<String> {
+    let word = |tale: &Tale| match &tale.what {
+        What::ProjectChanged { project_id, status, .. } => format!("{project_id} {status}"),
+        What::ProjectCleanupCompleted { project_id, .. } => format!("{project_id} cleaned"),
+        other => panic!("{other:?}"),
+    };
+    plan.told.iter().map(word).collect()
+}
+
+#[test]
+fn every_change_is_told_once_whoever_made_it_and_by_the_next_daemon_while_it_is_not_written_down() {
+    let mut desk = Desk::new();
+    assert_eq!(told(&desk.add("a", |_| {})), ["a queued", "a running"]);
+    // What never began is begun again, and is not said again.
+    desk.fates.insert("s0".into(), Fate::Unborn);
+    assert_eq!(told(&desk.round()), Vec::<String>::new());
+    let session = desk.fates.iter().find(|(_, fate)| **fate == Fate::Running).unwrap().0.clone();
+    desk.exits(&session, 1);
+    let plan = desk.round();
+    assert_eq!(told(&plan), ["a failed"]);
+    assert_eq!((told(&desk.round()), desk.round().searches), (Vec::<String>::new(), vec![]));
+    let plan = desk.settle(&plan);
+    assert_eq!((told(&plan), plan.searches.len(), plan.is_open), (vec!["a cleaned".into()], 1, true));
+    desk.database
+        .execute_batch(
+            "UPDATE projects SET status = 'completed' WHERE name = 'a';
+             INSERT INTO projects (name, commands) VALUES ('b', '[[\"x\"]]')",
+        )
+        .unwrap();
+    let plan = desk.round();
+    assert_eq!(told(&plan), ["a completed", "b queued"]);
+    assert_eq!(told(&desk.settle(&plan)), ["a cleaned", "b running"]);
+    // A daemon that was killed before any of it was stored as an event.
+    desk.heard = 0;
+    let all = told(&desk.round());
+    let expected = "a queued, a running, a failed, a cleaned, a completed, b queued, a cleaned, b running";
+    assert_eq!(all.join(", "), expected);
+    desk.database.execute("DELETE FROM project_events WHERE number <= 6", []).unwrap();
+    desk.heard = 0;
+    assert_eq!(told(&desk.round()), ["a cleaned", "b running"]);
+}
+
+#[test]
+fn a_search_is_owed_until_it_is_over_even_if_the_project_is_forgotten() {
+    let mut desk = Desk::new();
+    for name in ["a", "b"] {
+        let plan = desk.add(name, |_| {});
+        desk.exits(&plan.starts[0].session.clone(), 1);
+        let plan = desk.round();
+        desk.settle(&plan);
+    }
+    desk.order(Order::Remove { targets: vec!["a".into()] });
+    let owed = desk.round().searches;
+    assert_eq!(
+        owed.iter().map(|s| s.reason.as_str()).collect::<Vec<_>>(),
+        ["project a is failed", "project b is failed"]
+    );
+    let asked = Asked { swept: Some(owed[0].number), ..desk.asked() };
+    assert_eq!(desk.make(&asked).searches, owed[1..]);
+    let asked = Asked { swept: Some(owed[1].number), ..desk.asked() };
+    let plan = desk.make(&asked);
+    assert_eq!((plan.searches, plan.is_open), (vec![], false));
+}
+
 #[test]
 fn an_order_that_cannot_be_done_says_so_and_stops_no_other() {
     let mut desk = Desk::new();
@@ -277,6 +360,7 @@ proptest! {
                 if !first.contains(&start.number) { first.push(start.number); }
             }
             if !plan.is_open { break; }
+            desk.swept = plan.searches.last().map(|search| search.number);
             let running: Vec<String> = desk.fates.iter().filter(|(_, f)| **f == Fate::Running).map(|(id, _)| id.clone()).collect();
             prop_assert!(running.len() <= max_running);
             for id in running {

@@ -34,6 +34,7 @@ use crate::api::types::{Closed, Evidence, Process};
 use crate::model::session::{Cause, Exit};
 
 pub use queries::{Answered, Recall};
+pub use writer::count_in;
 
 /// Most facts waiting to be written.
 const QUEUE: usize = 4096;

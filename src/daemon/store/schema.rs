@@ -14,7 +14,7 @@ use crate::sys::{clock, dirs};
 const BUSY: Duration = Duration::from_secs(2);
 
 /// What each version added. A step that was released is never changed.
-const STEPS: &[&str] = &[HISTORY, EVENTS, PROJECTS];
+const STEPS: &[&str] = &[HISTORY, EVENTS, PROJECTS, OWED];
 
 const HISTORY: &str = "
 CREATE TABLE history (
@@ -118,6 +118,26 @@ CREATE TABLE project_runs (
     claimed_at TEXT NOT NULL,
     seen       INTEGER NOT NULL DEFAULT 0,
     UNIQUE (project, attempt, command)
+) STRICT;
+";
+
+/// What the queue owes to others, written with what causes it. `told` is the status that was told last.
+const OWED: &str = "
+ALTER TABLE projects ADD COLUMN told TEXT;
+UPDATE projects SET told = status WHERE settled IS status OR status IN ('queued', 'running');
+CREATE INDEX projects_untold ON projects (number) WHERE told IS NOT status;
+
+CREATE TABLE project_events (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      TEXT NOT NULL,
+    by_hook INTEGER NOT NULL,
+    body    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE project_sweeps (
+    number  INTEGER PRIMARY KEY AUTOINCREMENT,
+    reason  TEXT NOT NULL,
+    by_hook INTEGER NOT NULL
 ) STRICT;
 ";
 
@@ -263,7 +283,7 @@ mod tests {
         assert!(connection.execute("SELECT * FROM history", []).is_err());
         migrate(&mut connection, 0).unwrap();
         assert_eq!(version(&connection).unwrap(), STEPS.len());
-        connection.prepare("SELECT * FROM history, audit, counters, events, projects, project_runs, there").unwrap();
+        connection.prepare("SELECT * FROM history, audit, counters, events, projects, project_runs, project_events, project_sweeps, there").unwrap();
     }
 
     #[test]

@@ -103,6 +103,9 @@ impl Scribe {
             waiting.told.key,
             &*line.body
         ])?;
+        if let Some(owed) = waiting.told.owed {
+            batch.prepare_cached("DELETE FROM project_events WHERE number = ?1")?.execute([owed])?;
+        }
         Ok(true)
     }
 
@@ -214,7 +217,7 @@ mod tests {
 
         fn tell(&mut self, key: Option<&str>, again: Again, at: &str) {
             let what = What::Released {};
-            let told = Told { at: at.into(), by_hook: false, what, key: key.map(String::from), again };
+            let told = Told { at: at.into(), by_hook: false, what, key: key.map(String::from), again, owed: None };
             self.scribe.take(&mut VecDeque::from([told]), 0);
         }
 
@@ -231,7 +234,7 @@ mod tests {
         }
 
         fn heard(&self) -> Vec<u64> {
-            self.stream.after(self.stream.first() - 1).unwrap().iter().map(|l| l.number).collect()
+            self.stream.after(self.stream.first() - 1, usize::MAX).unwrap().iter().map(|l| l.number).collect()
         }
 
         fn kept(&self) -> Vec<u64> {

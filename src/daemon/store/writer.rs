@@ -219,14 +219,17 @@ fn apply(batch: &Transaction<'_>, fact: &Fact) -> rusqlite::Result<()> {
         }
         Fact::CloseBegan(began) => enter_close(batch, began, None),
         Fact::Closed(ended) => enter_close(batch, &ended.began, Some(ended)),
-        Fact::Counted { name, label } => {
-            let hour = clock::wall().chars().take(13).collect::<String>();
-            let sql = "INSERT INTO counters VALUES (?1, ?2, ?3, 1)
-                ON CONFLICT (hour, name, label) DO UPDATE SET value = value + 1";
-            batch.prepare_cached(sql)?.execute(params![hour, name, label]).map(drop)
-        }
+        Fact::Counted { name, label } => count_in(batch, name, label),
         Fact::Forget { before } => forget(batch, before),
     }
+}
+
+/// One more in this hour.
+pub fn count_in(connection: &Connection, name: &str, label: &str) -> rusqlite::Result<()> {
+    let hour = clock::wall().chars().take(13).collect::<String>();
+    let sql = "INSERT INTO counters VALUES (?1, ?2, ?3, 1)
+        ON CONFLICT (hour, name, label) DO UPDATE SET value = value + 1";
+    connection.prepare_cached(sql)?.execute(params![hour, name, label]).map(drop)
 }
 
 fn enter_run(batch: &Transaction<'_>, run: &Run) -> rusqlite::Result<()> {

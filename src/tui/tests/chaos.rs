@@ -29,7 +29,7 @@ fn table() -> impl Strategy<Value = Msg> {
     (0usize..7, 0usize..60, any::<u64>(), "\\PC{0,40}").prop_map(|(few, many, generation, name)| {
         let mut sessions: Vec<_> = morning().into_iter().take(few).collect();
         sessions.extend((0..many).map(|i| session(&format!("w{i}"), &format!("{name}{i}"), "claude")));
-        Msg::TableCame(Box::new(crate::api::types::Table { generation, sessions, latched: None }))
+        Msg::TableCame(Box::new(crate::api::types::Table { generation, sessions, latched: None, strays: 0 }))
     })
 }
 

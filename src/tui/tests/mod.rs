@@ -59,7 +59,7 @@ impl Play {
     }
 
     pub fn table(&mut self, generation: u64, sessions: Vec<Session>) -> &mut Self {
-        self.tell(Msg::TableCame(Box::new(Table { generation, sessions, latched: None })))
+        self.tell(Msg::TableCame(Box::new(Table { generation, sessions, latched: None, strays: 0 })))
     }
 
     pub fn after(&mut self, seconds: f64) -> &mut Self {

@@ -272,6 +272,7 @@ fn many_sided(cols: u16, rows: u16) -> Play {
             disk: Some(crate::api::types::Disk { free_bytes: 120 << 30, bytes: 400 << 30 }),
         }),
         memory: crate::api::memory::MemoryState::default(),
+        scopes: crate::model::scope::Standing::Absent,
     };
     play.tell(Msg::HostCame(Ok(Box::new(status))));
     let mut later = morning();

@@ -99,6 +99,7 @@ fn every_stage_at_the_sizes_people_have() {
             generation: 3,
             sessions: Vec::new(),
             latched,
+            strays: 0,
         })));
         assert_snapshot!(format!("latched_{size}"), play.screen());
     }
