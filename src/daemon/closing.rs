@@ -293,15 +293,19 @@ impl Supervisor {
         }
         // No policy comes back for what cannot be taken, or is somebody else's.
         entry.survived = spared || outcome == Outcome::Survivors;
+        let is_told = entry.leader.is_some_and(|l| survivors.contains(&l)) || !entry.life.has_leader();
         entry.members.extend(survivors);
         if self.starts_again(&id) {
             return;
         }
-        if kept || spared || outcome == Outcome::Survivors {
+        let Some(entry) = self.entries.get(&id) else { return };
+        let (is_left, keeperless) =
+            (kept || entry.survived, entry.life.keeper() == Keeper::Gone || entry.link.is_none());
+        // While its agent's end is not told, its keeper must not hear that the close is over: see below.
+        if is_left && (is_told || keeperless) {
             return self.settle(&id);
         }
-        let Some(entry) = self.entries.get(&id) else { return };
-        if entry.life.keeper() == Keeper::Gone || entry.link.is_none() {
+        if !is_left && keeperless {
             return self.finish(&id);
         }
         let inputs = self.inputs.clone();
