@@ -11,9 +11,14 @@ use crate::api::launch;
 use crate::api::way::Way;
 use crate::config::paths::Paths;
 use crate::sys::dirs;
+use crate::sys::lock::{self, Holder};
 
 /// How often a daemon that goes away under our hands is looked for again.
 const TRIES: u32 = 5;
+
+/// After how long a daemon that does not answer is spoken of, and how much longer it is waited for.
+const SOON: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(13);
 
 /// The same where each costs a way there.
 const TRIES_FAR: u32 = 2;
@@ -32,14 +37,14 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
     // Nearly always it is there, and then the first word is the one that finds out.
     for door in launch::doors(&paths) {
         let client = Client::new(door).with_notice(other_version);
-        if client.greet().await.is_ok() {
+        if greeted(&client, &paths).await?.is_ok() {
             return Ok(client);
         }
     }
     let mut tries = 0;
     loop {
         let client = Client::new(launch::ensure_daemon(&paths).await?).with_notice(other_version);
-        match client.greet().await {
+        match greeted(&client, &paths).await? {
             // One that is killed at this moment takes connections to the last: the next one is asked.
             Err(error) if error.is_no_answer() && tries < TRIES => {
                 tries += 1;
@@ -49,6 +54,22 @@ pub async fn client(globals: &Globals) -> Result<Client, Failure> {
             _ => return Ok(client),
         }
     }
+}
+
+/// What a daemon on this machine answers to a greeting. One that is stopped, or hangs, still takes connections: that is
+/// said soon, and it is not waited for without end.
+async fn greeted(client: &Client, paths: &Paths) -> Result<Result<(), ClientError>, Failure> {
+    let mut greeting = Box::pin(client.greet());
+    if let Ok(answer) = tokio::time::timeout(SOON, &mut greeting).await {
+        return Ok(answer);
+    }
+    let pid = match lock::holder(&paths.lock()) {
+        Ok(Holder::Somebody(holder)) => holder.map(|id| id.pid),
+        Ok(Holder::Nobody) | Err(_) => None,
+    };
+    let named = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    print::complain(&format!("the daemon{named} does not answer; waiting"));
+    tokio::time::timeout(PATIENCE, greeting).await.map_err(|_| Failure::Hung(pid))
 }
 
 /// One elsewhere is greeted first, so that what is wrong with the way is said before anything is asked.
@@ -88,7 +109,13 @@ pub async fn running(globals: &Globals) -> Result<Option<Client>, Failure> {
     let way = match named(globals)? {
         Some(Way::Ssh(ssh)) => Way::Ssh(ssh.without_a_start()),
         Some(way) => way,
-        None => return Ok(launch::find_daemon(&paths()?).await?.map(Client::new)),
+        None => {
+            let paths = paths()?;
+            let Some(client) = launch::find_daemon(&paths).await?.map(Client::new) else { return Ok(None) };
+            // What is wrong with one that answers, the verb itself is about to find out.
+            let _ = greeted(&client, &paths).await?;
+            return Ok(Some(client));
+        }
     };
     match named_client(way).await {
         // What `dial-stdio` ends with when none runs there.

@@ -35,6 +35,8 @@ pub enum Failure {
     Launch(#[from] LaunchError),
     #[error("no daemon is running (`beadle daemon start` starts one)")]
     NoDaemon,
+    #[error("{}", hung(*.0))]
+    Hung(Option<i32>),
     #[error(transparent)]
     Client(#[from] ClientError),
     #[error(transparent)]
@@ -56,6 +58,17 @@ pub enum Failure {
     Wait(Box<Failure>),
 }
 
+/// What to do about a daemon that does not answer.
+fn hung(pid: Option<i32>) -> String {
+    let Some(pid) = pid else {
+        return "the daemon does not answer: `beadle daemon logs` says more".into();
+    };
+    format!(
+        "the daemon (pid {pid}) does not answer: `kill -CONT {pid}` lets it go on if somebody stopped it; if it hangs, \
+         `kill -KILL {pid}` ends it, the sessions go on, and the next command starts another"
+    )
+}
+
 impl Failure {
     pub fn refused(code: Code, message: impl Into<String>) -> Self {
         Self::Refused(Refusal::new(code, message))
@@ -66,6 +79,7 @@ impl Failure {
             Self::Usage(_) | Self::Paths(_) => WRONG_USE,
             Self::Launch(_)
             | Self::NoDaemon
+            | Self::Hung(_)
             | Self::Client(ClientError::Connect { .. } | ClientError::Unreached { .. }) => NO_DAEMON,
             Self::Client(ClientError::Refused(refusal)) | Self::Refused(refusal) => refusal.code.exit(),
             Self::Attach(error) => attach_status(error),

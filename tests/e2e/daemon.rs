@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::support::{Arena, until};
+use super::support::{Arena, Running, until};
 
 #[track_caller]
 fn two_sessions(arena: &Arena) -> [String; 2] {
@@ -227,4 +227,20 @@ fn a_daemon_that_a_command_started_stays_while_the_queue_has_work_and_ends_after
     until("nothing is left", || arena.processes().is_empty());
     assert_eq!(arena.log().matches("daemon started ").count(), 1);
     assert!(arena.log().contains("nothing to do: ending"));
+}
+
+#[test]
+fn a_daemon_that_somebody_stopped_is_named_with_what_to_do() {
+    let arena = Arena::new();
+    arena.run(&["daemon", "start"]).ok();
+    let daemon = arena.daemon();
+    let tell = |signal| rustix::process::kill_process(rustix::process::Pid::from_raw(daemon.pid).unwrap(), signal);
+    tell(rustix::process::Signal::STOP).unwrap();
+    let told = [arena.begin(&["ls"]), arena.begin(&["daemon", "status"])].map(Running::wait);
+    tell(rustix::process::Signal::CONT).unwrap();
+    for said in told {
+        said.fails(3, &format!("kill -CONT {}", daemon.pid));
+    }
+    arena.run(&["ls"]).ok();
+    assert_eq!(arena.daemon(), daemon);
 }
