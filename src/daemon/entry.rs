@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::close::{Gently, Target};
+use super::closing::Order;
 use super::evidence::{Sight, Standard};
 use super::handle::Reply;
 use super::link::Link;
@@ -32,18 +33,26 @@ pub struct CloseUnderWay {
     /// Interrupts the wait of the thread that carries it out.
     pub waker: Arc<Waker>,
     pub waiters: Vec<oneshot::Sender<Closed>>,
-    /// What is remembered of its beginning.
-    pub began: CloseBegan,
+    /// What is remembered of its beginning, and of that of each close that has taken its place.
+    pub began: Vec<CloseBegan>,
     /// The report, while the keeper has still to say that it is over.
     pub report: Option<Closed>,
-    /// Start it again afterwards, and tell who asked.
-    pub then: Option<Reply<Session>>,
+    /// It is closed to be started again.
+    pub again: Option<Again>,
     /// Somebody wants all of it closed, also what a policy would leave.
     pub whole: bool,
     /// A run was to come.
     pub called_off: bool,
     /// It was asked for from inside a hook.
     pub by_hook: bool,
+}
+
+/// A restart of which a close is the first half.
+pub enum Again {
+    /// Who hears of it.
+    Asked(Reply<Session>),
+    /// Its keeper is told to start it; closes that were asked for since then come after the answer.
+    Called(Vec<Order>),
 }
 
 /// What a pass over the table found.
@@ -186,6 +195,17 @@ impl Entry {
 
     pub fn is_live(&self) -> bool {
         !self.life.is_ended()
+    }
+
+    /// The close under way is followed by another run.
+    pub fn is_to_run_again(&self) -> bool {
+        self.close.as_ref().is_some_and(|close| close.again.is_some())
+    }
+
+    /// Why it is closed now, where that is not what the close began for.
+    pub fn took_its_place(&self) -> Option<&Cause> {
+        let began = &self.close.as_ref()?.began;
+        began.get(1..)?.last().map(|began| &began.cause)
     }
 
     fn cgroup(&self) -> Option<Cgroup> {

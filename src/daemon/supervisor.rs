@@ -260,6 +260,7 @@ impl Supervisor {
             Input::Keeper { id, keeper, what } => self.on_keeper(&id, keeper, what),
             Input::Born { id, born } => self.on_born(&id, born),
             Input::Closed(report) => self.on_closed(*report),
+            Input::StartedAgain { id, started, reply } => self.on_started_again(&id, started, reply),
             Input::Settle(id) => self.settle_late(&id),
             Input::MemberEnded(id) => {
                 info!(session = %id, "a process of it ended");

@@ -140,6 +140,9 @@ impl Supervisor {
         if entry.is_live() {
             return Err(Refusal::new(Code::WrongState, format!("{name} has not ended: `beadle kill {name}` first")));
         }
+        if self.births.contains_key(id) {
+            return Err(Refusal::new(Code::WrongState, format!("{name} is being started again")));
+        }
         failpoint::here("daemon.forget.before");
         std::fs::remove_dir_all(entry.dir.path()).map_err(|e| {
             Refusal::new(Code::Internal, format!("failed to remove {}: {e}", entry.dir.path().display()))
