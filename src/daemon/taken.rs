@@ -215,7 +215,7 @@ mod tests {
     async fn who_is_still_sending_hears_the_answer_and_is_not_listened_to_for_long() {
         let (mut stream, mut theirs, _) = pair();
         let sending = tokio::spawn(async move {
-            theirs.write_all(&[b'x'; 1 << 20]).await.unwrap();
+            theirs.write_all(&vec![b'x'; 1 << 20]).await.unwrap();
             let mut heard = String::new();
             theirs.read_to_string(&mut heard).await.unwrap();
             (heard, theirs)
