@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::super::app::App;
+use super::super::format;
 use super::super::picture::Picture;
 use super::super::recall::Recall;
 use super::super::rows::Row;
@@ -24,7 +25,9 @@ pub fn draw(app: &App, frame: &Frame, buffer: &mut Buffer) {
         (Some(picture), _) => draw_picture(app, picture, body, buffer),
         (None, Some(why)) => {
             let text = crate::model::text::printable_within(why, 300);
-            paint::line(buffer, body, &Line::styled(text, app.theme.dim));
+            for (y, text) in (body.y..body.bottom()).zip(format::wrapped(&text, body.width)) {
+                paint::line(buffer, Rect { y, height: 1, ..body }, &Line::styled(text, app.theme.dim));
+            }
         }
         (None, None) => {}
     }
