@@ -27,6 +27,29 @@ fn numbers(heard: &[Heard]) -> Vec<u64> {
     heard.iter().map(|h| h.number).collect()
 }
 
+/// Somebody watches, so that there are measures all the time.
+#[test]
+fn a_pause_that_is_over_is_no_change_of_health() {
+    let arena = Arena::new();
+    arena.session(&["--name", "a", "--", "sleep", "600"]);
+    let mut listener = arena.listen("", None);
+    for _ in 0..3 {
+        arena.run(&["pause", "a"]).ok();
+        // It was measured while it stood.
+        until("a measure of it stopped", || {
+            ask(&arena.socket(), "GET", "/api/sessions?sample=true", "").json()["sessions"][0]["state"] == "paused"
+        });
+        arena.run(&["unpause", "a"]).ok();
+        ask(&arena.socket(), "GET", "/api/sessions?sample=true", "").json();
+    }
+    arena.run(&["kill", "a"]).ok();
+    let mut kinds = Vec::new();
+    while kinds.last().is_none_or(|kind| kind != "session_ended") {
+        kinds.push(listener.next().unwrap().kind);
+    }
+    assert!(!kinds.iter().any(|kind| kind == "health_changed"), "{kinds:?}");
+}
+
 #[test]
 fn a_life_is_told_from_its_beginning_to_its_end() {
     let arena = Arena::new();
