@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::api::types::Screen;
-use crate::model::text::{printable_within, unturned};
+use crate::model::text::{printable_within, steady, unturned};
 
 /// No screen is taken to be larger, whatever is claimed.
 const MAX_COLS: u16 = 1000;
@@ -34,7 +34,7 @@ impl Picture {
         let side = |n: u16, max: u16| NonZeroU16::new(n.min(max)).unwrap_or(NonZeroU16::MIN);
         let (rows, cols) = (side(screen.rows, MAX_ROWS), side(screen.cols, MAX_COLS));
         let mut parser = vt100::Parser::new(rows, cols, 0);
-        parser.process(unturned(&screen.ansi).as_bytes());
+        parser.process(steady(&unturned(&screen.ansi)).as_bytes());
         let parsed = parser.screen().clone();
         let text_rows = parsed.rows(0, cols.get()).collect::<Vec<_>>();
         let last = text_rows.iter().rposition(|row| !row.trim().is_empty()).map_or(0, |i| i + 1);
