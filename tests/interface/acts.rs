@@ -129,7 +129,7 @@ fn a_mistake_in_the_program_leaves_the_terminal_as_it_was() {
 fn an_agent_in_tmux_is_attached_to_and_left_again() {
     let Some(pane) = Pane::open() else { return };
     let agent = pane.home.path("bin/claude");
-    std::fs::write(&agent, "#!/bin/sh\necho agent-in-tmux\nexec cat\n").unwrap();
+    std::fs::write(&agent, "#!/bin/sh\necho agent-in-tmux\nwhile read -r line; do :; done\n").unwrap();
     std::fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let socket = pane.home.path("other");
     let other = |args: &[&str]| {

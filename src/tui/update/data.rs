@@ -85,7 +85,7 @@ fn table_came(app: &mut App, table: Table) -> Option<Effect> {
         (Link::Lost { .. }, lack) => {
             app.preview.expire();
             let is_new = lack == Lack::Starting;
-            app.say(if is_new { "a new daemon was started; the sessions lived on" } else { "connected again" });
+            app.say(if is_new { "a new daemon was started" } else { "connected again" });
         }
     }
     app.latched = table.latched.as_deref().map(|why| printable_within(why, 200));
