@@ -86,7 +86,8 @@ pub fn printable_within(text: &str, max: usize) -> String {
 /// A name is what a person types after a verb: no control characters, no white space, no glob
 /// characters, no leading `-`, no `:` (tmux targets have it).
 pub fn name_refusal(name: &str) -> Option<String> {
-    let bad = |c: char| c.is_control() || c.is_whitespace() || is_invisible(c) || "*?[]{}:/\\#'\"".contains(c);
+    let left_out = |c: char| is_invisible(c) || joins(c) || is_tone(c);
+    let bad = |c: char| c.is_control() || c.is_whitespace() || left_out(c) || "*?[]{}:/\\#'\"".contains(c);
     if name.is_empty() {
         return Some("a name cannot be empty".into());
     }
@@ -150,6 +151,8 @@ mod tests {
                 assert_eq!(safe.width(), single, "{safe:?}");
             }
         }
+        // A name that is shown can be typed.
+        assert!(name_refusal("\u{2764}\u{fe0f}").is_some() && name_refusal("\u{1f980}").is_none());
         assert_eq!(steady("\u{1f44d}\u{1f3fd}x"), "\u{1f44d}  x");
         assert_eq!(printable("\u{1f44d}\u{1f3fd}x \u{1f1e9}\u{1f1ea}"), "\u{1f44d}x \u{1f1e9}\u{1f1ea}");
     }

@@ -176,6 +176,9 @@ async fn table(client: &Client, known: Option<u64>, send: &Sender<Msg>) -> Resul
             table = &mut poll => return table,
             () = sleep(QUIET) => {}
         }
+        if client.is_busy() {
+            continue;
+        }
         let mut word = pin!(client.get::<serde_json::Value>("/api/version"));
         let mut parts = 0;
         let has_answered = loop {
