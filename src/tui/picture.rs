@@ -105,6 +105,16 @@ mod tests {
         assert!(picture.cell(9, 0).is_none());
     }
 
+    /// What stands behind it keeps its place.
+    #[test]
+    fn no_cell_holds_a_sign_whose_width_is_in_doubt() {
+        let ansi = "\u{1f469}\u{200d}\u{1f469}| \u{2764}\u{fe0f}| \u{1f44d}\u{1f3fd}|".to_string();
+        let picture = Picture::new(&Screen { cols: 20, rows: 2, ansi, ..Screen::default() });
+        let cells: Vec<&str> = (0..16).filter_map(|col| Some(picture.cell(0, col)?.0)).collect();
+        assert_eq!(cells.concat().trim_end(), "\u{1f469}\u{1f469}| \u{2764}| \u{1f44d}  |");
+        assert_eq!([4, 7, 13].map(|col| picture.cell(0, col).unwrap().0), ["|", "|", "|"]);
+    }
+
     #[test]
     fn a_screen_of_no_size_or_of_any_is_taken() {
         for (cols, rows) in [(0, 0), (u16::MAX, u16::MAX)] {

@@ -27,21 +27,32 @@ fn numbers(heard: &[Heard]) -> Vec<u64> {
     heard.iter().map(|h| h.number).collect()
 }
 
-/// Somebody watches, so that there are measures all the time.
+/// Measures are taken all the time, so that some are under way whenever it goes on.
 #[test]
 fn a_pause_that_is_over_is_no_change_of_health() {
     let arena = Arena::new();
-    arena.session(&["--name", "a", "--", "sleep", "600"]);
+    let id = arena.session(&["--name", "a", "--", "sleep", "600"]);
     let mut listener = arena.listen("", None);
-    for _ in 0..3 {
-        arena.run(&["pause", "a"]).ok();
-        // It was measured while it stood.
-        until("a measure of it stopped", || {
-            ask(&arena.socket(), "GET", "/api/sessions?sample=true", "").json()["sessions"][0]["state"] == "paused"
-        });
-        arena.run(&["unpause", "a"]).ok();
-        ask(&arena.socket(), "GET", "/api/sessions?sample=true", "").json();
-    }
+    let socket = arena.socket();
+    let measure = || ask(&socket, "GET", "/api/sessions?sample=true", "").json();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    measure();
+                }
+            });
+        }
+        for _ in 0..40 {
+            ask(&socket, "POST", &format!("/api/sessions/{id}/pause"), "").json();
+            measure();
+            measure();
+            ask(&socket, "POST", &format!("/api/sessions/{id}/unpause"), "").json();
+            measure();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
     arena.run(&["kill", "a"]).ok();
     let mut kinds = Vec::new();
     while kinds.last().is_none_or(|kind| kind != "session_ended") {
