@@ -91,6 +91,8 @@ pub struct Entry {
     pub close: Option<CloseUnderWay>,
     /// What a person last wanted: its tree stopped, or not.
     pub wants_pause: Arc<AtomicBool>,
+    /// From which sample on a stopped leader is stopped by somebody else: earlier ones may have seen the pause.
+    pub stop_counts_from: u64,
     /// Its end is in the log.
     pub logged: bool,
     /// Members whose end is waited for, once there is no keeper to tell of it.
@@ -164,6 +166,7 @@ impl Entry {
             attached: 0,
             close: None,
             wants_pause: Arc::default(),
+            stop_counts_from: 0,
             logged: false,
             to_come: None,
             watched: BTreeSet::new(),
@@ -273,8 +276,14 @@ impl Entry {
         typed.map(Gently::Typed).or(gentle.signal.map(Gently::Signal))
     }
 
-    /// Takes in a sample; true when something a reader can see has changed.
-    pub fn take_in(&mut self, sample: &Sample, now: Duration) -> bool {
+    /// It is being continued: what was measured before is over, and what is being measured may be.
+    pub const fn forget_stop(&mut self) {
+        self.usage.leader_stopped = false;
+        self.stop_counts_from = u64::MAX;
+    }
+
+    /// Takes in a sample, the `number`th; true when something a reader can see has changed.
+    pub fn take_in(&mut self, sample: &Sample, number: u64, now: Duration) -> bool {
         if let Some(pulse) = self.pulse.as_ref().filter(|_| sample.effort.at_work) {
             pulse.mark_at(Beat::Work, now);
         }
@@ -284,7 +293,7 @@ impl Entry {
             cpu_percent: sample.cpu_percent.or(self.usage.cpu_percent),
             io_bytes_per_second: sample.io_bytes_per_second.or(self.usage.io_bytes_per_second),
             memory_bytes: Some(sample.memory_bytes),
-            leader_stopped: sample.leader_stopped,
+            leader_stopped: sample.leader_stopped && number >= self.stop_counts_from,
         };
         if !sample.shares.is_empty() {
             self.shares = Arc::clone(&sample.shares);

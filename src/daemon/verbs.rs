@@ -64,6 +64,9 @@ impl Supervisor {
         }
         entry.life.apply(if paused { Event::Paused } else { Event::Continued });
         entry.meta.paused = paused;
+        if !paused {
+            entry.forget_stop();
+        }
         entry.wants_pause.store(paused, Ordering::Relaxed);
         let entry_wanted = Arc::clone(&entry.wants_pause);
         let target = entry.target(Duration::ZERO, Cause::new(ExitBy::User, "pause"), Arc::default());
