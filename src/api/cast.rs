@@ -128,6 +128,34 @@ pub fn last_screen(segments: &[Segment], size: (u16, u16)) -> (String, String) {
     (text_of(parser.screen()), ansi_of(parser.screen()))
 }
 
+/// Lines that scrolled away are kept up to so many.
+const SCROLLED: usize = 2000;
+
+/// What a terminal that showed all of this has on it afterwards, with what has scrolled away: whole lines of plain text.
+pub fn left_behind(output: &[u8], (cols, rows): (u16, u16)) -> String {
+    let mut parser = vt100::Parser::new(clamped(rows, 500), clamped(cols, 1000), SCROLLED);
+    parser.process(output);
+    let screen = parser.screen_mut();
+    // As far up as it goes; then one line down at a time.
+    screen.set_scrollback(SCROLLED);
+    let mut text = String::new();
+    let mut push = |row: String, wraps: bool| {
+        text.push_str(if wraps { &row } else { row.trim_end() });
+        text.push_str(if wraps { "" } else { "\n" });
+    };
+    for above in (1..=screen.scrollback()).rev() {
+        screen.set_scrollback(above);
+        screen.rows(0, cols).take(1).for_each(|row| push(row, screen.row_wrapped(0)));
+    }
+    screen.set_scrollback(0);
+    for (at, row) in (0..).zip(screen.rows(0, cols)) {
+        push(row, screen.row_wrapped(at));
+    }
+    let used = text.trim_end().len();
+    text.truncate(used);
+    text + if used > 0 { "\n" } else { "" }
+}
+
 /// A screen costs 32 bytes a cell, and has at least one.
 fn clamped(n: u16, most: u16) -> std::num::NonZeroU16 {
     std::num::NonZeroU16::new(n.clamp(1, most)).unwrap_or(std::num::NonZeroU16::MIN)
@@ -184,6 +212,17 @@ mod tests {
 
     fn told(events: &[(f64, String, String)]) -> Vec<(f64, &str, &str)> {
         events.iter().map(|(at, code, text)| (*at, code.as_str(), text.as_str())).collect()
+    }
+
+    #[test]
+    fn what_is_left_on_a_terminal_is_all_that_was_not_wiped_away() {
+        let left = |text: &str| left_behind(text.as_bytes(), (10, 3));
+        assert_eq!(left(""), "");
+        assert_eq!(left("hello\r\n"), "hello\n");
+        assert_eq!(left("a\r\n\r\n\x1b[31mb\x1b[m\r\nc\r\nd\r\ne"), "a\n\nb\nc\nd\ne\n");
+        assert_eq!(left("10%\r100%\r\n"), "100%\n");
+        assert_eq!(left("before\r\n\x1b[?1049hfull screen\x1b[?1049l"), "before\n");
+        assert_eq!(left("a line that is long\r\nx"), "a line that is long\nx\n");
     }
 
     #[test]

@@ -23,10 +23,11 @@ use super::refusal::{Code, Refusal};
 use super::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
 use super::types::{
     Act, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, ErrorBody, HealthReport, KillReport, KillRequest,
-    LogChunk, RenameRequest, RestartRequest, Screen, SendRequest, Session, SignalRequest, StartRequest, Started,
-    StopRequest, Table,
+    LogChunk, RenameRequest, RestartRequest, Restarted, Screen, SendRequest, Session, SignalRequest, StartRequest,
+    Started, StopRequest, Table,
 };
 use super::way::{Open, Way};
+use crate::model::select::NotChosen;
 
 /// Connections from elsewhere at once. The interface waits for the table on one and asks on another.
 const MOST: usize = 4;
@@ -162,7 +163,7 @@ impl Client {
     }
 
     pub async fn session(&self, id: &str) -> Result<Detail, ClientError> {
-        self.get(&format!("/api/sessions/{}", path_segment(id))).await
+        self.get(&format!("/api/sessions/{}", named(id)?)).await
     }
 
     pub async fn health(&self) -> Result<HealthReport, ClientError> {
@@ -170,13 +171,13 @@ impl Client {
     }
 
     pub async fn screen(&self, id: &str) -> Result<Screen, ClientError> {
-        self.get(&format!("/api/sessions/{}/screen", path_segment(id))).await
+        self.get(&format!("/api/sessions/{}/screen", named(id)?)).await
     }
 
     /// Recorded output from `from` on (bytes since the session began); with `wait` not before there is some,
     /// the session has ended, or 30 s have passed.
     pub async fn log(&self, id: &str, from: u64, wait: bool) -> Result<LogChunk, ClientError> {
-        let path = format!("/api/sessions/{}/log?from={from}&wait={wait}", path_segment(id));
+        let path = format!("/api/sessions/{}/log?from={from}&wait={wait}", named(id)?);
         let answer = self.exchange("GET", &path, Bytes::new()).await?;
         let number = |name: &str| answer.headers.get(name).and_then(|v| v.to_str().ok()?.parse().ok()).unwrap_or(0);
         let (next, missing, ended) =
@@ -220,20 +221,20 @@ impl Client {
     }
 
     pub async fn rename(&self, id: &str, request: &RenameRequest) -> Result<Session, ClientError> {
-        self.post(&format!("/api/sessions/{}/rename", path_segment(id)), request).await
+        self.post(&format!("/api/sessions/{}/rename", named(id)?), request).await
     }
 
-    pub async fn restart(&self, id: &str, request: &RestartRequest) -> Result<Session, ClientError> {
-        self.post(&format!("/api/sessions/{}/restart", path_segment(id)), request).await
+    pub async fn restart(&self, id: &str, request: &RestartRequest) -> Result<Restarted, ClientError> {
+        self.post(&format!("/api/sessions/{}/restart", named(id)?), request).await
     }
 
     /// A new session that goes on with the conversation of one that has ended.
     pub async fn resume(&self, id: &str, request: &RestartRequest) -> Result<Started, ClientError> {
-        self.post(&format!("/api/sessions/{}/resume", path_segment(id)), request).await
+        self.post(&format!("/api/sessions/{}/resume", named(id)?), request).await
     }
 
     pub async fn send(&self, id: &str, request: &SendRequest) -> Result<Session, ClientError> {
-        self.post(&format!("/api/sessions/{}/send", path_segment(id)), request).await
+        self.post(&format!("/api/sessions/{}/send", named(id)?), request).await
     }
 
     /// What an agent says of itself through a hook, in its own word.
@@ -282,7 +283,7 @@ impl Client {
 
     /// All that is kept of one session, as a tar ([`super::tar`]).
     pub async fn export(&self, id: &str) -> Result<Bytes, ClientError> {
-        let path = format!("/api/sessions/{}/export", path_segment(id));
+        let path = format!("/api/sessions/{}/export", named(id)?);
         let answer = self.exchange("GET", &path, Bytes::new()).await?;
         accepted("GET", &path, answer)
     }
@@ -491,6 +492,14 @@ fn accepted(method: &str, path: &str, answer: Answer) -> Result<Bytes, ClientErr
         Ok(body) => Refusal::new(Code::from_word(&body.error.code), body.error.message),
         Err(_) => Refusal::new(Code::Internal, format!("the daemon answered {} to {method} {path}", answer.status)),
     }))
+}
+
+/// The segment of a path that names a session. Nothing would name them all.
+fn named(id: &str) -> Result<String, ClientError> {
+    if id.is_empty() {
+        return Err(Refusal::from(NotChosen::None(String::new())).into());
+    }
+    Ok(path_segment(id))
 }
 
 /// Percent-encodes whatever is not unreserved (RFC 3986, 2.3).

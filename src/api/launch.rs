@@ -86,8 +86,20 @@ pub fn doors(paths: &Paths) -> Vec<PathBuf> {
     if let Some(named) = &paths.socket_named {
         return vec![named.clone()];
     }
-    let written = std::fs::read_to_string(paths.address()).ok().map(|s| PathBuf::from(s.trim_end_matches('\n')));
-    written.filter(|p| p.is_absolute()).into_iter().chain([paths.socket()]).collect()
+    written(paths).into_iter().chain([paths.socket()]).collect()
+}
+
+/// The socket somebody named, where the daemon of this state directory is known to have another one.
+fn named_wrongly(paths: &Paths) -> Option<PathBuf> {
+    let named = paths.socket_named.clone()?;
+    let own = written(paths)?;
+    (named != own && named != paths.socket()).then_some(named)
+}
+
+/// Where the daemon says it listens.
+fn written(paths: &Paths) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(paths.address()).ok()?;
+    Some(PathBuf::from(text.trim_end_matches('\n'))).filter(|p| p.is_absolute())
 }
 
 fn holder(paths: &Paths) -> Result<Holder, LaunchError> {
@@ -105,6 +117,8 @@ async fn wake(paths: &Paths) -> Result<PathBuf, LaunchError> {
         }
         match holder(paths)? {
             Holder::Nobody => return Box::pin(ensure_daemon(paths)).await,
+            // It listens elsewhere, and is not about to listen there.
+            Holder::Somebody(_) if let Some(named) = named_wrongly(paths) => return Err(LaunchError::Named(named)),
             // Not at once: a daemon that is adopting has no socket yet, and none to lose.
             Holder::Somebody(Some(id)) if Instant::now() >= next_wake => {
                 signal::wake(id);

@@ -181,6 +181,16 @@ pub struct Limit {
     pub hard: u64,
 }
 
+/// What a restart answers: the session in its new run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Restarted {
+    #[serde(flatten)]
+    pub session: Session,
+    /// What the caller should know, such as whose environment it has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Started {
     pub session_id: String,
@@ -398,6 +408,9 @@ pub struct DaemonStatus {
     /// Since what nothing starts.
     #[serde(default)]
     pub latched: Option<String>,
+    /// Why the caller may not stop it; `null` where it may.
+    #[serde(default)]
+    pub not_to_be_stopped: Option<String>,
 }
 
 /// The machine the daemon runs on.

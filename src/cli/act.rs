@@ -3,9 +3,11 @@
 
 use super::args::{Globals, Heartbeat, Rename, Several, Signal};
 use super::exit::{DONE, Ended, Failure};
+use super::kill::{self, Deed};
 use super::{caller, connect, print, select};
 use crate::api::client::{Client, ClientError};
-use crate::api::types::{Act, Done, RenameRequest, RestartRequest, Session, Started, Touched};
+use crate::api::types::{Act, Done, RenameRequest, RestartRequest, Restarted, Session, Started, Touched};
+use crate::model::session::State;
 use crate::model::text::printable;
 
 pub async fn act(globals: &Globals, verb: Act, args: &Several) -> Ended {
@@ -17,34 +19,44 @@ pub async fn act(globals: &Globals, verb: Act, args: &Several) -> Ended {
 pub async fn restart(globals: &Globals, args: &Several) -> Ended {
     let client = connect::client(globals).await?;
     let request = handed_down(&client);
-    each(&client, args, async |id| Ok(touched(client.restart(id, &request).await?, "restarted"))).await
+    let restarted = async |before: &Session| {
+        let Restarted { session, notes } = client.restart(&before.id, &request).await?;
+        let ours = request.env_whole && before.state == State::Ended;
+        Ok(touched(session, &with_notes("restarted", ours, notes)))
+    };
+    each(&client, args, restarted).await
 }
 
 /// A new session for each, with the caller's environment.
 pub async fn resume(globals: &Globals, args: &Several) -> Ended {
     let client = connect::client(globals).await?;
     let request = handed_down(&client);
-    let resumed = async |id: &str| {
-        let Started { session_id: id, name, notes, .. } = client.resume(id, &request).await?;
-        let message = std::iter::once("resumed".to_string()).chain(notes).collect::<Vec<_>>().join("; ");
-        Ok(Touched { id, name, message })
+    let resumed = async |ended: &Session| {
+        let Started { session_id: id, name, notes, .. } = client.resume(&ended.id, &request).await?;
+        Ok(Touched { id, name, message: with_notes("resumed", request.env_whole, notes) })
     };
     each(&client, args, resumed).await
 }
 
 /// One after the other; one refusal does not stop the others.
-async fn each(client: &Client, args: &Several, ask: impl AsyncFn(&str) -> Result<Touched, ClientError>) -> Ended {
+async fn each(client: &Client, args: &Several, ask: impl AsyncFn(&Session) -> Result<Touched, ClientError>) -> Ended {
     let sessions = client.sessions(true, false).await?.sessions;
     let ids = select::ids(&args.ids, &sessions).map_err(crate::api::refusal::Refusal::from)?;
     let (mut done, mut first) = (Done::default(), None);
-    for id in &ids {
-        match ask(id).await {
+    for session in ids.iter().filter_map(|id| sessions.iter().find(|s| s.id == *id)) {
+        match ask(session).await {
             Ok(touched) => done.sessions.push(touched),
             Err(e) => refused(&mut first, e),
         }
     }
     let status = told(&done, args.json)?;
     first.map_or(Ok(status), Err)
+}
+
+/// `restarted, with the environment of this shell; …`.
+fn with_notes(done: &str, ours: bool, notes: Vec<String>) -> String {
+    let done = if ours { format!("{done}, with the environment of this shell") } else { done.to_string() };
+    std::iter::once(done).chain(notes).collect::<Vec<_>>().join("; ")
 }
 
 /// What the caller's shell has, for the new run; nothing of it on another machine.
@@ -80,10 +92,24 @@ pub async fn rename(globals: &Globals, args: &Rename) -> Ended {
 
 pub async fn signal(globals: &Globals, args: &Signal) -> Ended {
     let (signal, ids) = args
-        .ids_and_signal
+        .words
         .split_last()
         .ok_or_else(|| Failure::Usage("signal needs sessions and a signal, such as `beadle signal docs INT`".into()))?;
-    told(&connect::client(globals).await?.signal(ids, signal).await?, args.json)
+    let client = connect::client(globals).await?;
+    // These end nobody and stop nobody.
+    let is_harmless = ["CONT", "WINCH"].contains(&signal.to_uppercase().trim_start_matches("SIG"));
+    let shown = printable(signal);
+    let deed = Deed {
+        one: &format!("Send it {shown}"),
+        several: &format!("Send them {shown}"),
+        infinitive: "signal",
+        yes: args.yes || is_harmless,
+    };
+    let Some(ids) = kill::agreed(&client, ids, &deed).await? else {
+        print::complain("nothing was sent");
+        return Ok(DONE);
+    };
+    told(&client.signal(&ids, signal).await?, args.json)
 }
 
 /// Never starts a daemon: without one nobody hears it.

@@ -23,6 +23,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
+use crate::config::value::LONGEST;
 use crate::model::session::{Health, Origin, Restart};
 
 const EXAMPLES: &str = "\
@@ -41,6 +42,7 @@ A session is named by its id, the beginning of it, or its name; verbs that act t
 const RUN_EXAMPLES: &str = "\
 Examples:
   beadle run -- claude
+  beadle run --agent claude
   beadle run --name api --project shop --cwd ~/shop -- codex --full-auto
   beadle run --pipe --name nightly -- ./nightly.sh
   beadle run --timeout 30m --max-idle 10m -- goose
@@ -159,7 +161,7 @@ pub struct Run {
     /// Name of the session; made from the command if left out.
     #[arg(long, short)]
     pub name: Option<String>,
-    /// Kind of agent, where the command does not tell.
+    /// Kind of agent, where the command does not tell; without a command, what to start.
     #[arg(long)]
     pub agent: Option<String>,
     /// Piece of work it belongs to.
@@ -172,9 +174,9 @@ pub struct Run {
     #[arg(long, value_name = "COLSxROWS", value_parser = size)]
     pub size: Option<(u16, u16)>,
     /// Close it after this long, whatever it does (90s, 15m, 30m, 1h30m); without it there is no such end.
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = limit)]
     pub timeout: Option<Duration>,
-    #[arg(long, value_name = "DURATION", value_parser = duration, help = MAX_IDLE)]
+    #[arg(long, value_name = "DURATION", value_parser = limit, help = MAX_IDLE)]
     pub max_idle: Option<Duration>,
     /// When to start it again by itself: never, on-failure (after growing pauses; see [restart] in the settings).
     #[arg(long, default_value = "never", value_parser = words::<Restart>(&["never", "on-failure"]), hide_possible_values = true)]
@@ -191,8 +193,8 @@ pub struct Run {
     pub attach: bool,
     #[arg(long, help = JSON)]
     pub json: bool,
-    /// The command and its arguments.
-    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    /// The command and its arguments; left out: the agent named, else agents.default.
+    #[arg(trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
 
@@ -372,7 +374,10 @@ pub struct Several {
 #[derive(Debug, Args)]
 pub struct Signal {
     #[arg(required = true, num_args = 2.., value_names = ["ID", "SIGNAL"], help = "The sessions, and the signal last, such as INT")]
-    pub ids_and_signal: Vec<String>,
+    pub words: Vec<String>,
+    /// Do not ask about sessions beadle did not start.
+    #[arg(long, short)]
+    pub yes: bool,
     #[arg(long, help = JSON)]
     pub json: bool,
 }
@@ -527,6 +532,15 @@ fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|e| format!("{e}; write it like 90s, 15m, 1h30m or 200ms"))
 }
 
+/// A duration after which something is closed.
+fn limit(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        none if none.is_zero() => Err("it must be more than 0: leave it out for no limit".into()),
+        long if long > LONGEST => Err("it is at most ten years: leave it out for no limit".into()),
+        limit => Ok(limit),
+    }
+}
+
 /// `COLSxROWS`, from 1x1 to 1000x500.
 fn size(text: &str) -> Result<(u16, u16), String> {
     let wrong = || "a terminal has 1x1 to 1000x500 columns and rows; write it like 120x40".to_string();
@@ -577,7 +591,7 @@ mod tests {
         );
         assert_eq!(run("beadle run -- claude --json").command.join(" "), "claude --json");
         assert!(Beadle::try_parse_from(["beadle", "run", "--nam", "x", "claude"]).is_err());
-        assert!(Beadle::try_parse_from(["beadle", "run"]).is_err());
+        assert_eq!(run("beadle run --agent mine").command, [""; 0]);
     }
 
     #[test]
@@ -601,6 +615,8 @@ mod tests {
         }
         assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
         assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(limit("1s"), Ok(Duration::from_secs(1)));
+        assert!(limit("0s").is_err() && limit("11y").is_err() && limit("x").is_err());
         assert!(duration("5").is_err() && duration("-1s").is_err());
     }
 }

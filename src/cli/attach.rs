@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use super::args::{Attach, Globals};
 use super::exit::{DONE, Ended, FAILED, Failure};
-use super::{connect, print, show};
+use super::{connect, print, show, wait};
 use crate::api::attach::tmux::{self, NoGoing};
 use crate::api::attach::{self, AttachError, Left, Options};
+use crate::api::cast;
 use crate::api::client::{Client, ClientError};
 use crate::api::refusal::Code;
 use crate::api::types::{Detail, PaneAt, Session};
 use crate::api::way::Way;
 use crate::model::session::{Origin, State};
 use crate::model::text::printable;
+use crate::sys::term;
 
 /// How long somebody whose session went away is kept from knowing it.
 const WHY: Duration = Duration::from_secs(3);
@@ -29,18 +31,73 @@ pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
     if let Some(pane) = &detail.pane {
         return in_tmux(client.way(), pane, &detail.session, read_only);
     }
-    attachable(&detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
+    let left = joined(client, &detail, read_only).await?;
+    let left = if left == Left::Lost { why_lost(client, id).await? } else { left };
+    print::line(&farewell(&detail.session, &left))?;
+    Ok(DONE)
+}
+
+/// Attaches to a session that was started just now; ends as it ends, its output left on the terminal as if it had been run
+/// there. It may have ended already.
+pub async fn from_birth(client: &Client, id: &str) -> Ended {
+    let detail = client.session(id).await?;
+    let is_over = detail.session.state == State::Ended;
+    let left = if is_over { Ok(Left::Lost) } else { joined(client, &detail, false).await };
+    if matches!(left, Ok(Left::Detached)) {
+        print::line(&farewell(&detail.session, &Left::Detached))?;
+        return Ok(DONE);
+    }
+    let session = once_over(client, id).await?;
+    let said = match &left {
+        Ok(Left::Ended(exit)) => exit.clone(),
+        // Over before anybody could attach, mostly.
+        Ok(Left::Lost | Left::Detached) | Err(_) => None,
+    };
+    let Some(exit) = said.or_else(|| session.exit.clone()) else {
+        print::line(&farewell(&session, &left?))?;
+        return Ok(FAILED);
+    };
+    print::raw(&left_behind(client, id).await?)?;
+    let status = wait::code(&exit).unwrap_or(FAILED);
+    print::line(&farewell(&session, &Left::Ended(Some(exit))))?;
+    Ok(status)
+}
+
+/// Once all of it has gone; what is left of an agent is waited for no longer than a moment.
+async fn once_over(client: &Client, id: &str) -> Result<Session, Failure> {
+    let end = tokio::time::Instant::now() + WHY;
+    loop {
+        let session = client.session(id).await?.session;
+        if session.state == State::Ended || tokio::time::Instant::now() > end {
+            return Ok(session);
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// What it wrote, as it would stand on this terminal.
+async fn left_behind(client: &Client, id: &str) -> Result<String, Failure> {
+    let (mut bytes, mut from) = (Vec::new(), 0);
+    loop {
+        let chunk = client.log(id, from, false).await?;
+        bytes.extend_from_slice(&chunk.bytes);
+        if chunk.ended || chunk.next == from {
+            return Ok(cast::left_behind(&bytes, term::size()));
+        }
+        from = chunk.next;
+    }
+}
+
+async fn joined(client: &Client, detail: &Detail, read_only: bool) -> Result<Left, Failure> {
+    attachable(detail, std::env::var("BEADLE_SESSION_ID").ok().as_deref())?;
     if let Some(why) = detail.keyless.as_ref().filter(|_| !read_only) {
         let name = &detail.session.name;
         return Err(Failure::refused(Code::Forbidden, format!("{why} (`beadle attach --read-only {name}` looks)")));
     }
     let name = detail.session.name.clone();
     let options = Options { read_only, detach_key: detach_key()?, name };
-    let door = client.door(&detail).ok_or(AttachError::Silent)?;
-    let left = attach::attach(client.enter(&door).await?, &options).await?;
-    let left = if left == Left::Lost { why_lost(client, id).await? } else { left };
-    print::line(&farewell(&detail.session, &left))?;
-    Ok(DONE)
+    let door = client.door(detail).ok_or(AttachError::Silent)?;
+    Ok(attach::attach(client.enter(&door).await?, &options).await?)
 }
 
 /// A keeper that hung up has ended with its session, mostly, and the daemon knows how. From elsewhere it may have been

@@ -3,10 +3,12 @@
 use serde_json::json;
 
 use super::args::{Cleanup, CleanupSet, CleanupVerb, Globals, KeepChild};
-use super::exit::{DONE, Ended};
+use super::exit::{DONE, Ended, Failure};
 use super::table::{Cell, Column, Table};
 use super::{connect, print};
 use crate::api::cleanup::{Cleaned, KeepChildRequest, SetDone, SetRequest, Stats, Switched};
+use crate::api::client::ClientError;
+use crate::api::refusal::Code;
 use crate::api::types::{Done, Touched};
 use crate::model::text::printable;
 use crate::sys::clock;
@@ -68,7 +70,12 @@ async fn switch(globals: &Globals, verb: &str, json: bool) -> Ended {
 
 async fn set(globals: &Globals, args: &CleanupSet, json: bool) -> Ended {
     let request = SetRequest { settings: args.settings.clone(), save: args.save };
-    let done: SetDone = connect::client(globals).await?.post("/api/cleanup/set", &request).await?;
+    let done: SetDone =
+        connect::client(globals).await?.post("/api/cleanup/set", &request).await.map_err(|e| match e {
+            // A key or a value that does not exist was typed here.
+            ClientError::Refused(refusal) if refusal.code == Code::Unprocessable => Failure::Usage(refusal.message),
+            e => e.into(),
+        })?;
     if json {
         print::json(&done)?;
         return Ok(DONE);

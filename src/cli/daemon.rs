@@ -10,6 +10,7 @@ use super::exit::{DONE, Ended, Failure};
 use super::{connect, kill, print};
 use crate::api::client::Client;
 use crate::api::memory::MemoryState;
+use crate::api::refusal::Code;
 use crate::api::types::{DaemonStatus, StopRequest};
 use crate::daemon::Options;
 use crate::model::session::Origin;
@@ -48,6 +49,10 @@ pub async fn stop(globals: &Globals, args: &DaemonStop) -> Ended {
 }
 
 async fn is_agreed(client: &Client) -> Result<bool, Failure> {
+    // Nobody is asked about what is refused anyway.
+    if let Some(why) = client.daemon().await?.not_to_be_stopped {
+        return Err(Failure::refused(Code::Forbidden, why));
+    }
     let sessions = client.sessions(false, false).await?.sessions;
     let at_work: Vec<String> =
         sessions.iter().filter(|s| s.origin == Origin::Managed).map(|s| printable(&s.name)).collect();

@@ -13,7 +13,8 @@ use crate::model::text::printable;
 
 pub async fn kill(globals: &Globals, args: &Kill) -> Ended {
     let client = connect::client(globals).await?;
-    let Some(targets) = agreed(&client, args).await? else {
+    let deed = Deed { one: "Close it", several: "Close them", infinitive: "close", yes: args.yes || args.dry_run };
+    let Some(targets) = agreed(&client, &args.ids, &deed).await? else {
         print::complain("nothing was closed");
         return Ok(DONE);
     };
@@ -36,27 +37,39 @@ pub async fn close_all(globals: &Globals, args: &CloseAll) -> Ended {
     Ok(status)
 }
 
-/// What is to be closed. Sessions beadle did not start are taken only when somebody says so, and by their ids: exactly
+/// What is done to sessions beadle did not start, in the words of the question about it.
+pub struct Deed<'a> {
+    /// `Close it`, `Close them`.
+    pub one: &'a str,
+    pub several: &'a str,
+    /// `--yes to …`.
+    pub infinitive: &'a str,
+    /// Nobody is to be asked.
+    pub yes: bool,
+}
+
+/// What is to be acted on. Sessions beadle did not start are touched only when somebody says so, and by their ids: exactly
 /// those that were asked about. `None`: somebody said no.
-async fn agreed(client: &Client, args: &Kill) -> Result<Option<Vec<String>>, Failure> {
+pub async fn agreed(client: &Client, words: &[String], deed: &Deed<'_>) -> Result<Option<Vec<String>>, Failure> {
     let sessions = client.sessions_with_shells(true).await?.sessions;
-    let meant = select::sessions(&args.ids, &sessions);
+    let meant = select::sessions(words, &sessions);
     let foreign: Vec<&Session> =
         meant.iter().copied().filter(|s| s.origin != Origin::Managed && s.state != State::Ended).collect();
     if foreign.is_empty() {
-        return Ok(Some(args.ids.clone()));
+        return Ok(Some(words.to_vec()));
     }
     let ids = Some(meant.iter().map(|s| s.id.clone()).collect());
-    if args.yes || args.dry_run {
+    if deed.yes {
         return Ok(ids);
     }
     let one = |s: &&Session| format!("{} ({}, {})", printable(&s.name), printable(&s.agent), s.origin);
     let names = foreign.iter().map(one).collect::<Vec<_>>().join(", ");
     if std::io::stdin().is_terminal() {
-        let what = if foreign.len() == 1 { "Close it" } else { "Close them" };
+        let what = if foreign.len() == 1 { deed.one } else { deed.several };
         return Ok(ids.filter(|_| print::confirmed(&format!("beadle did not start {names}. {what}?"))));
     }
-    Err(Failure::Usage(format!("beadle did not start {names}: say --yes to close what it did not start")))
+    let to = deed.infinitive;
+    Err(Failure::Usage(format!("beadle did not start {names}: say --yes to {to} what it did not start")))
 }
 
 async fn say_what_stays(client: &Client) -> Result<(), Failure> {

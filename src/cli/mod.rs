@@ -72,7 +72,10 @@ fn from_words() -> ExitCode {
         Err(e) => {
             // `--help` into a pipe nobody reads is no failure.
             let _ = e.print();
-            return ExitCode::from(u8::try_from(e.exit_code()).unwrap_or(exit::WRONG_USE));
+            let status = u8::try_from(e.exit_code()).unwrap_or(exit::WRONG_USE);
+            let is_wait = verb_of(std::env::args().skip(1)).as_deref() == Some("wait");
+            // 2 would look like the status of the agent.
+            return ExitCode::from(if status != exit::DONE && is_wait { exit::WAIT_FAILED } else { status });
         }
     };
     let globals = &beadle.globals;
@@ -85,6 +88,17 @@ fn from_words() -> ExitCode {
         None => {
             let wanted = interface::Wanted { embedded: beadle.embedded, readonly: beadle.readonly };
             exit::end(interface::run(globals, wanted))
+        }
+    }
+}
+
+/// The first word that is no option, where a line cannot be read as a whole.
+fn verb_of(mut words: impl Iterator<Item = String>) -> Option<String> {
+    loop {
+        match words.next()? {
+            host if host == "--host" => drop(words.next()),
+            word if word.starts_with('-') => {}
+            word => return Some(word),
         }
     }
 }
@@ -155,5 +169,20 @@ async fn of_daemon(g: &Globals, verb: Option<DaemonVerb>) -> Ended {
         Some(DaemonVerb::Status(args)) => daemon::status(g, &args).await,
         // Done before there was a runtime.
         Some(DaemonVerb::Logs(_)) | None => Ok(exit::DONE),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::verb_of;
+
+    #[test]
+    fn a_line_that_cannot_be_read_still_names_its_verb() {
+        let verb = |line: &str| verb_of(line.split(' ').map(String::from));
+        for line in ["wait", "wait --timeout abc", "--host ssh://wherever wait", "--host=ssh://wherever wait x"] {
+            assert_eq!(verb(line).as_deref(), Some("wait"), "{line}");
+        }
+        assert_eq!(verb("run wait").as_deref(), Some("run"));
+        assert_eq!(verb("--host wait"), None);
     }
 }

@@ -3,10 +3,15 @@
 use super::args::{Globals, Run};
 use super::exit::{DONE, Ended, Failure};
 use super::{attach, caller, connect, print};
+use crate::api::attach::AttachError;
 use crate::api::types::StartRequest;
 use crate::sys::term;
 
 pub async fn run(globals: &Globals, args: &Run) -> Ended {
+    // Before anything runs that nobody could look at.
+    if args.attach && !term::is_terminal() {
+        return Err(AttachError::NoTerminal.into());
+    }
     let request = if connect::is_elsewhere(globals)? { far_request(args)? } else { request(args)? };
     let client = connect::client(globals).await?;
     let started = client.start(&request).await?;
@@ -14,7 +19,7 @@ pub async fn run(globals: &Globals, args: &Run) -> Ended {
         print::complain(note);
     }
     if args.attach {
-        return attach::to(&client, &started.session_id, false).await;
+        return attach::from_birth(&client, &started.session_id).await;
     }
     if args.json {
         print::json(&started)?;

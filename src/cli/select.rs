@@ -1,8 +1,9 @@
 //! The sessions a person's words mean, out of a table, by the rules the daemon has too.
 
 use crate::api::types::Session;
+use crate::model::scene::SHELL;
 use crate::model::select::{self, Choice, NotChosen};
-use crate::model::session::State;
+use crate::model::session::{Origin, State};
 
 /// Ids, each once, in the order of the words.
 pub fn ids(words: &[String], sessions: &[Session]) -> Result<Vec<String>, NotChosen> {
@@ -22,7 +23,11 @@ fn choices(sessions: &[Session]) -> Vec<Choice<'_>> {
     ordered.sort_by(|a, b| is_live(b).cmp(&is_live(a)).then_with(|| moment(b).cmp(moment(a))));
     ordered
         .into_iter()
-        .map(|s| Choice { id: &s.id, name: &s.name, also: s.address.as_deref().unwrap_or_default(), live: is_live(s) })
+        .map(|s| {
+            let also = s.address.as_deref().unwrap_or_default();
+            let listed = s.agent != SHELL || s.origin == Origin::Managed;
+            Choice { id: &s.id, name: &s.name, also, live: is_live(s), listed }
+        })
         .collect()
 }
 

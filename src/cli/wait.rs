@@ -57,24 +57,24 @@ async fn look(
 /// `None` while one of them still runs. A forgotten session has ended, nobody knows how.
 fn exits_of(ids: &[String], table: &Table) -> Option<Vec<Option<Exit>>> {
     let found: Vec<Option<&Session>> = ids.iter().map(|id| table.sessions.iter().find(|s| s.id == *id)).collect();
-    let is_over = |s: &Session| s.exit.is_some() || s.state == State::Ended;
-    let all_over = found.iter().flatten().all(|s| is_over(s));
+    // One whose agent has gone still has processes: it lingers.
+    let all_over = found.iter().flatten().all(|s| s.state == State::Ended);
     all_over.then(|| found.into_iter().map(|s| s.and_then(|s| s.exit.clone())).collect())
 }
 
 fn status(exits: &[Option<Exit>]) -> u8 {
     match exits {
-        [one] => code(one.as_ref()).unwrap_or_else(|| {
+        [one] => one.as_ref().and_then(code).unwrap_or_else(|| {
             print::complain("it has ended, and nobody learnt how");
             WAIT_FAILED
         }),
-        several if several.iter().all(|exit| code(exit.as_ref()) == Some(0)) => DONE,
+        several if several.iter().all(|exit| exit.as_ref().and_then(code) == Some(0)) => DONE,
         _ => FAILED,
     }
 }
 
-fn code(exit: Option<&Exit>) -> Option<u8> {
-    let exit = exit?;
+/// The status of an agent that ended so, as a shell says it; `None`: nobody learnt it.
+pub fn code(exit: &Exit) -> Option<u8> {
     match (exit.code, exit.signal) {
         (_, Some(signal)) => Some(exit::of_signal(signal)),
         (Some(code), None) => u8::try_from(code & 0xff).ok(),
@@ -93,14 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_when_every_leader_has_gone() {
+    fn it_is_over_when_everything_of_each_has_gone() {
         let (mut a, b) = (sample::session("a", "a"), sample::session("b", "b"));
         a.exit = Some(ended(Some(3), None));
-        a.state = State::Lingering;
-        let table = Table { generation: 1, sessions: vec![a, b], latched: None, strays: 0 };
+        a.state = State::Ended;
+        let lingers = Session { id: "l".into(), state: State::Lingering, ..a.clone() };
+        let table = Table { generation: 1, sessions: vec![a, b, lingers], latched: None, strays: 0 };
         let over = |ids: &[&str]| exits_of(&ids.iter().map(ToString::to_string).collect::<Vec<_>>(), &table);
         assert_eq!(over(&["a"]), Some(vec![Some(ended(Some(3), None))]));
         assert_eq!(over(&["a", "b"]), None);
+        assert_eq!(over(&["l"]), None);
         assert_eq!(over(&["forgotten"]), Some(vec![None]));
     }
 

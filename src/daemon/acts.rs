@@ -2,22 +2,25 @@
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::Path;
 use axum::http::Uri;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::foreign::pane;
 use super::handle::{Command, Handle, Reply};
-use super::server::{Answer, KEEPER, Peer, Refused, Verbs, beside, need, ok, queried, read};
+use super::resume;
+use super::server::{Answer, KEEPER, Path, Peer, Refused, Verbs, beside, need, ok, queried, read};
 use crate::api::refusal::{Code, Refusal};
-use crate::api::types::{Accepted, Act, KillRequest, RenameRequest, RestartRequest, SendRequest, Session};
+use crate::api::types::{Accepted, Act, KillRequest, RenameRequest, RestartRequest, Restarted, SendRequest, Session};
 use crate::api::wire::Request;
 use crate::model::keys;
-use crate::model::session::ExitBy;
+use crate::model::session::{ExitBy, State};
 
 /// Bytes typed at once.
 const PIECE: usize = 4 << 10;
+
+/// What a terminal sends for the Enter key.
+const ENTER: &[u8] = b"\r";
 
 /// The query of every order to one session.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -105,10 +108,41 @@ pub(super) async fn restart(
     uri: Uri,
     body: Bytes,
 ) -> Answer {
+    let Wait { wait } = queried(&uri)?;
     let request = Box::new(read::<RestartRequest>(&body)?);
-    let id = id_of(&handle, word).await?;
+    let (before, ..) = handle.ask(|reply| Command::Detail { word, reply }).await?;
+    let before = before.session;
     let asked = peer.asks("restart").await;
-    done(&handle, &uri, id.clone(), |reply| Command::Restart { word: id, request, asked, reply }).await
+    // One that lives has its environment in its keeper.
+    let is_ours = before.state == State::Ended && !request.env_whole;
+    let notes = is_ours.then(|| resume::DAEMONS_ENVIRONMENT.to_string()).into_iter().collect();
+    let word = before.id.clone();
+    let order = |reply| Command::Restart { word, request, asked, reply };
+    if !wait.unwrap_or(true) {
+        return done(&handle, &uri, before.id, order).await;
+    }
+    handle.ask(order).await?;
+    ok(&Restarted { session: in_its_new_run(&handle, before).await?, notes })
+}
+
+/// The row of a session once its keeper has said who leads it now, unless that has ended already.
+async fn in_its_new_run(handle: &Handle, before: Session) -> Result<Session, Refusal> {
+    let mut generation = handle.generation.clone();
+    let end = tokio::time::Instant::now() + KEEPER;
+    loop {
+        generation.borrow_and_update();
+        let word = before.id.clone();
+        let (detail, ..) = handle.ask(|reply| Command::Detail { word, reply }).await?;
+        let row = detail.session;
+        let is_new = row.leader_pid.is_some() && row.leader_pid != before.leader_pid;
+        if is_new || row.state == State::Ended {
+            return Ok(row);
+        }
+        // A daemon that ends, and a keeper that says nothing, are no reason to wait.
+        if !matches!(tokio::time::timeout_at(end, generation.changed()).await, Ok(Ok(()))) {
+            return Ok(row);
+        }
+    }
 }
 
 pub(super) async fn resume(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
@@ -120,7 +154,7 @@ pub(super) async fn resume(Verbs(handle): Verbs, Path(word): Path<String>, uri: 
 pub(super) async fn send(Verbs(handle): Verbs, Path(word): Path<String>, uri: Uri, body: Bytes) -> Answer {
     let Wait { wait } = queried(&uri)?;
     let request: SendRequest = read(&body)?;
-    let bytes = typed(&request)?;
+    let mut bytes = typed(&request, ENTER)?;
     if let Some((row, pane)) = handle.ask(|reply| Command::Pane { word: word.clone(), typing: true, reply }).await? {
         let session_id = row.id.clone();
         let sending = beside(move || pane::send(&pane, &request).map(|()| row));
@@ -130,7 +164,11 @@ pub(super) async fn send(Verbs(handle): Verbs, Path(word): Path<String>, uri: Ur
         }
         return ok(&sending.await?);
     }
-    let (row, link) = handle.ask(|reply| Command::Type { word, reply }).await?;
+    let (row, link, pipe) = handle.ask(|reply| Command::Type { word, reply }).await?;
+    if pipe {
+        // No terminal makes a newline of what the key sends.
+        bytes = typed(&request, b"\n")?;
+    }
     let session_id = row.id.clone();
     let sending = async move {
         let gone = || Refusal::new(Code::KeeperSilent, format!("the keeper of {} does not answer", row.name));
@@ -148,16 +186,18 @@ pub(super) async fn send(Verbs(handle): Verbs, Path(word): Path<String>, uri: Ur
     ok(&Accepted { accepted: true, session_id })
 }
 
-fn typed(request: &SendRequest) -> Result<Vec<u8>, Refused> {
+/// What is asked to be typed, where the Enter key is this.
+fn typed(request: &SendRequest, enter: &[u8]) -> Result<Vec<u8>, Refused> {
     let mut bytes = request.text.clone().unwrap_or_default().into_bytes();
     if let Some(key) = &request.key {
         let unknown = || {
             Refusal::new(Code::BadRequest, format!("{key:?} is no key: write C-c, M-x, Enter, Escape, Tab, Up, F5, …"))
         };
-        bytes.extend(keys::bytes(key).ok_or_else(unknown)?);
+        let key = keys::bytes(key).ok_or_else(unknown)?;
+        bytes.extend(if key == ENTER { enter } else { &key });
     }
     if request.enter {
-        bytes.push(b'\r');
+        bytes.extend(enter);
     }
     if bytes.is_empty() {
         return Err(Refusal::new(Code::BadRequest, "nothing to send: give text, a key, or enter").into());

@@ -6,7 +6,7 @@ use std::path::Path as FilePath;
 
 use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Path, Request};
+use axum::extract::Request;
 use axum::http::header::{CONNECTION, UPGRADE};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
@@ -15,7 +15,7 @@ use tokio::io::copy_bidirectional;
 
 use super::connections::Stay;
 use super::handle::{Command, Handle};
-use super::server::{Answer, Verbs, found_again};
+use super::server::{Answer, Path, Verbs, found_again};
 use super::taken::AtLeisure;
 use crate::api::client::ATTACH_PROTOCOL;
 use crate::api::refusal::{Code, Refusal};

@@ -21,6 +21,8 @@ use crate::sys::kin;
 /// How long the lineage of a caller is read for.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+const STOP: Verb = Verb::Rule("stop the daemon");
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub enum Caller {
@@ -95,7 +97,7 @@ fn asked(command: &Command) -> (Verb, &[String]) {
         Command::Project { order: Order::Add(_), .. } => (Verb::Rule("add projects to the queue"), &[]),
         Command::Project { order: Order::End { .. }, .. } => (Verb::Rule("end projects"), &[]),
         Command::Project { order: Order::Remove { .. }, .. } => (Verb::Rule("forget projects"), &[]),
-        Command::Shutdown { .. } | Command::End => (Verb::Rule("stop the daemon"), &[]),
+        Command::Shutdown { .. } | Command::End => (STOP, &[]),
         Command::Again { .. } => (Verb::Rule("restart the daemon"), &[]),
     }
 }
@@ -117,7 +119,8 @@ fn refuse(command: Command, why: Refusal) {
         Command::Sample { reply } | Command::Again { reply } => answer(reply, Err(why)),
         Command::Health { reply } => answer(reply, Err(why)),
         Command::Detail { reply, .. } => answer(reply, Err(why)),
-        Command::Link { reply, .. } | Command::Type { reply, .. } => answer(reply, Err(why)),
+        Command::Link { reply, .. } => answer(reply, Err(why)),
+        Command::Type { reply, .. } => answer(reply, Err(why)),
         Command::Pane { reply, .. } => answer(reply, Err(why)),
         Command::Files { reply, .. } => answer(reply, Err(why)),
         Command::Status { reply } => answer(reply, Err(why)),
@@ -212,6 +215,11 @@ impl Supervisor {
     pub(super) fn keyless(&self, from: &Caller, word: &str) -> Option<String> {
         let words = [word.to_string()];
         self.judged(from, Verb::Act("type into"), &words).err().map(|refusal| refusal.message)
+    }
+
+    /// Why the caller may not stop the daemon.
+    pub(super) fn unstoppable(&self, from: &Caller) -> Option<String> {
+        self.judged(from, STOP, &[]).err().map(|refusal| refusal.message)
     }
 
     /// What a session started by the caller descends from: the caller's own, and what that one was started from.

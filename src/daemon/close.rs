@@ -5,8 +5,11 @@
 
 mod lost;
 mod report;
+mod signal;
 mod spare;
 mod tree;
+
+pub use signal::{Heard, signal_group, signal_tree};
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::os::fd::AsFd;
@@ -27,8 +30,8 @@ use crate::model::stop::{Ending, Gentle, Manner, Next, Order, Plan, Seen, Signal
 use crate::sys::cgroup::Cgroup;
 use crate::sys::failpoint;
 use crate::sys::poll::{self, Event, Poller, Waker};
-use crate::sys::process::{self, Pin};
-use crate::sys::signal::{self, Guard, Sent};
+use crate::sys::process::Pin;
+use crate::sys::signal::{Guard, Sent};
 use crate::sys::table::{self, Tags};
 
 /// How long a process may take to show its environment.
@@ -133,44 +136,6 @@ pub fn preview(targets: Vec<Target>, around: &Surroundings) -> Vec<(Target, Vec<
         return Vec::new();
     }
     closings.into_iter().map(|c| (c.target, c.seen.into_iter().map(|s| s.id).collect())).collect()
-}
-
-/// Stops (or continues) everything of a session, newcomers too, until a pass finds nobody new.
-pub fn signal_tree(target: Target, around: &Surroundings, signal: Signal) -> std::io::Result<usize> {
-    let mut work = Work::new(around, Instant::now())?;
-    let mut closings = vec![Closing::new(target)];
-    let mut told = HashSet::new();
-    for _ in 0..20 {
-        work.scan(&mut closings)?;
-        let Some(closing) = closings.first_mut() else { break };
-        let fresh: Vec<ProcId> = closing.seen.iter().map(|s| s.id).filter(|id| told.insert(*id)).collect();
-        if fresh.is_empty() {
-            break;
-        }
-        fresh.into_iter().for_each(|id| work.signal(closing, id, signal));
-    }
-    Ok(told.len())
-}
-
-/// Sends one signal to the members of a session that are in this process group; how many heard it.
-pub fn signal_group(
-    target: Target,
-    group: i32,
-    around: &Surroundings,
-    signal: signal::Signal,
-) -> std::io::Result<usize> {
-    let mut work = Work::new(around, Instant::now())?;
-    let mut closings = vec![Closing::new(target)];
-    work.scan(&mut closings)?;
-    let is_in_it = |id: ProcId| process::stat(id.pid).is_some_and(|p| p.id == id && p.pgrp == group);
-    let mut heard = 0;
-    for closing in &closings {
-        for id in closing.seen.iter().map(|s| s.id).filter(|id| is_in_it(*id)) {
-            let sent = Pin::new(id)?.map(|pin| work.guard.send(&pin, signal, !closing.doubtful.contains(&id)));
-            heard += usize::from(sent == Some(Sent::Sent));
-        }
-    }
-    Ok(heard)
 }
 
 struct Closing {

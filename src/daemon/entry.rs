@@ -383,12 +383,25 @@ impl Entry {
             last_activity_at: last.map(clock::wall_at),
             idle_seconds: self.idle(now).map(|idle| tenth(idle.as_secs_f64())),
             age_seconds: tenth(age),
-            exit: self.exit.clone(),
+            exit: self.exit.clone().or_else(|| self.unseen_exit()),
             attached: self.attached,
             closes_at: self.announced.as_ref().map(|a| clock::wall_at(a.closes_at)),
             closes_because: self.announced.as_ref().map(|a| a.reason.clone()),
             command: self.session.command.clone(),
             resume: if live { None } else { self.resume() },
         }
+    }
+
+    /// The end of an agent whose keeper was gone before: nobody saw it.
+    fn unseen_exit(&self) -> Option<Exit> {
+        if !self.is_live() || self.life.keeper() != Keeper::Gone || self.life.has_leader() {
+            return None;
+        }
+        let (by, reason) = match &self.meta.cause {
+            Some(cause) => (cause.by, cause.reason.clone()),
+            None => (ExitBy::Unknown, "its keeper is gone".into()),
+        };
+        let at = self.lingering_since.map_or_else(clock::wall, clock::wall_at);
+        Some(Exit { code: None, signal: None, at, by, reason })
     }
 }

@@ -63,10 +63,10 @@ pub enum Command {
         word: String,
         reply: Reply<(Session, Link)>,
     },
-    /// The same, to type.
+    /// The same, to type; true where it reads from a pipe.
     Type {
         word: String,
-        reply: Reply<(Session, Link)>,
+        reply: Reply<(Session, Link, bool)>,
     },
     Files {
         word: String,

@@ -3,12 +3,19 @@
 //! Written at once, line by line: a daemon that is killed has said what it did.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use tracing_appender::rolling::{RollingFileAppender, Rotation};
 use tracing_subscriber::fmt::time::FormatTime;
 
+use crate::sys::dirs;
+
 const KEPT: usize = 7;
+/// `beadle.2026-11-20.log`.
+const PREFIX: &str = "beadle";
+const SUFFIX: &str = "log";
 
 struct Wall;
 
@@ -18,14 +25,53 @@ impl FormatTime for Wall {
     }
 }
 
+/// The files of the appender, which makes a new one each day and leaves its mode to the umask; that is for sessions.
+struct Private {
+    files: RollingFileAppender,
+    dir: PathBuf,
+    /// The day of the newest file that is known to be private.
+    day: String,
+}
+
+impl Write for Private {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // RFC 3339, as the name of the file has it.
+        let day = crate::sys::clock::wall().chars().take(10).collect::<String>();
+        if day != self.day {
+            // Before the appender makes it. What cannot be is said by the appender itself.
+            let _ = dirs::private_log(&self.dir.join(format!("{PREFIX}.{day}.{SUFFIX}")));
+            make_private(&self.dir);
+            self.day = day;
+        }
+        self.files.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.files.flush()
+    }
+}
+
+/// All that are there: the appender opens one before anything is said, and a version before this one left others open to
+/// whoever gets into the directory.
+fn make_private(dir: &Path) {
+    for file in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if file.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            // Gone meanwhile, or on a file system without modes.
+            let _ = std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o600));
+        }
+    }
+}
+
 /// Sends everything said in this process to files in `dir`. A second call in one process changes nothing.
 pub fn begin(dir: &Path) -> Result<(), tracing_appender::rolling::InitError> {
     let files = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
-        .filename_prefix("beadle")
-        .filename_suffix("log")
+        .filename_prefix(PREFIX)
+        .filename_suffix(SUFFIX)
         .max_log_files(KEPT)
         .build(dir)?;
+    make_private(dir);
+    let files = Private { files, dir: dir.into(), day: String::new() };
     let subscriber = tracing_subscriber::fmt()
         .with_writer(std::sync::Mutex::new(files))
         .with_timer(Wall)

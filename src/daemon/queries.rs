@@ -98,6 +98,13 @@ impl Supervisor {
         Ok((entry.row(clock::monotonic()), link))
     }
 
+    /// The link, to type; true where the agent reads from a pipe.
+    pub(super) fn line(&self, word: &str) -> Result<(Session, Link, bool), Refusal> {
+        let (row, link) = self.link(word)?;
+        let pipe = self.entries.get(&row.id).is_some_and(|e| e.session.pipe);
+        Ok((row, link, pipe))
+    }
+
     pub(super) fn files(&self, word: &str) -> Result<Files, Refusal> {
         self.needs_keeper(word, "nothing of it is recorded (`beadle peek` shows the screen of one in tmux)")?;
         let entry = self.find(word)?;
@@ -122,7 +129,7 @@ impl Supervisor {
         Ok(row)
     }
 
-    pub(super) fn status(&self) -> DaemonStatus {
+    pub(super) fn status(&self, from: &Caller) -> DaemonStatus {
         let host = host::figures();
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -138,6 +145,7 @@ impl Supervisor {
             memory: self.set.store.state(),
             scopes: self.set.cradle.scopes.standing(),
             host: host.map(told),
+            not_to_be_stopped: self.unstoppable(from),
         }
     }
 
@@ -145,10 +153,11 @@ impl Supervisor {
         let managed = self
             .entries
             .values()
-            .map(|e| (&e.started_at, Choice { id: e.id(), name: e.name(), also: "", live: e.is_live() }));
+            .map(|e| (&e.started_at, Choice { id: e.id(), name: e.name(), also: "", live: e.is_live(), listed: true }));
         let foreign = self.foreign.values().map(|f| {
             let also = f.address().unwrap_or_default();
-            (f.started_at(), Choice { id: &f.id, name: f.name(), also, live: f.is_live() })
+            let listed = !f.is_shell();
+            (f.started_at(), Choice { id: &f.id, name: f.name(), also, live: f.is_live(), listed })
         });
         let mut choices: Vec<_> = managed.chain(foreign).collect();
         choices.sort_by(|a, b| b.0.cmp(a.0));

@@ -1,14 +1,13 @@
 //! HTTP: what is remembered. Reads beside the supervisor; only who lives now is asked of it.
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{Response, Uri};
 use axum::response::IntoResponse;
 use std::time::Duration;
 
 use super::handle::{Command, Files, Handle};
 use super::sampler;
-use super::server::{Answer, Verbs, ok, queried};
+use super::server::{Answer, Path, Verbs, ok, queried};
 use crate::api::cast::{self, About};
 use crate::api::memory::{Filter, LastClose, Past};
 use crate::api::record;

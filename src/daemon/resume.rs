@@ -21,6 +21,9 @@ struct Ended {
     was: Option<Described>,
 }
 
+/// Said of a session that had ended, and was started by somebody who sent no environment along.
+pub const DAEMONS_ENVIRONMENT: &str = "its environment is the daemon's: what it had ended with it";
+
 impl Supervisor {
     /// `started_by`: see [`Described`].
     pub(super) fn resume(
@@ -36,7 +39,7 @@ impl Supervisor {
         };
         let mut notes = Vec::new();
         if !request.env_whole {
-            notes.push("its environment is the daemon's: what it had ended with it".to_string());
+            notes.push(DAEMONS_ENVIRONMENT.to_string());
         }
         match ended.request(request) {
             Ok(asked) => self.start_where_there_is_room(Request {

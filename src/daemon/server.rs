@@ -5,7 +5,7 @@ use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request as HttpRequest};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query, Request as HttpRequest};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode, Uri};
 use axum::middleware::Next;
@@ -124,12 +124,54 @@ pub fn routes() -> Router {
     static ROUTES: LazyLock<Router> = LazyLock::new(|| {
         let router = openapi::routes()
             .into_iter()
-            .fold(Router::new(), |router, route| router.route(route.path, route.handler))
+            .fold(Router::new(), |router, route| router.route(route.path, strict(route)))
             .fallback(unknown)
             .method_not_allowed_fallback(not_allowed);
         bounded(router, failpoint::shortened(BODY)).layer(axum::middleware::map_response(signed))
     });
     ROUTES.clone()
+}
+
+/// A route that takes no keys takes none in silence either.
+fn strict(route: openapi::Route) -> axum::routing::MethodRouter {
+    if route.takes.is_some() || route.method == "get" {
+        return route.handler;
+    }
+    route.handler.layer(axum::middleware::from_fn(async |request: HttpRequest, next: Next| {
+        let (head, body) = request.into_parts();
+        // Whole already, and no longer than it may be.
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        match read::<serde_json::Map<_, serde_json::Value>>(&body) {
+            Err(refused) => refused.into_response(),
+            Ok(keys) => match keys.keys().next() {
+                Some(key) => {
+                    let key = printable_within(key, 60);
+                    let why = format!("failed to read the request: unknown field `{key}`, there are no fields");
+                    Refused(Refusal::new(Code::BadRequest, why)).into_response()
+                }
+                None => next.run(HttpRequest::from_parts(head, Body::from(body))).await,
+            },
+        }
+    }))
+}
+
+/// The words of a path. What cannot be read is refused as everything is.
+pub(super) struct Path<T>(pub T);
+
+impl<T, S> FromRequestParts<S> for Path<T>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let read = axum::extract::Path::from_request_parts(parts, state).await;
+        let failed = |e: axum::extract::rejection::PathRejection| {
+            Refusal::new(Code::BadRequest, format!("failed to read the path: {}", e.body_text()))
+        };
+        Ok(Self(read.map_err(failed)?.0))
+    }
 }
 
 /// The verbs, for whoever is at the other end.
@@ -153,7 +195,13 @@ fn bounded(router: Router, patience: Duration) -> Router {
             return hang_up(too_large());
         }
         match tokio::time::timeout(patience, Limited::new(body, MAX_BODY).collect()).await {
-            Ok(Ok(body)) => next.run(HttpRequest::from_parts(head, Body::from(body.to_bytes()))).await,
+            Ok(Ok(body)) => {
+                let body = body.to_bytes();
+                match has_keys(&body) {
+                    Ok(()) => next.run(HttpRequest::from_parts(head, Body::from(body))).await,
+                    Err(refusal) => Refused(refusal).into_response(),
+                }
+            }
             Ok(Err(error)) if error.is::<LengthLimitError>() => hang_up(too_large()),
             Ok(Err(error)) => hang_up(Refusal::new(Code::BadRequest, format!("failed to read the request: {error}"))),
             Err(_) => {
@@ -163,6 +211,14 @@ fn bounded(router: Router, patience: Duration) -> Router {
         }
     });
     router.layer(DefaultBodyLimit::disable()).layer(whole)
+}
+
+/// Every body is one JSON object, or nothing: an array would be read by position, and no name would be looked at.
+fn has_keys(body: &[u8]) -> Result<(), Refusal> {
+    match body.trim_ascii().first() {
+        None | Some(b'{') => Ok(()),
+        Some(_) => Err(Refusal::new(Code::BadRequest, "the request must be one JSON object, such as {}")),
+    }
 }
 
 /// What is still to come of a request is not read.
@@ -441,7 +497,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_whole_body_arrives_as_it_was() {
-        let said = answer("POST / HTTP/1.1\r\nhost: b\r\nconnection: close\r\ncontent-length: 4\r\n\r\nwhole").await;
-        assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("whol"), "{said}");
+        let said =
+            answer("POST / HTTP/1.1\r\nhost: b\r\nconnection: close\r\ncontent-length: 4\r\n\r\n{12}whole").await;
+        assert!(said.starts_with("HTTP/1.1 200") && said.ends_with("{12}"), "{said}");
+    }
+
+    #[test]
+    fn a_body_is_one_object_or_nothing() {
+        for good in ["", " \r\n", "{}", " {\"a\":1}"] {
+            assert_eq!(has_keys(good.as_bytes()), Ok(()), "{good}");
+        }
+        for bad in ["[]", " [{}]", "null", "\"{}\"", "1", "reason=x"] {
+            assert_eq!(has_keys(bad.as_bytes()).unwrap_err().code, Code::BadRequest, "{bad}");
+        }
     }
 }

@@ -172,12 +172,22 @@ impl Supervisor {
         if !request.command.is_empty() {
             return Ok(request.command.clone());
         }
-        let wanted = request.agent.clone().or_else(|| self.set.config.agents.default.clone());
         let profiles = &self.set.config.profiles;
-        if let Some(agent) = wanted {
+        if let Some(agent) = &request.agent {
+            let start = profiles.by_name(agent).and_then(|p| p.start.clone());
+            return start.map(|start| vec![start]).ok_or_else(|| {
+                let known = profiles.names().collect::<Vec<_>>().join(", ");
+                let why = format!(
+                    "{agent:?} is no agent that can be started by its name (there are {known}): name a command"
+                );
+                Refusal::new(Code::Unprocessable, why)
+            });
+        }
+        if let Some(agent) = self.set.config.agents.default.clone() {
             return Ok(vec![profiles.by_name(&agent).and_then(|p| p.start.clone()).unwrap_or(agent)]);
         }
-        let path = self.set.base_env.iter().find_map(|v| v.strip_prefix("PATH="));
+        let given = request.env.get("PATH").map(String::as_str).filter(|_| request.env_whole);
+        let path = given.or_else(|| self.set.base_env.iter().find_map(|v| v.strip_prefix("PATH=")));
         let found = profiles.startable().find(|a| spawn::find_program(a, path, Path::new("/")).is_ok());
         found.map(|a| vec![a.to_string()]).ok_or_else(|| {
             let known = profiles.startable().collect::<Vec<_>>().join(", ");

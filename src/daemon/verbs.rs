@@ -12,7 +12,7 @@ use super::supervisor::Supervisor;
 use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{Act, Done, SignalRequest, Touched};
 use crate::model::lifecycle::Event;
-use crate::model::session::{Cause, ExitBy, State};
+use crate::model::session::{Cause, ExitBy, ProcId, State};
 use crate::sys::signal::Signal;
 use crate::sys::{failpoint, process};
 
@@ -107,26 +107,50 @@ impl Supervisor {
             let known = "INT, TERM, HUP, QUIT, USR1, USR2, WINCH, CONT, STOP or KILL";
             return Err(Refusal::new(Code::BadRequest, format!("{:?} is no signal: write {known}", request.signal)));
         };
-        let name = request.signal.to_uppercase();
+        let word = request.signal.to_uppercase();
+        let ids = self.find_several(&request.targets)?;
+        self.is_named_by_id(&request.targets, &ids)?;
         let mut sendings: Vec<Sending> = Vec::new();
-        for id in self.find_several(&request.targets)? {
-            let Some(entry) = self.entries.get(&id) else { continue };
-            let (who, word) = (entry.name().to_string(), name.clone());
-            let leader = entry.leader.filter(|_| entry.is_live() && entry.life.has_leader()).ok_or_else(|| {
-                Refusal::new(Code::WrongState, format!("the agent of {who} has gone: nobody is left to hear a signal"))
-            })?;
+        for id in ids {
+            let (leader, target) = self.hears(&id)?;
             info!(session = %id, signal = %word, "a signal was asked for");
-            let cause = Cause::new(ExitBy::User, "signal");
-            let (target, around) = (entry.target(Duration::ZERO, cause, Arc::default()), self.surroundings());
+            let (around, word) = (self.surroundings(), word.clone());
             sendings.push(Box::new(move || {
-                let failed = |e| Refusal::new(Code::Internal, format!("failed to send {word} to {who}: {e}"));
-                let group = crate::sys::process::stat(leader.pid).filter(|p| p.id == leader).map_or(0, |p| p.pgrp);
-                let heard = close::signal_group(target, group, &around, signal).map_err(failed)?;
-                let processes = if heard == 1 { "process" } else { "processes" };
-                Ok(Touched { id, name: who, message: format!("{word} sent to {heard} {processes}") })
+                let who = target.name.clone();
+                let heard = close::signal_group(target, leader, &around, signal);
+                Ok(Touched { id, message: told(heard, &word, &who)?, name: who })
             }));
         }
         Ok(sendings)
+    }
+
+    /// Who of a session is meant by a signal, and all that is its own; or why nobody is.
+    fn hears(&self, id: &str) -> Result<(ProcId, close::Target), Refusal> {
+        let refused = |why| Err(Refusal::new(Code::WrongState, why));
+        let gone = |who: &str| refused(format!("the agent of {who} has gone: nobody is left to hear a signal"));
+        let cause = Cause::new(ExitBy::User, "signal");
+        if let Some(foreign) = self.foreign.get(id) {
+            let who = foreign.name();
+            if foreign.is_shell() {
+                let why = format!("{who} is a plain shell, and no agent: type into it (`beadle send {id} --key C-c`)");
+                return Err(Refusal::new(Code::Forbidden, why));
+            }
+            let leader = Some(foreign.seen.leader).filter(|_| foreign.life.has_leader());
+            return match (leader, self.foreign_target(id, &cause)) {
+                (Some(leader), Some(target)) => {
+                    self.may_be_closed(&[id.to_string()], false)?;
+                    Ok((leader, target))
+                }
+                _ => gone(who),
+            };
+        }
+        let Some(entry) = self.entries.get(id) else {
+            return Err(Refusal::new(Code::NotFound, "no such session"));
+        };
+        match entry.leader.filter(|_| entry.is_live() && entry.life.has_leader()) {
+            Some(leader) => Ok((leader, entry.target(Duration::ZERO, cause, Arc::default()))),
+            None => gone(entry.name()),
+        }
     }
 
     pub(super) fn pin(&mut self, id: &str, pinned: bool) -> String {
@@ -187,5 +211,18 @@ impl Supervisor {
         self.keep_meta(&id);
         self.sample_soon();
         Ok(Touched { id, name, message: format!("keeps {pid} when its agent has ended") })
+    }
+}
+
+/// What became of a signal, in words. One that nobody heard was not sent.
+fn told(heard: std::io::Result<close::Heard>, word: &str, who: &str) -> Result<String, Refusal> {
+    let failed = |code, why: &str| Refusal::new(code, format!("failed to send {word} to {who}: {why}"));
+    let close::Heard { count, refused } = heard.map_err(|e| failed(Code::Internal, &e.to_string()))?;
+    match (count, refused) {
+        (0, Some(why)) => Err(failed(Code::Forbidden, &why)),
+        (0, None) => Err(failed(Code::WrongState, "nobody is left to hear it")),
+        (1, None) => Ok(format!("{word} sent to 1 process")),
+        (count, None) => Ok(format!("{word} sent to {count} processes")),
+        (count, Some(why)) => Ok(format!("{word} sent to {count} of its processes, not to all: {why}")),
     }
 }

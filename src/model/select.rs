@@ -8,6 +8,8 @@ pub struct Choice<'a> {
     /// Another word for it: where a session in tmux is to be found. "": none.
     pub also: &'a str,
     pub live: bool,
+    /// Shown without being asked for. A glob means nothing that nobody has seen.
+    pub listed: bool,
 }
 
 /// Why nothing was chosen.
@@ -43,8 +45,8 @@ pub fn one<'a>(word: &str, choices: &[Choice<'a>]) -> Result<&'a str, NotChosen>
     }
 }
 
-/// The sessions several words mean, in order, each once. A glob chooses live sessions only and must
-/// match at least one.
+/// The sessions several words mean, in order, each once. A glob chooses live sessions only, of those that are listed,
+/// and must match at least one.
 pub fn several<'a>(words: &[String], choices: &[Choice<'a>]) -> Result<Vec<&'a str>, NotChosen> {
     let mut out: Vec<&'a str> = Vec::new();
     for word in words {
@@ -61,7 +63,9 @@ pub fn several<'a>(words: &[String], choices: &[Choice<'a>]) -> Result<Vec<&'a s
 fn globbed<'a>(pattern: &str, choices: &[Choice<'a>]) -> Result<Vec<&'a str>, NotChosen> {
     let hits: Vec<&'a str> = choices
         .iter()
-        .filter(|c| c.live && [c.name, c.id, c.also].iter().any(|word| !word.is_empty() && matches(pattern, word)))
+        .filter(|c| {
+            c.live && c.listed && [c.name, c.id, c.also].iter().any(|word| !word.is_empty() && matches(pattern, word))
+        })
         .map(|c| c.id)
         .collect();
     if hits.is_empty() { Err(NotChosen::None(pattern.into())) } else { Ok(hits) }
@@ -95,11 +99,11 @@ mod tests {
     use super::*;
 
     const CHOICES: &[Choice<'static>] = &[
-        Choice { id: "k3f9q2", name: "front-a", also: "", live: true },
-        Choice { id: "k3zzzz", name: "front-b", also: "", live: true },
-        Choice { id: "aaaaaa", name: "front-a", also: "", live: false },
-        Choice { id: "bbbbbb", name: "old", also: "", live: false },
-        Choice { id: "cccccc", name: "old", also: "", live: false },
+        Choice { id: "k3f9q2", name: "front-a", also: "", live: true, listed: true },
+        Choice { id: "k3zzzz", name: "front-b", also: "", live: true, listed: true },
+        Choice { id: "aaaaaa", name: "front-a", also: "", live: false, listed: true },
+        Choice { id: "bbbbbb", name: "old", also: "", live: false, listed: true },
+        Choice { id: "cccccc", name: "old", also: "", live: false, listed: true },
     ];
 
     #[test]
@@ -114,12 +118,22 @@ mod tests {
 
     #[test]
     fn a_session_in_tmux_is_also_its_place() {
-        let named = Choice { id: "f1", name: "api", also: "tmux:main:0.1", live: true };
-        let plain = Choice { id: "f2", name: "tmux:main:0.2", also: "tmux:main:0.2", live: true };
+        let named = Choice { id: "f1", name: "api", also: "tmux:main:0.1", live: true, listed: true };
+        let plain = Choice { id: "f2", name: "tmux:main:0.2", also: "tmux:main:0.2", live: true, listed: true };
         let choices = [named, plain];
         assert_eq!(one("tmux:main:0.1", &choices), Ok("f1"));
         assert_eq!(one("api", &choices), Ok("f1"));
         assert_eq!(several(&["tmux:main:*".into()], &choices), Ok(vec!["f1", "f2"]));
+    }
+
+    #[test]
+    fn a_glob_matches_only_what_is_listed_and_a_name_means_the_rest_too() {
+        let agent = Choice { id: "f1", name: "tmux:front-1:0.0", also: "tmux:front-1:0.0", live: true, listed: true };
+        let shell = Choice { id: "f2", name: "tmux:front-2:0.0", also: "", live: true, listed: false };
+        let choices = [agent, shell];
+        assert_eq!(several(&["tmux:front-*".into()], &choices), Ok(vec!["f1"]));
+        assert_eq!(several(&["tmux:front-*".into(), "tmux:front-2:0.0".into()], &choices), Ok(vec!["f1", "f2"]));
+        assert!(several(&["tmux:front-2*".into()], &choices).is_err());
     }
 
     #[test]

@@ -157,10 +157,9 @@ impl Performer {
 
     fn restart(&self, id: String) -> JoinHandle<()> {
         let (client, request) = (self.client(), self.handed_down());
-        spawn(
-            self.send.clone(),
-            async move { Msg::Restarted(answer(client.restart(&id, &request).await).map(Box::new)) },
-        )
+        spawn(self.send.clone(), async move {
+            Msg::Restarted(answer(client.restart(&id, &request).await).map(|again| Box::new(again.session)))
+        })
     }
 }
 

@@ -274,3 +274,12 @@ fn a_shell_in_a_tmux_server_born_inside_is_inside_also_with_a_person_attached_fr
     assert!(std::fs::read_to_string(arena.path("work/said")).unwrap().contains(ALLOWED));
     drop(person);
 }
+
+#[test]
+fn who_may_not_stop_the_daemon_is_told_so_and_not_asked_first() {
+    let arena = Arena::new();
+    let a = Inside::begin(&arena, "a");
+    // Its standard input is the session's terminal: a question would wait there for an answer.
+    a.sh("beadle daemon stop").fails(5, "may not stop the daemon");
+    assert!(arena.run(&["daemon", "status", "--json"]).json()["not_to_be_stopped"].is_null());
+}

@@ -191,7 +191,8 @@ fn state_and_sockets_are_the_users_alone() {
     {
         assert_eq!(mode(&dir), 0o700, "{}", dir.display());
     }
-    for file in std::fs::read_dir(&session).unwrap().flatten() {
+    let logs = std::fs::read_dir(arena.state().join("logs")).unwrap();
+    for file in std::fs::read_dir(&session).unwrap().chain(logs).flatten() {
         assert_eq!(mode(&file.path()), 0o600, "{}", file.path().display());
     }
     for socket in [arena.socket(), arena.path(&format!("run/keepers/{id}.sock"))] {
@@ -243,4 +244,32 @@ fn a_daemon_that_somebody_stopped_is_named_with_what_to_do() {
     }
     arena.run(&["ls"]).ok();
     assert_eq!(arena.daemon(), daemon);
+}
+
+#[test]
+fn a_socket_on_which_nobody_listens_is_named_at_once_and_the_daemon_is_not_blamed() {
+    let arena = Arena::new();
+    arena.run(&["daemon", "start"]).ok();
+    for args in [&["ls"][..], &["daemon", "status"]] {
+        let mut lost = arena.beadle(args);
+        lost.env("BEADLE_SOCKET", "/nonexist/x");
+        Running::of(lost).wait().fails(3, "nobody listens on /nonexist/x (BEADLE_SOCKET)");
+    }
+    // The daemon's own, lost: it makes it anew.
+    std::fs::remove_file(arena.socket()).unwrap();
+    let mut named = arena.beadle(&["ls"]);
+    named.env("BEADLE_SOCKET", arena.socket());
+    Running::of(named).wait().ok();
+}
+
+#[test]
+fn what_cannot_be_meant_is_wrong_use_and_says_what_was_typed() {
+    let arena = Arena::new();
+    arena.run(&["show", ""]).fails(4, "no session \"\"");
+    arena.run(&["logs", ""]).fails(4, "no session \"\"");
+    arena.run(&["run", "--timeout", "0s", "--", "true"]).fails(2, "--timeout");
+    arena.run(&["run", "--max-idle", "0s", "--", "true"]).fails(2, "more than 0");
+    arena.run(&["cleanup", "set", "max_idl=5m"]).fails(2, "max_idle");
+    arena.run(&["cleanup", "set", "max_idle=soon"]).fails(2, "soon");
+    assert_eq!(arena.all(), [] as [serde_json::Value; 0]);
 }

@@ -26,7 +26,7 @@ impl Arena {
     }
 
     /// A shell with a terminal of its own, outside of everything; it runs the script.
-    fn terminal(&self, script: &str) -> Running {
+    pub fn terminal(&self, script: &str) -> Running {
         let file = self.script("terminal.sh", script);
         let mut command = self.program("script");
         command.args(["-qec", &format!("sh {file}"), "/dev/null"]).env("PATH", self.path_variable());
@@ -542,4 +542,29 @@ fn who_stands_at_a_gate_that_nobody_answers_is_stuck_and_says_at_which() {
             one["health"] == "stuck" && text(one, "reason").starts_with(reason)
         });
     }
+}
+
+#[test]
+fn a_glob_takes_no_shell_that_no_list_shows() {
+    if !has("tmux") {
+        return;
+    }
+    let arena = Arena::new();
+    arena.install(&["claude"], AGENT);
+    let tmux = Tmux::new(&arena, "own.sock", "front-1");
+    tmux.ok(&["new-session", "-d", "-s", "front-2", "exec sh"]);
+    tmux.types("front-1", "claude");
+    let seen = arena.one_foreign();
+    until("the shell is seen", || arena.json(&["ls", "--shells", "--json"]).as_array().unwrap().len() == 2);
+    let pinned = arena.json(&["pin", "tmux:front-*", "--json"]);
+    assert_eq!((pinned["sessions"].as_array().unwrap().len(), &pinned["sessions"][0]["id"]), (1, &seen["id"]));
+    for flags in [&["--dry-run"][..], &["--yes", "--pane"]] {
+        let report = arena.json(&[&["kill", "tmux:front-*", "--json"], flags].concat());
+        let sessions = report["sessions"].as_array().unwrap();
+        assert_eq!((sessions.len(), &sessions[0]["id"]), (1, &seen["id"]), "{report}");
+    }
+    assert_eq!(tmux.ok(&["list-sessions", "-F", "#{session_name}"]).trim(), "front-2");
+    arena.run(&["kill", "tmux:front-*", "--yes", "--pane"]).fails(4, "no session");
+    arena.run(&["kill", "tmux:front-2:0.0", "--yes", "--pane"]).ok();
+    until("its pane has gone", || tmux.run(&["list-sessions"]).status != 0);
 }

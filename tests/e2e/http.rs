@@ -190,3 +190,40 @@ fn garbage_and_oversized_requests_are_refused_and_the_daemon_lives() {
     assert_eq!(&head, b"HTTP/1.1 413");
     assert_eq!(arena.daemon(), pid);
 }
+
+#[test]
+fn a_body_that_is_no_object_or_has_keys_nobody_knows_moves_nothing_on_any_route() {
+    let arena = started();
+    let id = arena.sh("a", "exec sleep 600");
+    let described = ask(&arena.socket(), "GET", "/api/openapi.json", "").json();
+    let mut asked = 0;
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        let path = path.replace("{id}", &id).replace("{name}", "a").replace("{verb}", "stop");
+        for method in methods.as_object().unwrap().keys().filter(|m| *m != "get") {
+            let method = method.to_uppercase();
+            // An array is read by position where nobody looks at it first.
+            for body in ["[]", "[[\"true\"],\"n\"]", "[\"a\"]", "null", "\"x\"", "7"] {
+                let answer = ask(&arena.socket(), &method, &path, body);
+                answer.is_error(400, "bad-request");
+                assert!(answer.json()["error"]["message"].as_str().unwrap().contains("one JSON object"), "{answer:?}");
+            }
+            let answer = ask(&arena.socket(), &method, &path, r#"{"reasn":"x"}"#);
+            assert!([400, 422].contains(&answer.status), "{method} {path}: {answer:?}");
+            assert!(answer.json()["error"]["message"].as_str().unwrap().contains("reasn"), "{path}: {answer:?}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 30, "{asked}");
+    assert_eq!(arena.show(&id)["state"], "running");
+    assert_eq!(arena.all().len(), 1, "nothing was started either");
+    arena.sh("b", "exec sleep 600");
+}
+
+#[test]
+fn a_path_that_cannot_be_read_is_refused_as_everything_is() {
+    let arena = started();
+    for path in ["/api/sessions/%ff", "/api/sessions/%ff/screen", "/api/projects/%ff"] {
+        ask(&arena.socket(), "GET", path, "").is_error(400, "bad-request");
+    }
+    ask(&arena.socket(), "POST", "/api/sessions/%ff/kill", "").is_error(400, "bad-request");
+}

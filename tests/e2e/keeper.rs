@@ -5,8 +5,9 @@ use beadle::sys::process;
 use rustix::process::Signal;
 use serde_json::json;
 
+use super::ask::ask;
 use super::line::{Line, Terminal};
-use super::support::{Arena, pid_of, until};
+use super::support::{Arena, Running, pid_of, until};
 
 #[test]
 fn a_leader_that_leaves_a_holder_of_its_terminal_is_over_and_its_session_lingers() {
@@ -170,9 +171,12 @@ fn a_live_session_starts_again_with_the_same_id_and_environment_and_without_its_
     until_old(1);
     let before = arena.agents();
     let first = arena.show(&id)["leader_pid"].clone();
-    arena.run(&["restart", "a"]).ok();
+    let again = ask(&arena.socket(), "POST", "/api/sessions/a/restart", "").json();
     until_old(2);
     let row = arena.show(&id);
+    // The answer is the new run.
+    assert_eq!((&again["leader_pid"], &again["state"]), (&row["leader_pid"], &json!("running")), "{again}");
+    assert_eq!(again["notes"], json!(null), "it keeps its environment");
     assert_ne!(row["leader_pid"], first);
     assert_eq!((&row["state"], &row["name"], &row["exit"]), (&json!("running"), &json!("a"), &json!(null)));
     assert!(arena.agents().iter().all(|p| !before.contains(p)), "nothing of the old tree");
@@ -189,10 +193,15 @@ fn an_ended_session_starts_again_under_its_id_with_the_callers_environment() {
     let id = arena.session(&["--name", "a", "--env", "MARK=first", "--", "sh", "-c", "echo mark $MARK; exit 4"]);
     assert_eq!(arena.until_state(&id, "ended")["exit"]["code"], 4);
     let mut again = arena.beadle(&["restart", "a"]);
-    assert!(again.env("MARK", "second").status().unwrap().success());
+    again.env("MARK", "second");
+    let said = Running::of(again).wait().ok();
+    assert!(said.contains("restarted, with the environment of this shell"), "{said}");
     until("it has ended again", || arena.recorded(&id).0 == b"mark second\r\n");
     assert_eq!(arena.until_state(&id, "ended")["exit"]["code"], 4);
     assert_eq!(arena.all().len(), 1);
+    let over_http = ask(&arena.socket(), "POST", "/api/sessions/a/restart", "").json();
+    assert!(over_http["notes"][0].as_str().unwrap().contains("environment is the daemon's"), "{over_http}");
+    until("it has the daemon's", || arena.recorded(&id).0 == b"mark\r\n");
     until("its keeper has gone", || arena.keepers().is_empty());
 }
 
@@ -240,6 +249,36 @@ fn attach_detach_and_the_end_of_a_session_on_a_real_terminal() {
 }
 
 #[test]
+fn run_and_attach_ends_as_the_command_does_with_its_output_on_the_terminal() {
+    let arena = Arena::new();
+    for round in 0..10 {
+        // Over before, while, or after it is attached, as it comes.
+        let script = format!("sleep 0.0{}; echo hello; exit 4", round % 5);
+        let mut terminal = Terminal::of(&arena, &["run", "--attach", "--", "sh", "-c", &script]);
+        assert_eq!(terminal.wait(), 4);
+        terminal.until_shown("ended: exit status 4");
+        let shown = terminal.shown();
+        // On the screen that is still there, not on the one that was lent.
+        let left = shown.rsplit("\x1b[?1049l").next().unwrap();
+        assert!(left.contains("hello\r\n"), "{shown:?}");
+    }
+    let mut killed = Terminal::of(&arena, &["run", "--attach", "--", "sh", "-c", "kill -9 $$"]);
+    assert_eq!(killed.wait(), 137);
+    let mut detached = Terminal::of(&arena, &["run", "--attach", "-n", "on", "--", "sh", "-c", "echo up; read x"]);
+    detached.until_shown("up");
+    detached.type_in("\x1d");
+    assert_eq!(detached.wait(), 0);
+    assert_eq!(arena.show("on")["state"], "running");
+}
+
+#[test]
+fn run_and_attach_without_a_terminal_starts_nothing() {
+    let arena = Arena::new();
+    arena.run(&["run", "--attach", "--", "sleep", "600"]).fails(2, "terminal");
+    assert_eq!(arena.processes().len(), 0);
+}
+
+#[test]
 fn a_session_whose_keeper_was_killed_is_shown_refused_and_taken_away() {
     let arena = Arena::new();
     let id = arena.sh("a", "trap '' HUP; while :; do sleep 0.1; done");
@@ -273,6 +312,28 @@ fn a_session_without_a_keeper_that_ends_by_itself_has_an_unknown_end() {
     let exit = arena.until_state(&id, "ended")["exit"].clone();
     assert_eq!((&exit["code"], &exit["by"]), (&json!(null), &json!("unknown")));
     assert_eq!(arena.run(&["wait", &id]).status, 125);
+}
+
+#[test]
+fn an_agent_that_went_after_its_keeper_lingers_with_an_unknown_end() {
+    let arena = Arena::new();
+    let script = "trap '' HUP; (until [ -e over ]; do sleep 0.02; done) & until [ -e go ]; do sleep 0.02; done";
+    let id = arena.sh("a", script);
+    until("its tree is there", || arena.agents().len() >= 2);
+    arena.run(&["ls"]).ok();
+    arena.keepers().iter().for_each(|k| arena.kill(k.id));
+    until("it is known", || arena.show(&id)["health"] == "orphaned");
+    assert_eq!(arena.show(&id)["exit"], json!(null), "its agent is still there");
+    std::fs::write(arena.path("work/go"), "").unwrap();
+    let row = arena.until_state(&id, "lingering");
+    let exit = &row["exit"];
+    assert_eq!((&exit["code"], &exit["by"], &row["health"]), (&json!(null), &json!("unknown"), &json!("orphaned")));
+    assert_eq!(exit["reason"], "its keeper is gone");
+    // The next daemon says the same.
+    arena.kill_daemon();
+    assert_eq!(arena.show(&id)["exit"]["by"], "unknown");
+    std::fs::write(arena.path("work/over"), "").unwrap();
+    assert_eq!(arena.until_state(&id, "ended")["exit"]["by"], "unknown");
 }
 
 #[test]

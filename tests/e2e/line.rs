@@ -112,9 +112,14 @@ pub struct Terminal {
 
 impl Terminal {
     pub fn attach(arena: &Arena, id: &str) -> Self {
+        Self::of(arena, &["attach", id])
+    }
+
+    /// Any verb.
+    pub fn of(arena: &Arena, args: &[&str]) -> Self {
         let size = nix::pty::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = nix::pty::openpty(&size, None).unwrap();
-        let mut command = arena.beadle(&["attach", id]);
+        let mut command = arena.beadle(args);
         command.env("TERM", "xterm").stdin(pty.slave.try_clone().unwrap());
         command.stdout(pty.slave.try_clone().unwrap()).stderr(pty.slave);
         let child = command.spawn().unwrap();
@@ -133,12 +138,17 @@ impl Terminal {
 
     #[track_caller]
     pub fn until_shown(&self, text: &str) {
-        let shown = || String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned();
+        let shown = || self.shown();
         let end = Instant::now() + PATIENCE;
         while !shown().contains(text) {
             assert!(Instant::now() < end, "{text:?} is not on the terminal: {:?}", shown());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// All there was so far.
+    pub fn shown(&self) -> String {
+        String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
     }
 
     pub fn type_in(&mut self, text: &str) {

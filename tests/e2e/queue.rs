@@ -577,3 +577,17 @@ fn what_becomes_of_a_project_is_told_once_and_strays_are_looked_for_wherever_the
     };
     std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(work))));
 }
+
+#[test]
+fn a_glob_of_what_is_over_says_so() {
+    let arena = Arena::new();
+    for name in ["qa", "qb"] {
+        arena.run(&["project", "add", name, "--", "true"]).ok();
+        until("it is over", || arena.json(&["project", "show", name, "--json"])["status"] == "completed");
+    }
+    arena.run(&["project", "complete", "q*"]).fails(1, "\"q*\" names qa, qb: all of them are over already");
+    arena.run(&["project", "complete", "z*"]).fails(4, "no project \"z*\"");
+    arena.run(&["project", "add", "wait", "--", "sleep", "600"]).ok();
+    arena.run(&["project", "rm", "w*"]).fails(1, "none of them is over");
+    arena.run(&["project", "cancel", "wait"]).ok();
+}

@@ -31,7 +31,7 @@ fn who_has_ended_goes_on_under_its_name_and_where_it_was() {
     let mut resume = arena.beadle(&["resume", "a"]);
     resume.env("GIVEN", "by the caller").current_dir("/");
     let said = super::support::Running::of(resume).wait().ok();
-    assert_eq!(said, "✔ a resumed\n");
+    assert_eq!(said, "✔ a resumed, with the environment of this shell\n");
     until("it runs again", || calls(&arena).len() == 2);
     let work = arena.path("work");
     assert_eq!(calls(&arena)[1], format!("{}|by the caller|2|--go-on the last one", work.display()));

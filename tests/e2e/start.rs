@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{Arena, until};
+use super::support::{Arena, Running, until};
 
 #[track_caller]
 fn leaves_nothing(arena: &Arena) {
@@ -152,6 +152,10 @@ fn with_pipe_there_is_no_terminal_and_what_is_sent_is_read() {
     until("it asks", || arena.recorded(&id).0 == b"no tty\n");
     arena.run(&["send", &id, "word\n"]).ok();
     until("it answers", || arena.recorded(&id).0 == b"no tty\ngot word\n");
+    // On a pipe the Enter key is a newline.
+    arena.run(&["send", &id, "one", "--enter"]).ok();
+    arena.run(&["send", &id, "--key", "Enter"]).ok();
+    until("it has read both", || arena.recorded(&id).0 == b"no tty\ngot word\none\n\n");
     // The soft stop of a pipe: its end.
     let report = arena.json(&["kill", &id, "--json"]);
     assert_eq!(report["sessions"][0]["outcome"], "clean", "{report}");
@@ -193,6 +197,21 @@ fn exit_statuses_and_signals_are_told_as_they_were() {
     }
     let id = arena.sh("slow", "exec sleep 600");
     assert_eq!(arena.run(&["wait", &id, "--timeout", "50ms"]).status, 124);
+    // 2 would be the status of an agent.
+    arena.run(&["wait", &id, "--timeout", "abc"]).fails(125, "abc");
+    arena.run(&["wait"]).fails(125, "ID");
+}
+
+#[test]
+fn a_session_that_lingers_is_waited_for_to_its_end() {
+    let arena = Arena::new();
+    let id = arena.sh("lw", "trap '' HUP; (until [ -e go ]; do sleep 0.02; done) & exit 3");
+    arena.until_state(&id, "lingering");
+    assert_eq!(arena.run(&["wait", "lw", "--timeout", "100ms"]).status, 124);
+    let waiting = arena.begin(&["wait", "lw"]);
+    std::fs::write(arena.path("work/go"), "").unwrap();
+    assert_eq!(waiting.wait().status, 3);
+    assert_eq!(arena.show(&id)["state"], "ended");
 }
 
 #[test]
@@ -240,4 +259,28 @@ fn forgotten_sessions_leave_no_trace_and_live_ones_are_not_forgotten() {
     arena.run(&["kill", &id]).ok();
     arena.run(&["rm", &id]).ok();
     leaves_nothing(&arena);
+}
+
+#[test]
+fn an_agent_is_started_by_its_name_and_one_that_nobody_knows_is_refused() {
+    let arena = Arena::new();
+    let program = arena.script("mine.sh", "#!/bin/sh\nexec sleep 600\n");
+    let profile = format!("[[agent]]\nname = \"mine\"\nstart = \"{program}\"\nmatch = {{ program = [\"mine.sh\"] }}\n");
+    arena.configure(&profile);
+    let id = arena.session(&["--agent", "mine"]);
+    let row = arena.show(&id);
+    assert_eq!((&row["agent"], &row["command"]), (&json!("mine"), &json!([program])), "{row}");
+    arena.run(&["run", "--agent", "mien"]).fails(1, "\"mien\" is no agent that can be started by its name");
+    arena.run(&["run", "--agent", "mien"]).fails(1, "mine");
+    // Whoever names nothing gets what the settings name.
+    arena.configure(&format!("[agents]\ndefault = \"mine\"\n{profile}"));
+    arena.run(&["config", "reload"]).ok();
+    let id = arena.session(&[]);
+    assert_eq!(arena.show(&id)["command"], json!([program]));
+    arena.configure("");
+    arena.run(&["config", "reload"]).ok();
+    let mut bare = arena.beadle(&["run"]);
+    bare.env("PATH", "/nonexistent");
+    Running::of(bare).wait().fails(1, "no agent is on PATH");
+    assert_eq!(arena.all().len(), 2);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
-use super::{JSON, duration, words};
+use super::{JSON, limit, words};
 use crate::model::project::Status;
 
 const EXAMPLES: &str = "\
@@ -71,7 +71,7 @@ pub struct Add {
     #[arg(long, short, default_value_t = 0, allow_negative_numbers = true)]
     pub priority: i64,
     /// An attempt that takes longer has failed (90s, 15m, 1h30m).
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = limit)]
     pub timeout: Option<Duration>,
     /// How often it is tried again after a failure.
     #[arg(long, default_value_t = 0, value_name = "N")]

@@ -143,7 +143,8 @@ impl Supervisor {
 /// Writes settings into the config file; blocks. What the file says besides is kept, comments and order too.
 pub fn save(path: &Path, pairs: &[(String, String)]) -> Result<(), Refusal> {
     let failed = |what: &str, why: &dyn std::fmt::Display| {
-        Refusal::new(Code::Unprocessable, format!("failed to {what} {}: {why}; nothing was set", path.display()))
+        // What was asked for makes sense: it is the file that does not let itself be changed.
+        Refusal::new(Code::Internal, format!("failed to {what} {}: {why}; nothing was set", path.display()))
     };
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

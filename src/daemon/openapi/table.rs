@@ -10,8 +10,8 @@ use crate::api::refusal::Code;
 use crate::api::sweep::{EmergencyRequest, Released, SweepReport, SweepRequest};
 use crate::api::types::{
     Accepted, ActRequest, CloseAllRequest, DaemonStatus, Detail, Done, HealthReport, KillReport, KillRequest, Message,
-    RenameRequest, RestartRequest, Restarting, Screen, SendRequest, Session, SignalRequest, StartRequest, Started,
-    StopRequest, Table, Version,
+    RenameRequest, RestartRequest, Restarted, Restarting, Screen, SendRequest, Session, SignalRequest, StartRequest,
+    Started, StopRequest, Table, Version,
 };
 use crate::daemon::{acts, attach, cleaner, events, metrics, projects, recall, server};
 use crate::model::event::Event;
@@ -114,7 +114,7 @@ fn acting() -> Vec<Route> {
             .answers::<Accepted>(),
         one("/api/sessions/{id}/restart", "Again from the start", post(acts::restart))
             .takes::<RestartRequest>()
-            .answers::<Session>()
+            .answers::<Restarted>()
             .answers::<Accepted>()
             .may(&[Code::Latched, Code::AtCap, Code::NameTaken, Code::CannotExecute]),
         one("/api/sessions/{id}/resume", "Again with the agent's own conversation", post(acts::resume))

@@ -91,7 +91,7 @@ fn end(
     targets: &[String],
     (now, by_hook): (&str, bool),
 ) -> Done {
-    let numbers = match meant(round, targets, |status| !status.is_finished())? {
+    let numbers = match meant(round, targets, |status| !status.is_finished(), "all of them are over already")? {
         Ok(numbers) => numbers,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -113,7 +113,7 @@ fn end(
 }
 
 fn remove(round: &Connection, targets: &[String]) -> Done {
-    let numbers = match meant(round, targets, Status::is_finished)? {
+    let numbers = match meant(round, targets, Status::is_finished, "none of them is over")? {
         Ok(numbers) => numbers,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -133,11 +133,13 @@ fn remove(round: &Connection, targets: &[String]) -> Done {
     Ok(Ok(Outcome::Removed(names)))
 }
 
-/// Projects by name, number or glob; a glob means those that `is_wanted`, and at least one.
+/// Projects by name, number or glob; a glob means those that `is_wanted`, and at least one. `otherwise`: what all of them
+/// are where there is none.
 fn meant(
     round: &Connection,
     words: &[String],
     is_wanted: impl Fn(Status) -> bool,
+    otherwise: &str,
 ) -> rusqlite::Result<Result<BTreeSet<i64>, Refusal>> {
     let unknown = |word: &str| {
         let why = format!("no project {word:?} (`beadle project ls` lists them)");
@@ -153,12 +155,16 @@ fn meant(
         let mut statement = round.prepare_cached("SELECT number, name, status FROM projects")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         let all: Vec<(i64, String, String)> = rows.collect::<Result<_, _>>()?;
-        let is_hit = |(_, name, status): &&(i64, String, String)| {
-            status.parse().is_ok_and(&is_wanted) && select::matches(word, name)
-        };
-        let hits: Vec<i64> = all.iter().filter(is_hit).map(|(number, _, _)| *number).collect();
-        if hits.is_empty() {
+        let named: Vec<_> = all.iter().filter(|(_, name, _)| select::matches(word, name)).collect();
+        if named.is_empty() {
             return Ok(Err(unknown(word)));
+        }
+        let is_hit = |(_, _, status): &&&(i64, String, String)| status.parse().is_ok_and(&is_wanted);
+        let hits: Vec<i64> = named.iter().filter(is_hit).map(|(number, _, _)| *number).collect();
+        if hits.is_empty() {
+            let names = named.iter().map(|(_, name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+            let why = format!("{word:?} names {names}: {otherwise} (`beadle project ls` shows them)");
+            return Ok(Err(Refusal::new(Code::WrongState, why)));
         }
         found.extend(hits);
     }

@@ -1,7 +1,7 @@
 //! The queue over HTTP.
 
 use axum::body::Bytes;
-use axum::extract::{Extension, Path};
+use axum::extract::Extension;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
@@ -14,7 +14,7 @@ use crate::api::refusal::{Code, Refusal};
 use crate::config::value::LONGEST;
 use crate::daemon::handle::{Command, Handle};
 use crate::daemon::openapi::Route;
-use crate::daemon::server::{self, Peer, Refused, Verbs, need, ok, read};
+use crate::daemon::server::{self, Path, Peer, Refused, Verbs, need, ok, read};
 use crate::daemon::store::Recall;
 use crate::model::project::Verb;
 use crate::model::{select, text};

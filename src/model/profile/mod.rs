@@ -62,6 +62,11 @@ impl Profiles {
         self.0.iter().find(|p| p.name == name)
     }
 
+    /// Of those that can be started by their names, in this order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|p| p.start.is_some()).map(|p| p.name.as_str())
+    }
+
     /// Commands to look for when nobody said which agent to start, in this order.
     pub fn startable(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|p| p.start.as_deref())

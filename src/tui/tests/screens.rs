@@ -254,6 +254,7 @@ fn many_sided(cols: u16, rows: u16) -> Play {
     };
     play.tell(Msg::AdviceCame(Ok(vec![advice])));
     let status = crate::api::types::DaemonStatus {
+        not_to_be_stopped: None,
         tcp: None,
         version: "0.1.0".into(),
         pid: 4242,
