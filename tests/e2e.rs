@@ -6,10 +6,12 @@
 //! One file per promise: `zoo` and `cgroup` (nothing is left), `scope` (whose end takes nobody along), `survivor` (what is left is named), `gentle` (asked in its own way first), `crash` and `crashpoints` (nothing
 //! is lost), `memory` (what happened is known), `innocent` and `reuse` (nobody else is touched), `judge` (healthy, stuck,
 //! waiting), `cleaner` (closed without anybody asking), `discover` (agents nobody here started), `queue` (projects), `sweep` (who may be taken),
-//! `events` and `hooks` (told once, in order, and to whom), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart`, `resume`, `doctor`, `signal`, `curl` (every route and every error).
+//! `events` and `hooks` (told once, in order, and to whom), `start`, `keeper`, `daemon`, `users`, `hostile`, `http`, `authority`, `restart` and `again` (by itself, and by somebody), `resume`, `doctor`, `signal`, `curl` (every route and every error).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
+#[path = "e2e/again.rs"]
+mod again;
 #[path = "e2e/ask.rs"]
 mod ask;
 #[path = "e2e/authority.rs"]

@@ -7,6 +7,8 @@
 mod acts;
 #[path = "interface/demo.rs"]
 mod demo;
+#[path = "interface/link.rs"]
+mod link;
 mod private;
 
 use std::process::{Command, Stdio};
@@ -436,17 +438,4 @@ fn resized_to_almost_nothing_and_back_it_is_the_same() {
     }
     pane.sees(TABLE);
     pane.sees("stays-is-here");
-}
-
-#[test]
-fn a_lost_daemon_is_said_and_found_again() {
-    let Some(pane) = Pane::open() else { return };
-    pane.session("stays");
-    pane.start("beadle");
-    pane.sees("stays-is-here");
-    pane.home.beadle(&["daemon", "stop", "--keep", "--yes"]);
-    pane.sees("connection lost");
-    pane.home.beadle(&["daemon", "start"]);
-    pane.sees_no("connection lost");
-    pane.sees("1 healthy");
 }

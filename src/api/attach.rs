@@ -10,6 +10,7 @@ mod bridge;
 pub mod filter;
 pub mod keys;
 mod terminal;
+pub mod tmux;
 
 use std::time::Duration;
 

@@ -121,6 +121,11 @@ impl Client {
         self.asks.store(false, Ordering::Relaxed);
     }
 
+    /// One more call would wait for its turn, which says nothing about the daemon.
+    pub fn is_busy(&self) -> bool {
+        self.way.is_elsewhere() && self.turns.available_permits() == 0
+    }
+
     fn compare_versions(&self, headers: &hyper::HeaderMap) {
         let theirs = headers.get(VERSION_HEADER).and_then(|v| v.to_str().ok());
         if let (Some(notice), Some(theirs)) = (self.notice, theirs)

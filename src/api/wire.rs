@@ -78,11 +78,13 @@ pub enum Request {
     CloseInput,
     /// The agent says "still working".
     Heartbeat,
-    /// A restart is coming: do not end when the tree is empty. `false` takes it back.
+    /// A restart is coming by this connection: do not end when the tree is empty. `false` takes it back, and so does the end
+    /// of the connection; how the agent ended is then written down, with the cause of the last `Closing`.
     Stay { on: bool },
     /// Whether callers below other keepers may do more than look (`agents.authority`).
     Authority { all: bool },
-    /// Start the same command again, in the same environment; the tree must be empty.
+    /// Start the same command again, in the same environment; the tree must be empty. Not done if a `Closing` or the end of a
+    /// `Stay` lies unread behind it; refused, it ends the `Stay`.
     Restart { seq: u64 },
 }
 

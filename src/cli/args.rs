@@ -36,6 +36,7 @@ Examples:
   beadle close-all                    close every session
 
 Exit status: 0 done, 1 failed, 2 wrong use, 3 no daemon, 4 no such session, 5 refused, 6 survivors.
+
 A session is named by its id, the beginning of it, or its name; verbs that act take several, and globs.";
 
 const RUN_EXAMPLES: &str = "\
@@ -565,6 +566,21 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Beadle::command().debug_assert();
+    }
+
+    /// clap breaks what is too long for a line; what is broken already would be broken twice.
+    #[test]
+    fn no_paragraph_of_a_help_is_broken_by_hand() {
+        fn look(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let lines: Vec<&str> = help.lines().collect();
+            for pair in lines.windows(2) {
+                let is_broken = pair[0].len() > 80 && pair[1].starts_with(|c: char| !c.is_whitespace());
+                assert!(!is_broken, "{}: {pair:?}", command.get_name());
+            }
+            command.get_subcommands().for_each(look);
+        }
+        look(&Beadle::command());
     }
 
     #[test]

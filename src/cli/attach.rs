@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::args::{Attach, Globals};
 use super::exit::{DONE, Ended, FAILED, Failure};
 use super::{connect, print, show, wait};
+use crate::api::attach::tmux::{self, NoGoing};
 use crate::api::attach::{self, AttachError, Left, Options};
 use crate::api::cast;
 use crate::api::client::{Client, ClientError};
 use crate::api::refusal::Code;
-use crate::api::ssh::Ssh;
 use crate::api::types::{Detail, PaneAt, Session};
 use crate::api::way::Way;
 use crate::model::session::{Origin, State};
@@ -29,15 +29,7 @@ pub async fn run(globals: &Globals, args: &Attach) -> Ended {
 pub async fn to(client: &Client, id: &str, read_only: bool) -> Ended {
     let detail = client.session(id).await?;
     if let Some(pane) = &detail.pane {
-        return match client.way() {
-            Way::Socket(_) => in_tmux(pane, &detail.session, read_only),
-            Way::Ssh(ssh) => in_far_tmux(ssh, pane, read_only),
-            Way::Tcp(_) => {
-                let why =
-                    format!("{} is in tmux: over http it cannot be attached, over ssh it can", detail.session.name);
-                Err(Failure::refused(Code::WrongState, why))
-            }
-        };
+        return in_tmux(client.way(), pane, &detail.session, read_only);
     }
     let left = joined(client, &detail, read_only).await?;
     let left = if left == Left::Lost { why_lost(client, id).await? } else { left };
@@ -159,54 +151,20 @@ fn attachable<'a>(detail: &'a Detail, inside: Option<&str>) -> Result<&'a str, F
     })
 }
 
-/// A session in tmux is attached by tmux: inside the same server by going there, from elsewhere by a client of its own.
-fn in_tmux(pane: &PaneAt, session: &Session, read_only: bool) -> Ended {
+fn in_tmux(way: &Way, pane: &PaneAt, session: &Session, read_only: bool) -> Ended {
     let within = std::env::var("TMUX").ok();
-    let is_here = within.as_deref().is_some_and(|tmux| is_server(tmux, pane));
-    if is_here && read_only {
-        let why = format!("{} is in the tmux you are in: `beadle peek {}` only looks", session.name, session.id);
-        return Err(Failure::refused(Code::WrongState, why));
-    }
+    let mut going = tmux::going(way, pane, within.as_deref(), read_only).map_err(|no| {
+        let hint = format!(" (`beadle peek {}` only looks)", session.id);
+        let hint = if no == NoGoing::LooksHere { hint.as_str() } else { "" };
+        Failure::refused(Code::WrongState, format!("{} is {no}{hint}", session.name))
+    })?;
     let on_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    if !is_here && !on_terminal {
+    if !going.is_here && !on_terminal {
         return Err(Failure::Attach(AttachError::NoTerminal));
     }
-    let mut command = std::process::Command::new("tmux");
-    command.arg("-S").arg(&pane.socket);
-    if is_here {
-        command.args(["switch-client", "-t", &pane.id]);
-    } else {
-        command.env_remove("TMUX").args(["attach-session", "-t", &pane.id]);
-    }
-    if read_only {
-        command.arg("-r");
-    }
-    let status = command.status().map_err(|e| Failure::Local(format!("failed to run tmux: {e}")))?;
+    let program = going.command.get_program().to_string_lossy().into_owned();
+    let status = going.command.status().map_err(|e| Failure::Local(format!("failed to run {program}: {e}")))?;
     Ok(if status.success() { DONE } else { FAILED })
-}
-
-/// The same on the other machine, with a terminal of its own.
-fn in_far_tmux(ssh: &Ssh, pane: &PaneAt, read_only: bool) -> Ended {
-    if !(std::io::stdin().is_terminal() && std::io::stdout().is_terminal()) {
-        return Err(Failure::Attach(AttachError::NoTerminal));
-    }
-    let look = if read_only { " -r" } else { "" };
-    let far = format!("exec tmux -S {} attach-session{look} -t {}", quoted(&pane.socket), quoted(&pane.id));
-    let status = ssh.command(true).arg("-t").arg("--").arg(ssh.host()).arg(far).status();
-    let status = status.map_err(|e| Failure::Local(format!("failed to run ssh: {e}")))?;
-    Ok(if status.success() { DONE } else { FAILED })
-}
-
-/// One word to a shell, whatever is in it.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-/// `TMUX` is `socket,pid of the server,session` (tmux(1)).
-fn is_server(tmux: &str, pane: &PaneAt) -> bool {
-    let mut fields = tmux.rsplitn(3, ',');
-    let pid = fields.nth(1).and_then(|pid| pid.parse::<i32>().ok());
-    pid == Some(pane.server_pid)
 }
 
 fn farewell(session: &Session, left: &Left) -> String {
@@ -244,19 +202,6 @@ mod tests {
         assert!(attachable(&detail, None).unwrap_err().to_string().contains("tmux server of front does not answer"));
         detail.session.origin = Origin::Found;
         assert!(attachable(&detail, None).unwrap_err().to_string().contains("cannot reach"));
-    }
-
-    #[test]
-    fn what_another_machine_calls_its_socket_is_one_word_to_a_shell() {
-        assert_eq!(quoted("/tmp/a b'; x"), r"'/tmp/a b'\''; x'");
-    }
-
-    #[test]
-    fn the_tmux_one_is_in_is_known_by_its_server() {
-        let pane = PaneAt { socket: "/tmp/a,b".into(), server_pid: 7, id: "%1".into() };
-        for (tmux, same) in [("/tmp/a,b,7,0", true), ("/tmp/tmux-0/default,8,0", false), ("", false), ("7", false)] {
-            assert_eq!(is_server(tmux, &pane), same, "{tmux}");
-        }
     }
 
     #[test]

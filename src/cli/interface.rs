@@ -31,6 +31,8 @@ pub fn run(globals: &Globals, wanted: Wanted) -> Ended {
 async fn before_a_daemon(globals: &Globals, wanted: Wanted) -> Ended {
     let client = connect::client(globals).await?;
     let mut options = options(wanted, connect::paths().ok(), &crate::config::process_env());
+    // A daemon somebody named is theirs; ours is started wherever it is missing, as by every command.
+    options.daemon = if connect::named(globals)?.is_none() { connect::paths().ok() } else { None };
     if let Some(host) = client.way().host() {
         options = tui::Options {
             host: host.into(),

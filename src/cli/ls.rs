@@ -11,17 +11,17 @@ use crate::sys::{clock, term};
 const COLUMNS: &[Column] = &[
     Column::new("ID", 0),
     Column::new("NAME", 0).least(16),
-    Column::new("AGENT", 3),
-    Column::new("ORIGIN", 3),
-    Column::new("PROJECT", 5),
-    Column::new("STATE", 0),
-    Column::new("HEALTH", 0),
-    Column::new("IDLE", 2).right(),
-    Column::new("AGE", 4).right(),
-    Column::new("CPU", 6).right(),
-    Column::new("MEM", 7).right(),
-    Column::new("PROCS", 8).right(),
-    Column::new("REASON", 1).least(12),
+    Column::new("AGENT", 5),
+    Column::new("ORIGIN", 5),
+    Column::new("PROJECT", 7),
+    Column::new("STATE", 2),
+    Column::new("HEALTH", 1),
+    Column::new("IDLE", 4).right(),
+    Column::new("AGE", 6).right(),
+    Column::new("CPU", 8).right(),
+    Column::new("MEM", 9).right(),
+    Column::new("PROCS", 10).right(),
+    Column::new("REASON", 3).least(12),
 ];
 
 pub async fn run(globals: &Globals, args: &Ls) -> Ended {
@@ -135,6 +135,17 @@ mod tests {
 
     fn none() -> Ls {
         Ls { all: false, health: None, project: None, agent: None, origin: None, shells: false, json: false }
+    }
+
+    #[test]
+    fn it_is_never_wider_than_the_terminal_and_health_stays_longest() {
+        let mut table = Table::new(COLUMNS);
+        table.push(row(&sample::session("k3f9q2", "frontend-CreateLoginForm")));
+        for width in [10, 20, 30, 40, 60] {
+            let text = table.render(Some(width), false);
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{width}: {text}");
+            assert_eq!(text.contains("HEALTH"), width >= 40, "{width}: {text}");
+        }
     }
 
     #[test]

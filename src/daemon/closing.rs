@@ -9,11 +9,12 @@ use tracing::{info, warn};
 
 use super::close;
 use super::close::{Report, Surroundings};
-use super::entry::{CloseUnderWay, Entry};
+use super::entry::{Again, CloseUnderWay, Entry};
 use super::foreign::pane::Before;
 use super::handle::{Ended, Input, Reply};
 use super::store::{CloseBegan, Fact};
 use super::supervisor::{Supervisor, answer};
+use crate::api::refusal::{Code, Refusal};
 use crate::api::types::{CloseAllRequest, Closed, KillReport, Outcome};
 use crate::api::wire::Request;
 use crate::config::OnShutdown;
@@ -32,6 +33,17 @@ pub(super) struct How {
     pub now: bool,
     /// With their tmux panes, where beadle did not start them.
     pub pane: bool,
+}
+
+/// One session to be closed.
+pub struct Order {
+    pub id: String,
+    cause: Cause,
+    how: How,
+    /// It was asked for from inside a hook.
+    by_hook: bool,
+    /// Who asked hears of it.
+    waiter: oneshot::Sender<Closed>,
 }
 
 impl How {
@@ -105,7 +117,9 @@ impl Supervisor {
     ) {
         let CloseAllRequest { reason, project, now } = request;
         let of_project = |e: &&Entry| project.is_none() || e.session.project == project;
-        let ids: Vec<String> = self.live().filter(of_project).map(|e| e.id().to_string()).collect();
+        // What has ended and is just being started again is one of them.
+        let there = self.entries.values().filter(|e| e.is_live() || self.births.contains_key(e.id()));
+        let ids: Vec<String> = there.filter(of_project).map(|e| e.id().to_string()).collect();
         let reason = reason.unwrap_or_else(|| "close-all".into());
         let (send, closed) = oneshot::channel();
         self.close_and_answer(&ids, now, &Cause::new(by, reason.clone()).asked(asked), send);
@@ -142,42 +156,37 @@ impl Supervisor {
 
     /// Each for its own cause, all over one pass of the process table.
     pub(super) fn close_each(&mut self, orders: Vec<(String, Cause)>, how: How) -> Vec<oneshot::Receiver<Closed>> {
-        let now = how.now;
+        let by_hook = self.by_hook;
+        let known = |id: &String| self.entries.contains_key(id) || self.foreign.contains_key(id);
+        let (orders, waiting) = orders
+            .into_iter()
+            .filter(|(id, _)| known(id))
+            .map(|(id, cause)| {
+                let (waiter, receive) = oneshot::channel();
+                (Order { id, cause, how, by_hook, waiter }, receive)
+            })
+            .unzip();
+        self.close_ordered(orders);
+        waiting
+    }
+
+    pub(super) fn close_ordered(&mut self, orders: Vec<Order>) {
+        if orders.is_empty() {
+            return;
+        }
         let (mut targets, mut unheard) = (Vec::new(), Vec::new());
-        let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
-        let mut waiting = Vec::new();
         // Of this close alone: a wake must not be taken by the thread of another.
         let waker = Waker::new().map_or_else(|_| Arc::clone(&self.waker), Arc::new);
-        for (id, cause) in orders {
-            if self.foreign.contains_key(&id) {
-                let (receive, target) = self.close_foreign(&id, now, &cause, &waker);
-                waiting.push(receive);
-                targets.extend(target.map(|t| close::Target { close_pane: how.pane, ..t }));
+        for order in orders {
+            if self.foreign.contains_key(&order.id) {
+                let target = self.close_foreign(&order.id, order.how.now, &order.cause, (order.waiter, &waker));
+                targets.extend(target.map(|t| close::Target { close_pane: order.how.pane, ..t }));
                 continue;
             }
-            let Some(entry) = self.entries.get_mut(&id) else { continue };
-            let (send, receive) = oneshot::channel();
-            waiting.push(receive);
-            if !entry.is_live() {
-                // Who asked may have gone.
-                let _ = send.send(already_gone(entry, &cause));
-                continue;
-            }
-            if let Some(close) = &mut entry.close {
-                close.waiters.push(send);
-                close.hurry.fetch_or(now, Ordering::Relaxed);
-                close.whole |= cause.by != ExitBy::Policy;
-                close.waker.wake();
-                continue;
-            }
-            let began = entry.close_began(&cause);
-            self.set.store.tell(Fact::CloseBegan(Box::new(began.clone())));
-            let (target, is_heard) = begin(entry, (send, began), &cause, (grace, &waker));
-            if let Some(close) = &mut entry.close {
-                close.by_hook = self.by_hook;
-            }
+            let Some(order) = self.after_the_start(order) else { continue };
+            let Some((target, is_heard)) = self.begin(order, &waker) else { continue };
             if !is_heard {
-                unheard.push(id);
+                unheard.push(target.id.clone());
             }
             targets.push(target);
         }
@@ -185,7 +194,33 @@ impl Supervisor {
         unheard.iter().for_each(|id| self.keep_meta(id));
         self.bump();
         self.carry_out(targets, waker);
-        waiting
+    }
+
+    /// What is to be closed, and whether its keeper hears of it; `None` when it is closed already, or has ended.
+    fn begin(&mut self, order: Order, waker: &Arc<Waker>) -> Option<(close::Target, bool)> {
+        let Order { id, cause, how, by_hook, waiter } = order;
+        let grace = if how.now { Duration::ZERO } else { self.set.config.stop.grace };
+        self.call_restart_off(&id, &cause, by_hook);
+        let entry = self.entries.get_mut(&id)?;
+        if !entry.is_live() {
+            // Who asked may have gone.
+            let _ = waiter.send(already_gone(entry, &cause));
+            return None;
+        }
+        if let Some(close) = &mut entry.close {
+            close.waiters.push(waiter);
+            close.hurry.fetch_or(how.now, Ordering::Relaxed);
+            close.whole |= cause.by != ExitBy::Policy;
+            close.waker.wake();
+            return None;
+        }
+        let began = entry.close_began(&cause);
+        self.set.store.tell(Fact::CloseBegan(Box::new(began.clone())));
+        let begun = announce(entry, (waiter, began), &cause, (grace, waker));
+        if let Some(close) = &mut entry.close {
+            close.by_hook = by_hook;
+        }
+        Some(begun)
     }
 
     pub(super) fn carry_out(&self, targets: Vec<close::Target>, waker: Arc<Waker>) {
@@ -216,8 +251,11 @@ impl Supervisor {
     }
 
     pub(super) fn on_closed(&mut self, report: Report) {
-        let Report { mut closed, survivors, kept, spared, tree, by } = report;
+        let Report { mut closed, survivors, kept, spared, tree, mut by } = report;
         let id = closed.id.clone();
+        if let Some(cause) = self.entries.get(&id).and_then(Entry::took_its_place) {
+            (closed.reason, by) = (cause.reason.clone(), cause.by);
+        }
         let called_off = self.entries.get(&id).and_then(|e| e.close.as_ref()).is_some_and(|c| c.called_off);
         if called_off && closed.outcome == Outcome::AlreadyGone {
             // Nothing ran, and something was to.
@@ -253,22 +291,21 @@ impl Supervisor {
         if !entry.is_live() {
             return self.answer_close(&id);
         }
-        if let Some(reply) = entry.close.as_mut().and_then(|c| c.then.take()) {
-            self.settle(&id);
-            return self.start_again(&id, outcome, reply);
+        // No policy comes back for what cannot be taken, or is somebody else's.
+        entry.survived = spared || outcome == Outcome::Survivors;
+        let is_told = entry.leader.is_some_and(|l| survivors.contains(&l)) || !entry.life.has_leader();
+        entry.members.extend(survivors);
+        if self.starts_again(&id) {
+            return;
         }
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        if outcome == Outcome::Survivors {
-            entry.members.extend(survivors);
-            entry.survived = true;
+        let Some(entry) = self.entries.get(&id) else { return };
+        let (is_left, keeperless) =
+            (kept || entry.survived, entry.life.keeper() == Keeper::Gone || entry.link.is_none());
+        // While its agent's end is not told, its keeper must not hear that the close is over: see below.
+        if is_left && (is_told || keeperless) {
             return self.settle(&id);
         }
-        // No policy comes back for what is somebody else's.
-        entry.survived = spared;
-        if kept || spared {
-            return self.settle(&id);
-        }
-        if entry.life.keeper() == Keeper::Gone || entry.link.is_none() {
+        if !is_left && keeperless {
             return self.finish(&id);
         }
         let inputs = self.inputs.clone();
@@ -329,10 +366,23 @@ impl Supervisor {
         if entry.close.as_ref().is_none_or(|c| c.report.is_none()) {
             return;
         }
-        let Some(CloseUnderWay { waiters, report: Some(report), .. }) = entry.close.take() else { return };
+        let Some(CloseUnderWay { waiters, report: Some(report), again, .. }) = entry.close.take() else { return };
         for waiter in waiters {
             // Who asked may have gone.
             let _ = waiter.send(report.clone());
+        }
+        match again {
+            None => {}
+            Some(Again::Asked(reply)) => {
+                let why = format!("{} ended during the restart", entry.name());
+                answer(reply, Err(Refusal::new(Code::WrongState, why)));
+            }
+            Some(Again::Called(after)) => {
+                for Order { cause, waiter, .. } in after {
+                    // As above.
+                    let _ = waiter.send(already_gone(entry, &cause));
+                }
+            }
         }
     }
 
@@ -380,7 +430,7 @@ impl Supervisor {
 }
 
 /// Announces a close to the keeper: what is to be closed, and whether the keeper hears of it.
-fn begin(
+fn announce(
     entry: &mut Entry,
     (waiter, began): (oneshot::Sender<Closed>, CloseBegan),
     cause: &Cause,
@@ -391,9 +441,9 @@ fn begin(
         hurry: Arc::clone(&hurry),
         waker: Arc::clone(waker),
         waiters: vec![waiter],
-        began,
+        began: vec![began],
         report: None,
-        then: None,
+        again: None,
         whole: cause.by != ExitBy::Policy,
         called_off: entry.to_come.is_some(),
         by_hook: false,

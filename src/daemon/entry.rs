@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::close::{Gently, Target};
+use super::closing::Order;
 use super::evidence::{Sight, Standard};
 use super::handle::Reply;
 use super::link::Link;
@@ -32,18 +33,26 @@ pub struct CloseUnderWay {
     /// Interrupts the wait of the thread that carries it out.
     pub waker: Arc<Waker>,
     pub waiters: Vec<oneshot::Sender<Closed>>,
-    /// What is remembered of its beginning.
-    pub began: CloseBegan,
+    /// What is remembered of its beginning, and of that of each close that has taken its place.
+    pub began: Vec<CloseBegan>,
     /// The report, while the keeper has still to say that it is over.
     pub report: Option<Closed>,
-    /// Start it again afterwards, and tell who asked.
-    pub then: Option<Reply<Session>>,
+    /// It is closed to be started again.
+    pub again: Option<Again>,
     /// Somebody wants all of it closed, also what a policy would leave.
     pub whole: bool,
     /// A run was to come.
     pub called_off: bool,
     /// It was asked for from inside a hook.
     pub by_hook: bool,
+}
+
+/// A restart of which a close is the first half.
+pub enum Again {
+    /// Who hears of it.
+    Asked(Reply<Session>),
+    /// Its keeper is told to start it; closes that were asked for since then come after the answer.
+    Called(Vec<Order>),
 }
 
 /// What a pass over the table found.
@@ -82,6 +91,8 @@ pub struct Entry {
     pub close: Option<CloseUnderWay>,
     /// What a person last wanted: its tree stopped, or not.
     pub wants_pause: Arc<AtomicBool>,
+    /// From which sample on a stopped leader is stopped by somebody else: earlier ones may have seen the pause.
+    pub stop_counts_from: u64,
     /// Its end is in the log.
     pub logged: bool,
     /// Members whose end is waited for, once there is no keeper to tell of it.
@@ -155,6 +166,7 @@ impl Entry {
             attached: 0,
             close: None,
             wants_pause: Arc::default(),
+            stop_counts_from: 0,
             logged: false,
             to_come: None,
             watched: BTreeSet::new(),
@@ -186,6 +198,17 @@ impl Entry {
 
     pub fn is_live(&self) -> bool {
         !self.life.is_ended()
+    }
+
+    /// The close under way is followed by another run.
+    pub fn is_to_run_again(&self) -> bool {
+        self.close.as_ref().is_some_and(|close| close.again.is_some())
+    }
+
+    /// Why it is closed now, where that is not what the close began for.
+    pub fn took_its_place(&self) -> Option<&Cause> {
+        let began = &self.close.as_ref()?.began;
+        began.get(1..)?.last().map(|began| &began.cause)
     }
 
     fn cgroup(&self) -> Option<Cgroup> {
@@ -253,8 +276,14 @@ impl Entry {
         typed.map(Gently::Typed).or(gentle.signal.map(Gently::Signal))
     }
 
-    /// Takes in a sample; true when something a reader can see has changed.
-    pub fn take_in(&mut self, sample: &Sample, now: Duration) -> bool {
+    /// It is being continued: what was measured before is over, and what is being measured may be.
+    pub const fn forget_stop(&mut self) {
+        self.usage.leader_stopped = false;
+        self.stop_counts_from = u64::MAX;
+    }
+
+    /// Takes in a sample, the `number`th; true when something a reader can see has changed.
+    pub fn take_in(&mut self, sample: &Sample, number: u64, now: Duration) -> bool {
         if let Some(pulse) = self.pulse.as_ref().filter(|_| sample.effort.at_work) {
             pulse.mark_at(Beat::Work, now);
         }
@@ -264,7 +293,7 @@ impl Entry {
             cpu_percent: sample.cpu_percent.or(self.usage.cpu_percent),
             io_bytes_per_second: sample.io_bytes_per_second.or(self.usage.io_bytes_per_second),
             memory_bytes: Some(sample.memory_bytes),
-            leader_stopped: sample.leader_stopped,
+            leader_stopped: sample.leader_stopped && number >= self.stop_counts_from,
         };
         if !sample.shares.is_empty() {
             self.shares = Arc::clone(&sample.shares);

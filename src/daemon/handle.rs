@@ -11,7 +11,7 @@ use super::cleaner::{Made, Reloaded};
 use super::close::Report;
 use super::discovery::Scene;
 use super::hooks;
-use super::link::{Delivered, Link};
+use super::link::{Answer, Delivered, Link};
 use super::metrics::Figures;
 use super::overview::Overview;
 use super::sampler::{Ask, Ground, Sample};
@@ -222,6 +222,12 @@ pub enum Input {
         born: Result<Box<Born>, Box<Unborn>>,
     },
     Closed(Box<Report>),
+    /// What a keeper said to the order to start its agent again, or why nothing.
+    StartedAgain {
+        id: String,
+        started: Result<Answer, &'static str>,
+        reply: Reply<Session>,
+    },
     /// The keeper had its time to say that it is over.
     Settle(String),
     /// Somebody outside the session was attached to a tmux server born inside it.

@@ -39,6 +39,10 @@ impl Supervisor {
                 entry.to_come = None;
                 entry.life.apply(Event::LeaderEnded);
                 entry.exit = Some(exit);
+                // The rest of it stays, and the close has only waited for this.
+                if entry.survived && entry.close.as_ref().is_some_and(|c| c.report.is_some() && c.again.is_none()) {
+                    self.settle(id);
+                }
                 self.sample_soon();
             }
             Fact::Attached { count } => entry.attached = count,

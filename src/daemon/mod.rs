@@ -15,6 +15,7 @@
 
 mod acts;
 pub mod adopt;
+mod again;
 mod attach;
 pub mod authority;
 pub mod birth;

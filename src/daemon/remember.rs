@@ -91,7 +91,17 @@ impl Supervisor {
         let managed = self.entries.get(&report.id).and_then(|e| e.close.as_ref());
         let foreign = || self.foreign.get(&report.id).and_then(|f| f.close.as_ref());
         let Some(close) = managed.or_else(foreign) else { return };
-        let ended = CloseEnded { began: close.began.clone(), report: report.clone(), tree };
-        self.set.store.tell(Fact::Closed(Box::new(ended)));
+        // Each has its own reason; how it went is the same for all.
+        for began in close.began.iter().rev().skip(1) {
+            let report = Closed { reason: began.cause.reason.clone(), ..report.clone() };
+            self.set.store.tell(Fact::Closed(Box::new(CloseEnded {
+                began: began.clone(),
+                report,
+                tree: tree.clone(),
+            })));
+        }
+        if let Some(began) = close.began.last().cloned() {
+            self.set.store.tell(Fact::Closed(Box::new(CloseEnded { began, report: report.clone(), tree })));
+        }
     }
 }

@@ -1,5 +1,5 @@
-//! Starting and restarting sessions: what is asked for, checked and named; the birth itself is beside
-//! ([`super::birth`]).
+//! Starting sessions: what is asked for, checked and named; the birth itself is beside ([`super::birth`]), and so is what
+//! starts again ([`super::again`]).
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,18 +10,16 @@ use tracing::{info, warn};
 use super::adopt::{Adopted, Found};
 use super::birth::{self, Born, Unborn, Wanted};
 use super::cleaner::Request;
-use super::closing::shutdown_cause;
+use super::closing::{Order, shutdown_cause};
 use super::entry::Entry;
 use super::handle::{Input, Reply};
-use super::link::Link;
-use super::supervisor::{Supervisor, answer, silent};
+use super::supervisor::{Supervisor, answer};
 use crate::api::kept::{Described, Dir, Identity, Kept, Meta};
 use crate::api::refusal::{Code, Refusal};
-use crate::api::types::{Outcome, RestartRequest, Session, StartRequest, Started};
-use crate::api::wire;
+use crate::api::types::{Session, StartRequest, Started};
 use crate::config::value::LONGEST;
 use crate::model::lifecycle::{Event, Life};
-use crate::model::session::{Asked, Cause, ExitBy, State};
+use crate::model::session::{Cause, ExitBy};
 use crate::model::text;
 use crate::sys::{clock, dirs, failpoint, process, spawn};
 
@@ -30,9 +28,11 @@ pub struct Waiting {
     name: String,
     pub workspace: String,
     reply: Asker,
+    /// Closes that were asked for meanwhile.
+    pub closes: Vec<Order>,
 }
 
-enum Asker {
+pub(super) enum Asker {
     /// With what the caller should know.
     Start(Reply<Started>, Vec<String>),
     Restart(Reply<Session>),
@@ -95,11 +95,11 @@ impl Supervisor {
     }
 
     /// Glyphs this kind of agent animates.
-    fn spinners(&self, agent: &str) -> String {
+    pub(super) fn spinners(&self, agent: &str) -> String {
         self.set.config.profiles.by_name(agent).map(|p| p.spinner.clone()).unwrap_or_default()
     }
 
-    fn environment(
+    pub(super) fn environment(
         &self,
         whole: bool,
         own: std::collections::BTreeMap<String, String>,
@@ -117,10 +117,10 @@ impl Supervisor {
         birth::environment(base, session, &self.set.instance, &self.set.paths.socket())
     }
 
-    fn bear(&mut self, wanted: Wanted, asker: Asker) {
+    pub(super) fn bear(&mut self, wanted: Wanted, asker: Asker) {
         let id = wanted.session.id.clone();
         let (name, workspace) = (wanted.session.name.clone(), wanted.session.workspace.clone());
-        self.births.insert(id.clone(), Waiting { name, workspace, reply: asker });
+        self.births.insert(id.clone(), Waiting { name, workspace, reply: asker, closes: Vec::new() });
         let (cradle, inputs) = (self.set.cradle.clone(), self.inputs.clone());
         tokio::task::spawn_blocking(move || {
             let born = cradle.birth(wanted).map(Box::new).map_err(Box::new);
@@ -135,10 +135,7 @@ impl Supervisor {
         started_by: Vec<String>,
         id: Option<String>,
     ) -> Result<Described, Refusal> {
-        if self.closing_down {
-            return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
-        }
-        self.is_latched()?;
+        self.may_start()?;
         limit_of("timeout_seconds", request.timeout_seconds)?;
         limit_of("max_idle_seconds", request.max_idle_seconds)?;
         let command = self.command_of(request)?;
@@ -225,6 +222,14 @@ impl Supervisor {
         Ok(self.numbered(&text::name_from(if agent == "other" || agent == "shell" { program } else { agent })))
     }
 
+    /// Nothing starts, and nothing starts again, while the daemon stops or the latch is set.
+    pub(super) fn may_start(&self) -> Result<(), Refusal> {
+        if self.closing_down {
+            return Err(Refusal::new(Code::ShuttingDown, "the daemon is stopping: no session starts"));
+        }
+        self.is_latched()
+    }
+
     /// This name, or the first of its kind that is free.
     pub(super) fn numbered(&self, base: &str) -> String {
         let free = |name: &String| self.free_name(name, None).is_ok();
@@ -248,7 +253,7 @@ impl Supervisor {
     }
 
     pub(super) fn on_born(&mut self, id: &str, born: Result<Box<Born>, Box<Unborn>>) {
-        let Some(Waiting { name, reply, .. }) = self.births.remove(id) else { return };
+        let Some(Waiting { name, reply, closes, .. }) = self.births.remove(id) else { return };
         match born {
             Err(unborn) => {
                 let refusal = refusal(&unborn.error);
@@ -283,6 +288,7 @@ impl Supervisor {
                 }
             }
         }
+        self.close_ordered(closes);
         self.bump();
     }
 
@@ -338,91 +344,6 @@ impl Supervisor {
             self.keep_meta(id);
         }
         self.connect(id, shaken);
-    }
-
-    // ---- again
-
-    pub(super) fn restart(&mut self, word: &str, request: RestartRequest, asked: Option<Asked>, reply: Reply<Session>) {
-        let entry = match self.is_latched().and_then(|()| self.find(word)) {
-            Ok(entry) => entry,
-            Err(refusal) => return answer(reply, Err(refusal)),
-        };
-        let id = entry.id().to_string();
-        match (entry.life.state(), entry.link.clone()) {
-            (State::Ended, _) => self.restart_ended(&id, request, reply),
-            (State::Starting | State::Running | State::Paused | State::Lingering, Some(link)) => {
-                self.restart_live(&id, &link, asked, reply);
-            }
-            (state, _) => {
-                let why = format!("{} is {state} and cannot be restarted now", entry.name());
-                answer(reply, Err(Refusal::new(Code::WrongState, why)));
-            }
-        }
-    }
-
-    /// Its keeper holds the environment: told to stay, then the tree is closed, then it starts again.
-    fn restart_live(&mut self, id: &str, link: &Link, asked: Option<Asked>, reply: Reply<Session>) {
-        let name = self.entries.get(id).map_or_else(String::new, |e| e.name().to_string());
-        if let Err(error) = link.order(&wire::Request::Stay { on: true }) {
-            return answer(reply, Err(silent(&name, &error)));
-        }
-        let (unheard, _) = tokio::sync::oneshot::channel();
-        let cause = Cause::new(ExitBy::User, "restart").asked(asked);
-        self.close_and_answer(&[id.to_string()], false, &cause, unheard);
-        if let Some(close) = self.entries.get_mut(id).and_then(|e| e.close.as_mut()) {
-            close.then = Some(reply);
-        }
-    }
-
-    /// The tree is closed; the keeper stays.
-    pub(super) fn start_again(&mut self, id: &str, outcome: Outcome, reply: Reply<Session>) {
-        let Some((row, link)) = self.entries.get(id).and_then(|e| Some((e.row(clock::monotonic()), e.link.clone()?)))
-        else {
-            return answer(reply, Err(Refusal::new(Code::KeeperSilent, "its keeper went away during the restart")));
-        };
-        if let Err(refusal) = self.is_latched() {
-            // As below.
-            let _ = link.order(&wire::Request::Stay { on: false });
-            return answer(reply, Err(refusal));
-        }
-        if outcome == Outcome::Survivors {
-            // The keeper that does not hear this is gone.
-            let _ = link.order(&wire::Request::Stay { on: false });
-            let why = format!("{} has survivors and was not started again", row.name);
-            return answer(reply, Err(Refusal::new(Code::WrongState, why)));
-        }
-        let asked = link.ask(|seq| wire::Request::Restart { seq });
-        tokio::spawn(async move {
-            let result = match asked {
-                Ok(asked) => match asked.await {
-                    Ok(done) if done.ok => Ok(Session { state: State::Running, ..row }),
-                    Ok(done) => Err(Refusal::new(Code::CannotExecute, done.message)),
-                    Err(_) => Err(Refusal::new(Code::KeeperSilent, format!("the keeper of {} went away", row.name))),
-                },
-                Err(error) => Err(silent(&row.name, &error)),
-            };
-            answer(reply, result);
-        });
-    }
-
-    /// A new keeper under the old id and name; the environment is the caller's or the daemon's base.
-    fn restart_ended(&mut self, id: &str, request: RestartRequest, reply: Reply<Session>) {
-        let Some(entry) = self.entries.get(id) else { return };
-        let mut session = entry.session.clone();
-        session.name = entry.name().to_string();
-        let may = self.free_name(&session.name, Some(id)).and_then(|()| self.refuse_if_full(&session.workspace));
-        if let Err(refusal) = may {
-            return answer(reply, Err(refusal));
-        }
-        session.cgroup = None;
-        let env = self.environment(request.env_whole, request.env, &session);
-        let (record_bytes, pace) = (self.set.config.record.per_session, self.set.config.restart.pace());
-        let (umask, limits, spinners) = (request.umask, request.limits, self.spinners(&session.agent));
-        let hook = self.hook(&session.agent);
-        self.bear(
-            Wanted { env, umask, limits, record_bytes, spinners, hook, pace, session, again: true },
-            Asker::Restart(reply),
-        );
     }
 }
 

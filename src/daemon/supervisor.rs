@@ -103,6 +103,8 @@ pub struct Supervisor {
     pub(super) pausing: Arc<Mutex<()>>,
     asking_tmux: bool,
     pub(super) sampling: bool,
+    /// How many samples have begun; one at a time.
+    samples_begun: u64,
     /// Who waits for the sample under way, and who came too late for it.
     sample_waiters: Vec<Reply<()>>,
     sample_latecomers: Vec<Reply<()>>,
@@ -160,6 +162,7 @@ impl Supervisor {
             pausing: Arc::default(),
             asking_tmux: false,
             sampling: false,
+            samples_begun: 0,
             sample_waiters: Vec::new(),
             looking: HashSet::new(),
             awake: clock::monotonic(),
@@ -261,6 +264,7 @@ impl Supervisor {
             Input::Keeper { id, keeper, what } => self.on_keeper(&id, keeper, what),
             Input::Born { id, born } => self.on_born(&id, born),
             Input::Closed(report) => self.on_closed(*report),
+            Input::StartedAgain { id, started, reply } => self.on_started_again(&id, started, reply),
             Input::Settle(id) => self.settle_late(&id),
             Input::MemberEnded(id) => {
                 info!(session = %id, "a process of it ended");
@@ -295,6 +299,10 @@ impl Supervisor {
             Input::RoomMade(made) => self.on_room_made(*made),
             Input::Paused { id, paused, processes } => {
                 let verb = if paused { "paused" } else { "continued" };
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    // One that is under way may have looked before.
+                    entry.stop_counts_from = self.samples_begun + 1;
+                }
                 info!(session = %id, processes, "{verb}");
                 self.sample();
             }
@@ -400,6 +408,7 @@ impl Supervisor {
         if std::mem::replace(&mut self.sampling, true) {
             return;
         }
+        self.samples_begun += 1;
         self.sample_waiters.append(&mut self.sample_latecomers);
         let mut asks: Vec<_> = self.live().map(Entry::ask).collect();
         let (ground, tags, sampler, inputs) =
@@ -455,12 +464,13 @@ impl Supervisor {
 
     fn on_sampled(&mut self, samples: &[Sample], scene: Scene) {
         let now = clock::monotonic();
+        let number = self.samples_begun;
         let mut changed = self.on_scene(scene, samples);
         self.note_births();
         let mut emptied = Vec::new();
         for sample in samples {
             let Some(entry) = self.entries.get_mut(&sample.id).filter(|e| e.is_live()) else { continue };
-            changed |= entry.take_in(sample, now);
+            changed |= entry.take_in(sample, number, now);
             if entry.remember(&sample.members) {
                 failpoint::here("daemon.members.before");
                 if entry.dir.write_members(entry.members.iter().copied()).is_err() {

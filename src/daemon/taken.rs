@@ -41,12 +41,17 @@ pub struct Taken<S> {
     /// When it was last seen to have taken something, or to have nothing to take.
     moved_at: Instant,
     timer: Pin<Box<Sleep>>,
+    /// All that was to be said is said.
+    is_shut: bool,
 }
+
+/// How long an end is listened to after the last word was said to it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl<S: AsFd> Taken<S> {
     pub fn new(stream: S, patience: Duration, at_leisure: AtLeisure) -> Self {
         let (moved_at, timer) = (Instant::now(), Box::pin(tokio::time::sleep(patience)));
-        Self { stream, patience, at_leisure, untaken: 0, moved_at, timer }
+        Self { stream, patience, at_leisure, untaken: 0, moved_at, timer, is_shut: false }
     }
 
     fn count(&self) -> usize {
@@ -104,7 +109,7 @@ impl<S: AsyncRead + AsFd + Unpin> AsyncRead for Taken<S> {
     }
 }
 
-impl<S: AsyncWrite + AsFd + Unpin> AsyncWrite for Taken<S> {
+impl<S: AsyncRead + AsyncWrite + AsFd + Unpin> AsyncWrite for Taken<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.look();
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
@@ -130,8 +135,24 @@ impl<S: AsyncWrite + AsFd + Unpin> AsyncWrite for Taken<S> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Who was answered before it had sent everything may still be sending: were nobody there to take that, it would be told
+    /// of a broken pipe and not look at its answer.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        if !self.is_shut {
+            std::task::ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            self.is_shut = true;
+            self.timer.as_mut().reset(Instant::now() + LAST_WORDS);
+        }
+        let mut sink = [0; 4 << 10];
+        while self.timer.as_mut().poll(context).is_pending() {
+            let mut words = ReadBuf::new(&mut sink);
+            match Pin::new(&mut self.stream).poll_read(context, &mut words) {
+                Poll::Ready(Ok(())) if !words.filled().is_empty() => {}
+                Poll::Ready(_) => break,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -188,6 +209,20 @@ mod tests {
             // Half of what is written.
             theirs.read_exact(&mut [0; 100]).await.unwrap();
         }
+    }
+
+    #[tokio::test]
+    async fn who_is_still_sending_hears_the_answer_and_is_not_listened_to_for_long() {
+        let (mut stream, mut theirs, _) = pair();
+        let sending = tokio::spawn(async move {
+            theirs.write_all(&vec![b'x'; 1 << 20]).await.unwrap();
+            let mut heard = String::new();
+            theirs.read_to_string(&mut heard).await.unwrap();
+            (heard, theirs)
+        });
+        stream.write_all(b"too slow").await.unwrap();
+        stream.shutdown().await.unwrap();
+        assert_eq!(sending.await.unwrap().0, "too slow");
     }
 
     #[tokio::test]

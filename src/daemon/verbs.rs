@@ -64,6 +64,9 @@ impl Supervisor {
         }
         entry.life.apply(if paused { Event::Paused } else { Event::Continued });
         entry.meta.paused = paused;
+        if !paused {
+            entry.forget_stop();
+        }
         entry.wants_pause.store(paused, Ordering::Relaxed);
         let entry_wanted = Arc::clone(&entry.wants_pause);
         let target = entry.target(Duration::ZERO, Cause::new(ExitBy::User, "pause"), Arc::default());
@@ -163,6 +166,9 @@ impl Supervisor {
         let name = entry.name().to_string();
         if entry.is_live() {
             return Err(Refusal::new(Code::WrongState, format!("{name} has not ended: `beadle kill {name}` first")));
+        }
+        if self.births.contains_key(id) {
+            return Err(Refusal::new(Code::WrongState, format!("{name} is being started again")));
         }
         failpoint::here("daemon.forget.before");
         std::fs::remove_dir_all(entry.dir.path()).map_err(|e| {

@@ -16,7 +16,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::again::Coming;
+use self::again::Again;
 use super::activity::Activity;
 use super::agent::{Agent, Newborn, StartError};
 use super::clients::{Brought, Clients, Role};
@@ -117,15 +117,10 @@ struct Keeper {
     cause: Option<Cause>,
     exit: Option<Exit>,
     stored: bool,
-    /// A restart is coming: an empty tree is not the end.
-    staying: bool,
     empty: bool,
     /// Callers from other sessions are obeyed too.
     everybody: bool,
-    /// How often the agent was started again in a row, and since when it runs.
-    attempt: u32,
-    run_began: Duration,
-    coming: Option<Coming>,
+    again: Again,
     buffer: Vec<u8>,
 }
 
@@ -158,12 +153,9 @@ impl Keeper {
             cause: None,
             exit: None,
             stored: false,
-            staying: false,
             empty: false,
             everybody: false,
-            attempt: 0,
-            run_began: Duration::ZERO,
-            coming: None,
+            again: Again::default(),
             buffer: Vec::new(),
             spec,
         })
@@ -216,7 +208,7 @@ impl Keeper {
         self.agent = Some(newborn.release()?);
         failpoint::here("keeper.release.after");
         self.leader_lives = true;
-        self.run_began = clock::monotonic();
+        self.again.run_began = clock::monotonic();
         Ok(leader)
     }
 
@@ -241,8 +233,9 @@ impl Keeper {
                 self.store();
                 patience = (patience * 2).min(Duration::from_secs(5));
             }
+            self.start_called();
             self.start_coming();
-            if self.empty && self.stored && !self.staying {
+            if self.empty && self.stored && !self.stays() {
                 break;
             }
         }
@@ -303,15 +296,16 @@ impl Keeper {
     fn on_leader_end(&mut self, end: Reaped) {
         self.leader_lives = false;
         self.pump(LAST_OUTPUT);
-        // An announcement of this very end may lie unread: it was sent before the first signal.
-        self.clients.tokens().into_iter().for_each(|token| self.hear(token));
-        // A restart may have been among what was heard: then this end is of the run before.
-        if self.staying || self.leader_lives {
+        let exit =
+            |Cause { by, reason, .. }| Exit { code: end.code, signal: end.signal, at: clock::wall(), by, reason };
+        let itself = Cause::new(ExitBy::Itself, described(end));
+        self.leaves(exit(itself.clone()));
+        // An announcement of this very end may lie unread: it was sent before the first signal. Or nobody calls any more.
+        self.hear_all();
+        let mut exit = exit(self.cause.clone().unwrap_or(itself));
+        if self.leaves(exit.clone()) || self.exit.is_some() {
             return;
         }
-        let cause = self.cause.clone().unwrap_or(Cause::new(ExitBy::Itself, described(end)));
-        let mut exit =
-            Exit { code: end.code, signal: end.signal, at: clock::wall(), by: cause.by, reason: cause.reason };
         if !self.comes_again(&mut exit) {
             self.set_exit(exit);
         }
@@ -419,12 +413,16 @@ impl Keeper {
         }
     }
 
+    fn hear_all(&mut self) {
+        self.clients.tokens().into_iter().for_each(|token| self.hear(token));
+    }
+
     fn part(&mut self, token: u64) {
         match self.clients.part(token, &self.poller) {
             Some(Role::Terminal { .. }) => self.count_terminals(),
-            Some(Role::Subscriber) => self.unstay(),
-            Some(Role::Caller) | None => {}
+            Some(Role::Subscriber | Role::Caller) | None => {}
         }
+        self.left_by(token);
     }
 
     fn count_terminals(&mut self) {
@@ -511,8 +509,7 @@ impl Keeper {
                 self.answer(token, seq, true, "typed");
             }
             Request::Closing { seq, cause } => {
-                self.call_off(&cause);
-                self.cause = Some(cause);
+                self.closes(cause);
                 self.answer(token, seq, true, "noted");
             }
             Request::NotClosing => self.cause = None,
@@ -521,10 +518,10 @@ impl Keeper {
                 self.pulse.mark(Beat::Heartbeat);
                 self.pulse.add(Beat::Messages, 1);
             }
-            Request::Stay { on: true } => self.staying = true,
-            Request::Stay { on: false } => self.unstay(),
+            Request::Stay { on: true } => self.stay_for(token),
+            Request::Stay { on: false } => self.unstay(None),
             Request::Authority { all } => self.everybody = all,
-            Request::Restart { seq } => self.restart(token, seq),
+            Request::Restart { seq } => self.call(token, seq),
         }
     }
 

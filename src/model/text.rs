@@ -20,7 +20,7 @@ pub fn printable(text: &str) -> String {
                 spaced = true;
                 continue;
             }
-            c if is_invisible(c) => {}
+            c if is_invisible(c) || joins(c) || is_tone(c) => {}
             c if c.is_control() => out.push('·'),
             c => out.push(c),
         }
@@ -37,6 +37,30 @@ fn is_invisible(c: char) -> bool {
 /// with letters that are all there.
 pub fn turns_text(c: char) -> bool {
     matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Makes one sign of several, or another one of the one before it. How wide the outcome is terminals do not agree about.
+const fn joins(c: char) -> bool {
+    matches!(c, '\u{200D}' | '\u{FE0E}' | '\u{FE0F}' | '\u{20E3}' | '\u{E0020}'..='\u{E007F}')
+}
+
+/// A tone of skin: two columns of its own, or none.
+const fn is_tone(c: char) -> bool {
+    matches!(c, '\u{1F3FB}'..='\u{1F3FF}')
+}
+
+/// What a session wrote with nothing in it whose width is in doubt: every sign by itself, a tone of skin as the two columns
+/// it was given. [`printable`] leaves such out altogether.
+pub fn steady(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars().filter(|c| !joins(*c)) {
+        if is_tone(c) {
+            out.push_str("  ");
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 /// Text without those, and otherwise as it is: what a session wrote keeps the directions its letters have by themselves.
@@ -62,7 +86,8 @@ pub fn printable_within(text: &str, max: usize) -> String {
 /// A name is what a person types after a verb: no control characters, no white space, no glob
 /// characters, no leading `-`, no `:` (tmux targets have it).
 pub fn name_refusal(name: &str) -> Option<String> {
-    let bad = |c: char| c.is_control() || c.is_whitespace() || is_invisible(c) || "*?[]{}:/\\#'\"".contains(c);
+    let left_out = |c: char| is_invisible(c) || joins(c) || is_tone(c);
+    let bad = |c: char| c.is_control() || c.is_whitespace() || left_out(c) || "*?[]{}:/\\#'\"".contains(c);
     if name.is_empty() {
         return Some("a name cannot be empty".into());
     }
@@ -108,6 +133,28 @@ mod tests {
             unturned("\u{1f469}\u{200d}\u{1f4bb} \u{5e9}\u{5dc}\u{5d5}\u{5dd}\n"),
             "\u{1f469}\u{200d}\u{1f4bb} \u{5e9}\u{5dc}\u{5d5}\u{5dd}\n"
         );
+    }
+
+    /// The width of the text as a whole is that of its signs one by one, which is what every terminal agrees about.
+    #[test]
+    fn no_width_is_in_doubt() {
+        use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+        for text in [
+            "\u{1f469}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+            "\u{1f3f3}\u{fe0f}\u{200d}\u{1f308}",
+            "\u{2764}\u{fe0f}1\u{fe0f}\u{20e3}",
+            "\u{1f44d}\u{1f3fd} \u{1f1e9}\u{1f1ea} \u{1f980} e\u{301}",
+            "\u{1f3f4}\u{e0067}\u{e0062}\u{e007f}",
+        ] {
+            for safe in [steady(text), printable(text)] {
+                let single: usize = safe.chars().filter_map(UnicodeWidthChar::width).sum();
+                assert_eq!(safe.width(), single, "{safe:?}");
+            }
+        }
+        // A name that is shown can be typed.
+        assert!(name_refusal("\u{2764}\u{fe0f}").is_some() && name_refusal("\u{1f980}").is_none());
+        assert_eq!(steady("\u{1f44d}\u{1f3fd}x"), "\u{1f44d}  x");
+        assert_eq!(printable("\u{1f44d}\u{1f3fd}x \u{1f1e9}\u{1f1ea}"), "\u{1f44d}x \u{1f1e9}\u{1f1ea}");
     }
 
     proptest! {

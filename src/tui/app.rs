@@ -17,6 +17,7 @@ use super::host::Host;
 use super::keymap::Keymap;
 use super::known::Known;
 use super::line::Line;
+use super::link::Lack;
 use super::listing::{Entry, Group, Grouping};
 use super::menu::Menu;
 use super::palette::Palette;
@@ -43,6 +44,10 @@ pub enum Link {
     Lost {
         since: Duration,
         why: String,
+    },
+    /// It takes connections and answers nothing, since then.
+    Silent {
+        since: Duration,
     },
 }
 
@@ -136,6 +141,8 @@ pub struct App {
     /// Columns and rows of the terminal.
     pub size: (u16, u16),
     pub link: Link,
+    /// Where no daemon answers: what is missing.
+    pub lack: Lack,
     pub rows: Vec<Row>,
     pub ghosts: Vec<Ghost>,
     /// What the table shows, line by line.
@@ -235,6 +242,7 @@ impl App {
             now: Duration::ZERO,
             size,
             link: Link::Connecting(None),
+            lack: Lack::default(),
             rows: Vec::new(),
             ghosts: Vec::new(),
             lines: Vec::new(),
@@ -341,17 +349,28 @@ impl App {
         self.filter.takes(row) && !(self.faults_only && row.kind == Kind::Healthy)
     }
 
-    /// How old the rows are while the connection is lost; `None` while they are live.
+    /// How old the rows are while the connection is lost or nobody answers; `None` while they are live.
     pub fn stale_for(&self) -> Option<Duration> {
         match self.link {
             Link::Lost { .. } => Some(self.now.saturating_sub(self.received)),
+            Link::Silent { since } => Some(self.now.saturating_sub(since)),
             Link::Connecting(_) | Link::Up => None,
         }
     }
 
+    /// None runs, and `Enter` starts one.
+    pub fn may_start_a_daemon(&self) -> bool {
+        matches!(self.lack, Lack::Gone | Lack::Failed(_)) && !self.options.readonly && self.link != Link::Up
+    }
+
     /// Seconds to add to what the table said: none while it is stale, for nobody knows.
     fn elapsed(&self) -> f64 {
-        if self.stale_for().is_some() { 0.0 } else { self.now.saturating_sub(self.received).as_secs_f64() }
+        let until = match self.link {
+            Link::Lost { .. } => self.received,
+            Link::Silent { since } => since,
+            Link::Connecting(_) | Link::Up => self.now,
+        };
+        until.saturating_sub(self.received).as_secs_f64()
     }
 
     pub fn idle_seconds(&self, row: &Row) -> Option<f64> {

@@ -65,6 +65,7 @@ pub fn command(app: &App, effect: &Effect) -> Option<String> {
             std::iter::once("sweep").chain(emergency.then_some("--emergency")).map(String::from).collect()
         }
         Effect::Release => vec!["release".into()],
+        Effect::StartDaemon => vec!["daemon".into(), "start".into()],
         Effect::Export { name, .. } => vec!["export".into(), name.clone(), "-o".into(), export_name(name)],
         Effect::Restart(id) => verb("restart", app, std::slice::from_ref(id)),
         Effect::Rename(id, name) => {
@@ -72,7 +73,7 @@ pub fn command(app: &App, effect: &Effect) -> Option<String> {
         }
         Effect::Type { name, text, .. } => vec!["send".into(), name.clone(), text.clone(), "--enter".into()],
         Effect::Answer { name, key, .. } => vec!["send".into(), name.clone(), "--key".into(), key.clone()],
-        Effect::Attach { name, .. } => vec!["attach".into(), name.clone()],
+        Effect::Attach { name, .. } | Effect::GoToPane { name, .. } => vec!["attach".into(), name.clone()],
         Effect::Sweep(Purpose::Watch | Purpose::Plan { .. }, _)
         | Effect::AskEnded
         | Effect::ListDirectories { .. }

@@ -1,15 +1,17 @@
 //! Asking the daemon: each order is one call in a task of its own, and its outcome a message.
 //!
-//! The table is kept by a long poll that goes on for ever; it backs off while nobody answers.
+//! The table is kept by a task of its own ([`super::link`]).
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
+use super::link::{self, Door};
 use super::msg::{Answer, Close, Effect, Msg};
 use super::picture::Picture;
 use super::recall::Pages;
@@ -18,18 +20,15 @@ use super::{Options, branch, deeds, outside};
 use crate::api::client::{Client, ClientError};
 use crate::api::sweep::{EmergencyRequest, SweepRequest};
 use crate::api::types::{
-    CloseAllRequest, KillRequest, RenameRequest, RestartRequest, SendRequest, Session, StartRequest,
+    CloseAllRequest, Detail, KillRequest, RenameRequest, RestartRequest, SendRequest, Session, StartRequest,
 };
 use crate::model::session::State;
 
-/// No two polls of the table begin within this time, however fast it changes.
-const POLL_GAP: Duration = Duration::from_millis(100);
-const BACKOFF_FIRST: Duration = Duration::from_millis(250);
-const BACKOFF_LAST: Duration = Duration::from_secs(2);
-
 /// Carries out what needs no terminal.
 pub struct Performer {
-    client: Client,
+    door: Door,
+    /// A person wants a daemon started.
+    wanted: Arc<Notify>,
     options: Arc<Options>,
     send: Sender<Msg>,
     poll: JoinHandle<()>,
@@ -43,17 +42,18 @@ impl Drop for Performer {
 
 impl Performer {
     pub fn new(client: Client, options: Arc<Options>, send: Sender<Msg>) -> Self {
-        let poll = tokio::spawn(keep_table(client.clone(), send.clone()));
-        Self { client, options, send, poll }
+        let (door, wanted) = (Door::new(client), Arc::<Notify>::default());
+        let poll = tokio::spawn(link::keep(door.clone(), Arc::clone(&options), Arc::clone(&wanted), send.clone()));
+        Self { door, wanted, options, send, poll }
     }
 
-    pub const fn client(&self) -> &Client {
-        &self.client
+    pub fn client(&self) -> Client {
+        self.door.client()
     }
 
     /// Starts carrying out an effect; gives back the ones that need the terminal.
     pub fn perform(&self, effect: Effect) -> Option<Effect> {
-        let (client, send) = (self.client.clone(), self.send.clone());
+        let (client, send) = (self.client(), self.send.clone());
         let call = match effect {
             Effect::Start { .. } => self.start(effect),
             Effect::Restart(id) => self.restart(id),
@@ -101,11 +101,11 @@ impl Performer {
                     let _ = path.map(|path| outside::remember(&path, &memory));
                 })
             }
-            Effect::FindKeeper { id, name } => spawn(send, async move {
-                let detail = answer(client.session(&id).await);
-                let socket = detail.and_then(|d| d.keyless.clone().map_or(Ok(client.door(&d)), Err));
-                Msg::KeeperFound { name, socket }
-            }),
+            Effect::FindKeeper { id, name } => spawn(send, async move { find(&client, id, name).await }),
+            Effect::StartDaemon => {
+                self.wanted.notify_one();
+                return None;
+            }
             Effect::Wake(after) => spawn(send, async move {
                 tokio::time::sleep(after).await;
                 Msg::Ticked
@@ -117,6 +117,7 @@ impl Performer {
                 Msg::Typed(answer(client.send(&id, &request).await).map(|_| name))
             }),
             terminal @ (Effect::Attach { .. }
+            | Effect::GoToPane { .. }
             | Effect::Copy(_)
             | Effect::Mouse(_)
             | Effect::Tell(_)
@@ -128,7 +129,7 @@ impl Performer {
     }
 
     fn start(&self, effect: Effect) -> JoinHandle<()> {
-        let (client, template) = (self.client.clone(), self.options.template.clone());
+        let (client, template) = (self.client(), self.options.template.clone());
         spawn(self.send.clone(), async move {
             let Effect::Start { command, name, workspace, size } = effect else { return Msg::Ticked };
             let size = Some(size).filter(|(cols, rows)| *cols > 0 && *rows > 0);
@@ -150,12 +151,12 @@ impl Performer {
     }
 
     fn resume(&self, id: String) -> JoinHandle<()> {
-        let (client, request) = (self.client.clone(), self.handed_down());
+        let (client, request) = (self.client(), self.handed_down());
         spawn(self.send.clone(), async move { Msg::Resumed(answer(client.resume(&id, &request).await)) })
     }
 
     fn restart(&self, id: String) -> JoinHandle<()> {
-        let (client, request) = (self.client.clone(), self.handed_down());
+        let (client, request) = (self.client(), self.handed_down());
         spawn(self.send.clone(), async move {
             Msg::Restarted(answer(client.restart(&id, &request).await).map(|again| Box::new(again.session)))
         })
@@ -170,7 +171,22 @@ fn spawn(send: Sender<Msg>, call: impl Future<Output = Msg> + Send + 'static) ->
 }
 
 fn answer<T>(result: Result<T, ClientError>) -> Answer<T> {
-    result.map_err(|error| error.to_string())
+    result.map_err(|error| match error {
+        // Where it was looked for helps nobody here; the line at the top says what goes on.
+        ClientError::Connect { .. } => "no daemon answers: nothing was done".into(),
+        ClientError::Broken { .. } => "the daemon went away before it answered; what it had begun goes on".into(),
+        other => other.to_string(),
+    })
+}
+
+/// Where somebody who attaches goes: to a keeper, or to a pane of tmux.
+async fn find(client: &Client, id: String, name: String) -> Msg {
+    let detail = answer(client.session(&id).await);
+    if let Ok(Detail { pane: Some(pane), .. }) = &detail {
+        return Msg::PaneFound { name, pane: pane.clone() };
+    }
+    let socket = detail.and_then(|d| d.keyless.clone().map_or(Ok(client.door(&d)), Err));
+    Msg::KeeperFound { name, socket }
 }
 
 async fn look(client: &Client, id: String) -> Msg {
@@ -257,35 +273,4 @@ async fn close(client: &Client, ticket: u64, what: Close, now: bool) -> Msg {
         Close::All => client.close_all(&CloseAllRequest { reason, project: None, now }).await,
     };
     Msg::Closed { ticket, report: answer(report) }
-}
-
-/// The table, whenever it is newer; ends when the loop has.
-async fn keep_table(client: Client, send: Sender<Msg>) {
-    let mut known: Option<u64> = None;
-    let mut backoff = BACKOFF_FIRST;
-    loop {
-        let began = tokio::time::Instant::now();
-        let table = match known {
-            // The first table, and the first after a daemon went away, come at once.
-            None => client.sessions(false, false).await,
-            Some(generation) => client.sessions_newer_than(generation, false).await,
-        };
-        let (msg, pause) = match table {
-            Ok(table) => {
-                known = Some(table.generation);
-                backoff = BACKOFF_FIRST;
-                (Msg::TableCame(Box::new(table)), POLL_GAP.saturating_sub(began.elapsed()))
-            }
-            Err(error) => {
-                known = None;
-                let pause = backoff;
-                backoff = (backoff * 2).min(BACKOFF_LAST);
-                (Msg::LinkBroke(error.to_string()), pause)
-            }
-        };
-        if send.send(msg).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(pause).await;
-    }
 }

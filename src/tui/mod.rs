@@ -10,12 +10,13 @@
 //! - [`update`] is pure: no clock, no I/O; every rule of the interface is there, and tested there.
 //! - `view` formats what `App` holds and computes nothing but places.
 //! - [`stage`] is the loop: the only one to read the clock, to draw, and to own the terminal.
-//! - [`effects`] asks the daemon. One task keeps a long poll on the table; everything else is one call that
-//!   comes back as a [`msg::Msg`]. The channel is bounded: while somebody is attached, nothing piles up.
+//! - [`effects`] asks the daemon. One task ([`link`]) keeps a long poll on the table, and starts a daemon where one was
+//!   killed; everything else is one call that comes back as a [`msg::Msg`]. The channel is bounded: while somebody is attached, nothing piles up.
 //! - [`listing`] says what stands in the table line by line, made anew when something changed and never for a frame;
 //!   [`filter`], [`column`] and [`panes`] are what a person chose about it.
 //! - [`seen`] keeps what nobody else does: activity over time, since when, what changed.
-//! - [`keymap`] is the one table of keys: help, palette, foot and config are made from it.
+//! - [`keymap`] is the one table of keys: help, palette, foot and config are made from it; [`applies`] says on which rows
+//!   they do something.
 //! - [`terminal`] is the guard that puts the terminal back, whatever happens.
 //!
 //! Input is drawn at once; data at most once per 16 ms; at rest nothing is drawn.
@@ -23,6 +24,7 @@
 
 pub mod advice;
 pub mod app;
+pub mod applies;
 pub mod asking;
 pub mod branch;
 pub mod column;
@@ -36,6 +38,7 @@ pub mod host;
 pub mod keymap;
 pub mod known;
 pub mod line;
+pub mod link;
 pub mod listing;
 pub mod menu;
 pub mod msg;
@@ -93,6 +96,8 @@ pub struct Options {
     /// Stops this process as `Ctrl-Z` would (SIGSTOP to itself, or to its group); returns when continued. `None`:
     /// `Ctrl-Z` does nothing.
     pub stop: Option<fn()>,
+    /// The daemon is one of this machine that commands start where there is none: where it would be.
+    pub daemon: Option<crate::config::paths::Paths>,
     /// Where what is remembered for the next time is written; `None`: nothing is.
     pub memory: Option<std::path::PathBuf>,
     /// Runs inside tmux: windows can be opened, and the clipboard is behind it.
@@ -140,6 +145,7 @@ impl Default for Options {
             looks: crate::config::Tui::default(),
             template: StartRequest::default(),
             stop: None,
+            daemon: None,
             memory: None,
             is_in_tmux: false,
             zone: jiff::tz::TimeZone::UTC,

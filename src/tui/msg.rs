@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 
+use super::link::Lack;
 use super::panes::Memory;
 use super::picture::Picture;
 use super::recall::Pages;
 use super::sweeping::{Marks, Purpose};
 use crate::api::attach::Left;
 use crate::api::sweep::SweepReport;
-use crate::api::types::{Act, DaemonStatus, Detail, Done, KillReport, Recommendation, Session, Started, Table};
+use crate::api::types::{Act, DaemonStatus, Detail, Done, KillReport, PaneAt, Recommendation, Session, Started, Table};
 
 /// An answer of the daemon, or the sentence that says why there is none.
 pub type Answer<T> = Result<T, String>;
@@ -24,8 +25,11 @@ pub enum Msg {
     /// A second has passed, or a moment that was asked for with [`Effect::Wake`] has come.
     Ticked,
     TableCame(Box<Table>),
-    /// The table could not be had.
-    LinkBroke(String),
+    /// The table could not be had, and what is missing.
+    LinkBroke(String, Lack),
+    /// Whoever takes the connections has answered nothing for so long.
+    FellSilent(Duration),
+    SpokeAgain,
     ScreenCame {
         id: String,
         picture: Answer<Box<Picture>>,
@@ -70,6 +74,11 @@ pub enum Msg {
         name: String,
         socket: Answer<Option<String>>,
     },
+    /// The session is in this pane of tmux.
+    PaneFound {
+        name: String,
+        pane: PaneAt,
+    },
     /// The terminal is the interface's again after an attachment.
     AttachEnded {
         name: String,
@@ -81,6 +90,8 @@ pub enum Msg {
 /// An order to the world; what comes of it comes back as a [`Msg`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
+    /// Start a daemon: none runs, and none would be started without a word.
+    StartDaemon,
     /// Bring the screen of a session.
     Look(String),
     /// Bring the processes and the evidence of a session.
@@ -162,6 +173,11 @@ pub enum Effect {
     /// Lend the terminal to the session behind this socket.
     Attach {
         socket: String,
+        name: String,
+    },
+    /// Go to a pane of tmux, or lend the terminal to a client of it.
+    GoToPane {
+        pane: PaneAt,
         name: String,
     },
     /// Put text on the person's clipboard.

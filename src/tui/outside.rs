@@ -60,7 +60,8 @@ fn doubled(text: &str) -> String {
     text.replace('#', "##")
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+/// Runs something short of tmux; what it says against it.
+pub fn run(command: &mut Command) -> Result<(), String> {
     let output = command.stdin(Stdio::null()).output().map_err(|e| format!("failed to run tmux: {e}"))?;
     if output.status.success() {
         return Ok(());

@@ -5,7 +5,7 @@ use std::num::NonZeroU16;
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::api::types::Screen;
-use crate::model::text::{printable_within, unturned};
+use crate::model::text::{printable_within, steady, unturned};
 
 /// No screen is taken to be larger, whatever is claimed.
 const MAX_COLS: u16 = 1000;
@@ -34,7 +34,7 @@ impl Picture {
         let side = |n: u16, max: u16| NonZeroU16::new(n.min(max)).unwrap_or(NonZeroU16::MIN);
         let (rows, cols) = (side(screen.rows, MAX_ROWS), side(screen.cols, MAX_COLS));
         let mut parser = vt100::Parser::new(rows, cols, 0);
-        parser.process(unturned(&screen.ansi).as_bytes());
+        parser.process(steady(&unturned(&screen.ansi)).as_bytes());
         let parsed = parser.screen().clone();
         let text_rows = parsed.rows(0, cols.get()).collect::<Vec<_>>();
         let last = text_rows.iter().rposition(|row| !row.trim().is_empty()).map_or(0, |i| i + 1);
@@ -103,6 +103,16 @@ mod tests {
         assert_eq!(picture.cell(1, 4).unwrap().1.fg, Some(Color::Rgb(1, 2, 3)));
         assert_eq!(picture.used_rows, 2);
         assert!(picture.cell(9, 0).is_none());
+    }
+
+    /// What stands behind it keeps its place.
+    #[test]
+    fn no_cell_holds_a_sign_whose_width_is_in_doubt() {
+        let ansi = "\u{1f469}\u{200d}\u{1f469}| \u{2764}\u{fe0f}| \u{1f44d}\u{1f3fd}|".to_string();
+        let picture = Picture::new(&Screen { cols: 20, rows: 2, ansi, ..Screen::default() });
+        let cells: Vec<&str> = (0..16).filter_map(|col| Some(picture.cell(0, col)?.0)).collect();
+        assert_eq!(cells.concat().trim_end(), "\u{1f469}\u{1f469}| \u{2764}| \u{1f44d}  |");
+        assert_eq!([4, 7, 13].map(|col| picture.cell(0, col).unwrap().0), ["|", "|", "|"]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 
 use super::msg::Answer;
 use super::picture::style;
-use crate::model::text::printable_within;
+use crate::model::text::{printable_within, steady};
 
 /// Lines that are kept.
 const MOST_LINES: usize = 10_000;
@@ -66,10 +66,10 @@ impl Pages {
 fn runs(screen: &vt100::Screen, row: u16, cols: u16) -> Vec<Run> {
     let mut out: Vec<Run> = Vec::new();
     for cell in (0..cols).filter_map(|col| screen.cell(row, col)).filter(|cell| !cell.is_wide_continuation()) {
-        let (text, style) = (if cell.has_contents() { cell.contents() } else { " " }, style(cell));
+        let (text, style) = (if cell.has_contents() { steady(cell.contents()) } else { " ".into() }, style(cell));
         match out.last_mut() {
-            Some((run, same)) if *same == style => run.push_str(text),
-            _ => out.push((text.into(), style)),
+            Some((run, same)) if *same == style => run.push_str(&text),
+            _ => out.push((text, style)),
         }
     }
     out

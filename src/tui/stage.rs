@@ -24,7 +24,9 @@ use super::update::update;
 use super::view::view;
 use super::{Options, TuiError, outside};
 use crate::api::attach;
+use crate::api::attach::tmux::Going;
 use crate::api::client::Client;
+use crate::api::types::PaneAt;
 use crate::config::tui::Tell;
 use crate::sys::failpoint;
 
@@ -219,6 +221,7 @@ impl Stage {
                         Some(msg) => waiting.push_back(msg),
                         None => return Ok(Flow::End),
                     },
+                    Some(Effect::GoToPane { pane, name }) => waiting.push_back(self.go_to_pane(&pane, &name).await?),
                     Some(Effect::Copy(text)) => {
                         let is_in_tmux = self.app.options.is_in_tmux;
                         let copied = self.terminal.copy(&text, is_in_tmux).map_err(|e| format!("failed to copy: {e}"));
@@ -241,17 +244,49 @@ impl Stage {
             detach_key: self.app.options.detach_key.clone(),
             name: name.clone(),
         };
-        // Whoever is attached reads the keys; what was read ahead of that must not wait here and act on the table later.
-        self.events = None;
-        while crossterm::event::poll(READ_AHEAD).unwrap_or(false) && crossterm::event::read().is_ok() {}
-        self.terminal.lend();
+        self.let_go_of_keys();
+        let client = self.performer.client();
         let result = tokio::select! {
-            result = enter(self.performer.client(), door, &options) => Some(result),
+            result = enter(&client, door, &options) => Some(result),
             () = self.endings.ended() => None,
         };
         let Some(result) = result else { return Ok(None) };
         self.redo()?;
         Ok(Some(Msg::AttachEnded { name, left: result }))
+    }
+
+    /// Has tmux show a pane, in the client this runs in or in one of its own, which has the terminal until it is left. A
+    /// signal that ends the program waits for that: tmux puts the terminal back itself.
+    async fn go_to_pane(&mut self, pane: &PaneAt, name: &str) -> Result<Msg, TuiError> {
+        let within = std::env::var("TMUX").ok();
+        let client = self.performer.client();
+        let going = attach::tmux::going(client.way(), pane, within.as_deref(), self.app.options.readonly);
+        let Going { mut command, is_here } = match going {
+            Ok(going) => going,
+            Err(no) => return Ok(Msg::Managed(Err(format!("{name} is {no}")))),
+        };
+        if is_here {
+            let went = tokio::task::spawn_blocking(move || outside::run(&mut command)).await;
+            let went = went.unwrap_or_else(|error| Err(error.to_string()));
+            return Ok(Msg::Managed(went.map(|()| format!("tmux went to {name}"))));
+        }
+        self.let_go_of_keys();
+        let ran = tokio::task::spawn_blocking(move || command.status()).await;
+        self.redo()?;
+        Ok(Msg::Managed(match ran {
+            Ok(Ok(status)) if status.success() => Ok(format!("back from {name}")),
+            Ok(Ok(_)) => Err(format!("tmux did not show {name}: its server or its pane may be gone")),
+            Ok(Err(error)) => Err(format!("failed to attach to {name}: {error}")),
+            Err(error) => Err(error.to_string()),
+        }))
+    }
+
+    /// Lends the terminal to somebody who reads the keys; what was read ahead of that must not wait here and act on the
+    /// table later.
+    fn let_go_of_keys(&mut self) {
+        self.events = None;
+        while crossterm::event::poll(READ_AHEAD).unwrap_or(false) && crossterm::event::read().is_ok() {}
+        self.terminal.lend();
     }
 
     /// Gives the terminal back, stops, and takes it again when continued.

@@ -282,7 +282,10 @@ fn a_tmux_server_that_hangs_delays_nobody_and_its_agents_are_still_listed() {
     arena.until_foreign(2);
     let server = hung.server();
     arena.signal(server, Signal::STOP);
-    // Known to be in tmux by its descent, whatever its server says.
+    until("it is noted", || arena.log().contains(&format!("the tmux server {}", server.pid)));
+    // An error is no absence: where it is was known before.
+    assert!(arena.foreign().iter().any(|s| s["address"] == "tmux:hung:0.0"), "{:?}", arena.foreign());
+    // To the next daemon it is known to be in tmux by its descent, whatever its server says.
     arena.run(&["daemon", "restart"]).ok();
     let seen = until_some("both are there, and one cannot be reached", || {
         let all = arena.until_foreign(2);

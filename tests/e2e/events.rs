@@ -27,6 +27,40 @@ fn numbers(heard: &[Heard]) -> Vec<u64> {
     heard.iter().map(|h| h.number).collect()
 }
 
+/// Measures are taken all the time, so that some are under way whenever it goes on.
+#[test]
+fn a_pause_that_is_over_is_no_change_of_health() {
+    let arena = Arena::new();
+    let id = arena.session(&["--name", "a", "--", "sleep", "600"]);
+    let mut listener = arena.listen("", None);
+    let socket = arena.socket();
+    let measure = || ask(&socket, "GET", "/api/sessions?sample=true", "").json();
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    measure();
+                }
+            });
+        }
+        for _ in 0..40 {
+            ask(&socket, "POST", &format!("/api/sessions/{id}/pause"), "").json();
+            measure();
+            measure();
+            ask(&socket, "POST", &format!("/api/sessions/{id}/unpause"), "").json();
+            measure();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    arena.run(&["kill", "a"]).ok();
+    let mut kinds = Vec::new();
+    while kinds.last().is_none_or(|kind| kind != "session_ended") {
+        kinds.push(listener.next().unwrap().kind);
+    }
+    assert!(!kinds.iter().any(|kind| kind == "health_changed"), "{kinds:?}");
+}
+
 #[test]
 fn a_life_is_told_from_its_beginning_to_its_end() {
     let arena = Arena::new();
@@ -294,7 +328,10 @@ fn a_reader_that_takes_nothing_loses_its_place_and_one_that_is_slow_misses_nothi
         });
         // Whoever comes meanwhile finds a place, and hears of what happens now.
         until("places are free again", || arena.listen("", None).status == 200);
-        assert!(arena.listen("", None).next().is_some());
+        let mut late = arena.listen("", None);
+        // All of the others may have happened already.
+        arena.sh("late", "exit 0");
+        assert!(late.next().is_some());
         slow.join().unwrap()
     });
     assert_eq!(numbers(&heard), (from + 1..=from + EVENTS).collect::<Vec<_>>());

@@ -123,3 +123,29 @@ fn a_mistake_in_the_program_leaves_the_terminal_as_it_was() {
     assert_eq!(pane.modes("after"), before);
     assert_eq!(pane.home.names(), ["stays"]);
 }
+
+/// In another tmux than the one this runs in.
+#[test]
+fn an_agent_in_tmux_is_attached_to_and_left_again() {
+    let Some(pane) = Pane::open() else { return };
+    let agent = pane.home.path("bin/claude");
+    std::fs::write(&agent, "#!/bin/sh\necho agent-in-tmux\nwhile read -r line; do :; done\n").unwrap();
+    std::fs::set_permissions(&agent, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let socket = pane.home.path("other");
+    let other = |args: &[&str]| {
+        let first = ["-S", socket.to_str().unwrap(), "-f", "/dev/null"];
+        let args: Vec<&str> = first.into_iter().chain(args.iter().copied()).collect();
+        assert!(pane.home.run("tmux", &args).status.success(), "{args:?}");
+    };
+    other(&["new-session", "-d", "-s", "w", "-x", "80", "-y", "20", "claude"]);
+    pane.start("beadle");
+    pane.sees("w:0.0");
+    pane.sees("Enter attach  i type  x kill  P pin  w window");
+    pane.key("Enter");
+    pane.sees_no("? help");
+    pane.sees("agent-in-tmux");
+    pane.key("C-b");
+    pane.key("d");
+    pane.sees("back from");
+    other(&["kill-server"]);
+}

@@ -6,11 +6,12 @@ use super::JSON;
 
 const EXAMPLES: &str = "\
 Examples:
-  beadle cleanup                              how it is set, and whom it will close
+  beadle cleanup                              how it is set, whom it will close
   beadle cleanup set max_idle=30m             for this daemon
   beadle cleanup set max_idle=30m notice=1m --save
-  beadle cleanup stop                         closes nobody until `beadle cleanup start`
-Attached, paused and pinned sessions are exempt, and none is closed while it is at work. A close is announced
+  beadle cleanup stop                         closes nobody until it is started
+
+Attached, paused and pinned sessions are exempt, and none is closed while it is at work. A close is announced \
 `notice` before, in `ls`, `show` and the interface; any activity, or `beadle heartbeat`, calls it off.";
 
 const SETTINGS: &str = "What to change, such as max_idle=30m or health.stuck_after=10m";

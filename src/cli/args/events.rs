@@ -11,7 +11,8 @@ Examples:
   beadle events -f --kind session_ended --json  one JSON object a line
   beadle events --since 2h                      of the last two hours
   beadle events -f --since 4711                 after the event with this number
-Numbers are given once and in order; a daemon that ends or is killed in between loses none. `resync` says which are not
+
+Numbers are given once and in order; a daemon that ends or is killed in between loses none. `resync` says which are not \
 kept any more.";
 
 #[derive(Debug, Args)]

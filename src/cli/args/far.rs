@@ -11,7 +11,7 @@ pub struct Status {
 }
 
 const STATUS_HELP: &str = "\
-Waiting for somebody, stuck, orphaned (+ the processes that were left behind), healthy. Empty when no daemon
+Waiting for somebody, stuck, orphaned (+ the processes that were left behind), healthy. Empty when no daemon \
 runs, `beadle ?` when one does not answer within a second; none is started.
 
 In ~/.tmux.conf:

@@ -14,16 +14,18 @@ Examples:
   beadle project add site --step 'npm ci' --step 'npm test' --timeout 30m --retries 2
   beadle project ls
   beadle project complete docs site 'old-*'
-A project waits until fewer than projects.max_running run; then it is started, the higher priority and the older one
-first. When it ends, by itself or because somebody says so, everything that runs for it is closed: its own sessions,
+
+A project waits until fewer than projects.max_running run; then it is started, the higher priority and the older one \
+first. When it ends, by itself or because somebody says so, everything that runs for it is closed: its own sessions, \
 those of `beadle run --project NAME`, and agents in tmux sessions called NAME or NAME-… that began in its time.";
 
 const ADD: &str = "\
 Examples:
   beadle project add docs -- claude -p 'write the docs'
   beadle project add site --step 'npm ci' --step 'npm test'
-A project has one command (after --), or steps that run one after the other, each in a session of its own and by
-`sh -c`; the first that fails ends the attempt. It runs with the environment of the daemon, with [projects] env and
+
+A project has one command (after --), or steps that run one after the other, each in a session of its own and by \
+`sh -c`; the first that fails ends the attempt. It runs with the environment of the daemon, with [projects] env and \
 env_from of the settings.";
 
 const NAMES: &str = "Names, numbers, or globs; a glob means those that have not finished";

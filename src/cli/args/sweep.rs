@@ -35,8 +35,8 @@ Taken is only what something proves to be left behind and nothing speaks against
   terminal-deleted    an agent whose terminal is gone
   stdio-peers-gone    a helper with nobody at either end of its pipes
   last-client-gone    a shared daemon whose session ended and that nobody uses
-Age, silence and the parent prove nothing: who has no more than these is a suspect, and is taken only when you
-mark it, with --take or with +PID when asked. If a tmux server or an agent's own registry cannot be asked,
+Age, silence and the parent prove nothing: who has no more than these is a suspect, and is taken only when you \
+mark it, with --take or with +PID when asked. If a tmux server or an agent's own registry cannot be asked, \
 nothing is taken.
 
 Examples:

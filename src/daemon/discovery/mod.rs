@@ -89,7 +89,7 @@ pub struct Scene {
 
 impl Scene {
     pub fn panes(&self) -> impl Iterator<Item = &Pane> {
-        self.servers.iter().filter_map(|s| s.panes.as_ref().ok()).flatten()
+        self.servers.iter().flat_map(|s| &s.panes)
     }
 
     pub fn id_of(&self, sighting: &Sighting) -> String {

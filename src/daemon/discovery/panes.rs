@@ -30,8 +30,8 @@ const FORMAT: &str = "#{pane_id}:#{pane_pid}:#{pane_tty}:#{window_index}:#{pane_
 pub struct Server {
     pub id: ProcId,
     pub socket: PathBuf,
-    /// Its panes, or why it cannot be asked.
-    pub panes: Result<Vec<Pane>, String>,
+    /// Its panes, as it said last.
+    pub panes: Vec<Pane>,
 }
 
 /// What is on a pane now.
@@ -49,10 +49,30 @@ struct Answer {
     shown: Vec<Shown>,
 }
 
+/// What a server said last, and why it says nothing now. Its panes are still there: an error is never an absence.
+#[derive(Debug, Default)]
+struct Heard {
+    panes: Vec<Pane>,
+    error: Option<String>,
+}
+
+impl Heard {
+    fn late() -> Self {
+        Self { panes: Vec::new(), error: Some("it has not answered yet".into()) }
+    }
+
+    fn take(&mut self, answer: Result<Vec<Pane>, String>) {
+        match answer {
+            Ok(panes) => *self = Self { panes, error: None },
+            Err(error) => self.error = Some(error),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Panes {
     sockets: HashMap<ProcId, PathBuf>,
-    answers: HashMap<ProcId, Result<Vec<Pane>, String>>,
+    answers: HashMap<ProcId, Heard>,
     /// Asked, and not heard from.
     asked: HashSet<ProcId>,
     /// When the screens of panes were last read: (socket, pane) to Unix seconds.
@@ -96,20 +116,24 @@ impl Panes {
                 continue;
             }
             // One that did not answer the last time is heard when it does.
-            if !matches!(self.answers.get(id), Some(Err(_))) {
+            if self.answers.get(id).is_none_or(|heard| heard.error.is_none()) {
                 waited.insert(*id);
             }
             self.question(*id, socket, agents);
         }
         let shown = self.hear(waited);
-        let said = |id: &ProcId| self.answers.get(id).cloned().unwrap_or_else(|| Err("it has not answered yet".into()));
-        let servers: Vec<Server> =
-            servers.into_iter().map(|(id, socket)| Server { panes: said(&id), id, socket }).collect();
-        errors.extend(servers.iter().filter_map(|s| {
-            let why = s.panes.as_ref().err()?;
-            Some(format!("the tmux server {} ({}): {why}", s.id.pid, s.socket.display()))
-        }));
-        (servers, shown)
+        let mut said = |id: ProcId, socket: PathBuf| {
+            let heard = self.answers.entry(id).or_insert_with(Heard::late);
+            let why =
+                heard.error.as_ref().map(|why| format!("the tmux server {} ({}): {why}", id.pid, socket.display()));
+            errors.extend(why);
+            let is_late = heard.error.is_some();
+            // Of what it said earlier, those that ended since are not there any more.
+            let lives = |pane: &&Pane| table.pid(pane.first).is_some_and(|p| !p.is_dead());
+            let there = heard.panes.iter().filter(|pane| !is_late || lives(pane));
+            Server { panes: there.cloned().collect(), id, socket }
+        };
+        (servers.into_iter().map(|(id, socket)| said(id, socket)).collect(), shown)
     }
 
     fn question(&self, server: ProcId, socket: &Path, agents: &HashSet<(String, String)>) {
@@ -146,10 +170,10 @@ impl Panes {
                 self.looked.insert((one.socket.clone(), one.pane.clone()), now);
             }
             shown.extend(answer.shown);
-            self.answers.insert(answer.server, answer.panes);
+            self.answers.entry(answer.server).or_default().take(answer.panes);
         }
         for late in waited {
-            self.answers.entry(late).or_insert_with(|| Err("it has not answered yet".into()));
+            self.answers.entry(late).or_insert_with(Heard::late);
         }
         shown
     }

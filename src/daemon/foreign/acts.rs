@@ -67,22 +67,21 @@ impl Supervisor {
         id: &str,
         now: bool,
         cause: &Cause,
-        waker: &Arc<Waker>,
-    ) -> (oneshot::Receiver<Closed>, Option<Target>) {
-        let (send, receive) = oneshot::channel();
+        (waiter, waker): (oneshot::Sender<Closed>, &Arc<Waker>),
+    ) -> Option<Target> {
         let spared = self.not_of(id);
         let grace = if now { Duration::ZERO } else { self.set.config.stop.grace };
-        let Some(foreign) = self.foreign.get_mut(id) else { return (receive, None) };
+        let foreign = self.foreign.get_mut(id)?;
         if !foreign.is_live() {
             // Who asked may have gone.
-            let _ = send.send(foreign.already_gone(cause));
-            return (receive, None);
+            let _ = waiter.send(foreign.already_gone(cause));
+            return None;
         }
         if let Some(close) = &mut foreign.close {
-            close.waiters.push(send);
+            close.waiters.push(waiter);
             close.hurry.fetch_or(now, Ordering::Relaxed);
             close.waker.wake();
-            return (receive, None);
+            return None;
         }
         let hurry = Arc::new(AtomicBool::new(false));
         let began = foreign.close_began(&self.boot, cause);
@@ -90,17 +89,17 @@ impl Supervisor {
         foreign.close = Some(CloseUnderWay {
             hurry: Arc::clone(&hurry),
             waker: Arc::clone(waker),
-            waiters: vec![send],
-            began,
+            waiters: vec![waiter],
+            began: vec![began],
             report: None,
-            then: None,
+            again: None,
             whole: true,
             called_off: false,
             by_hook: self.by_hook,
         });
         foreign.life.apply(Event::CloseBegan);
         foreign.announced = None;
-        (receive, Some(foreign.target(grace, cause.clone(), hurry, spared)))
+        Some(foreign.target(grace, cause.clone(), hurry, spared))
     }
 
     /// Members of all other sessions, keepers nobody here holds, and helpers another live session of its kind shares.

@@ -55,7 +55,7 @@ impl Supervisor {
     fn is_to_close(&self, lingering: &Lingering) -> bool {
         let id = &lingering.session;
         let entry = self.entries.get(id);
-        let closes = entry.is_some_and(|e| e.life.is_closing() || e.survived);
+        let closes = entry.is_some_and(|e| (e.life.is_closing() && !e.is_to_run_again()) || e.survived);
         !closes && !self.queue.tried.contains_key(id)
     }
 

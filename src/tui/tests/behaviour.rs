@@ -6,10 +6,11 @@ use crossterm::event::KeyCode;
 
 use super::{Play, closed, morning, report, session};
 use crate::api::attach::Left;
-use crate::api::types::{Act, Outcome, Session, Started};
-use crate::model::session::{Exit, ExitBy, Health};
+use crate::api::types::{Act, Outcome, PaneAt, Session, Started};
+use crate::model::session::{Exit, ExitBy, Health, Origin};
 use crate::tui::app::{Link, Mode};
 use crate::tui::form::Field;
+use crate::tui::link::Lack;
 use crate::tui::msg::{Close, Effect, Msg};
 use crate::tui::picture::Picture;
 
@@ -239,11 +240,14 @@ fn read_only_refuses_what_changes_something() {
 }
 
 #[test]
-fn only_managed_sessions_are_attached_to() {
+fn managed_sessions_and_those_in_tmux_are_attached_to() {
     let mut play = Play::busy(80, 24);
     play.keys("Gk").press(KeyCode::Enter);
     assert_eq!(selected(&play), "ops:2");
-    assert_eq!(play.effects(), []);
+    assert_eq!(play.effects(), [Effect::FindKeeper { id: "t00001".into(), name: "ops:2".into() }]);
+    let pane = PaneAt { socket: "/tmp/tmux".into(), server_pid: 7, id: "%1".into() };
+    play.tell(Msg::PaneFound { name: "ops:2".into(), pane: pane.clone() });
+    assert_eq!(play.effects(), [Effect::GoToPane { pane, name: "ops:2".into() }]);
     play.keys("g").press(KeyCode::Enter);
     assert_eq!(play.effects(), [Effect::FindKeeper { id: "k3f9q2".into(), name: "data-backfill".into() }]);
     let found = |socket| Msg::KeeperFound { name: "data-backfill".into(), socket: Ok(socket) };
@@ -252,6 +256,43 @@ fn only_managed_sessions_are_attached_to() {
     let exit = Exit { code: Some(3), signal: None, at: String::new(), by: ExitBy::Itself, reason: String::new() };
     play.tell(Msg::AttachEnded { name: "a".into(), left: Ok(Left::Ended(Some(exit))) });
     assert_eq!(play.app.notice.as_ref().unwrap().text, "a ended with status 3");
+}
+
+/// Refused before a question, in words that can be read to their end; what cannot be done is not offered.
+#[test]
+fn what_does_nothing_to_a_row_is_refused_at_once_and_not_in_the_foot() {
+    for cols in [40, 80] {
+        let mut play = Play::new(cols, 24);
+        let mut found = session("f1", "an-agent-somebody-else-started", "claude");
+        found.origin = Origin::Found;
+        play.table(1, vec![found]);
+        let foot = play.screen().lines().last().unwrap().to_string();
+        assert!(foot.contains("x kill") && !foot.contains("pause") && !foot.contains("attach"), "{foot}");
+        for (key, end) in
+            [("p", "`fg` there goes on"), ("r", "can be restarted"), ("S", "can be signalled"), ("i", "x kills it")]
+        {
+            let screen = play.keys(key).screen();
+            let words: String = screen.replace('"', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(end), "{key}: {screen}");
+            assert_eq!((play.effects(), &play.app.mode), (vec![], &Mode::Table));
+        }
+    }
+    let mut play = Play::with(80, 24, |o| o.is_in_tmux = true);
+    play.table(1, morning()).keys("Gk");
+    let foot = play.screen().lines().last().unwrap().to_string();
+    assert_eq!(selected(&play), "ops:2");
+    assert!(foot.contains("Enter attach  i type  x kill  P pin  w window"), "{foot}");
+}
+
+#[test]
+fn who_needs_a_person_stays_in_the_first_line() {
+    for (cols, keys) in [(40, ""), (40, "!"), (80, "!"), (20, "")] {
+        let mut play = Play::busy(cols, 10);
+        let screen = play.keys(keys).screen();
+        let first = screen.lines().next().unwrap();
+        assert!(first.contains("1 waiting") || first.contains("◇1"), "{cols} {keys}: {first}");
+        assert!(!first.contains("0 stuck"), "{first}");
+    }
 }
 
 #[test]
@@ -339,7 +380,7 @@ fn at_rest_nothing_is_drawn() {
 #[test]
 fn a_lost_connection_is_said_and_does_not_age_the_data() {
     let mut play = Play::busy(80, 24);
-    play.after(2.0).tell(Msg::LinkBroke("failed to connect".into()));
+    play.after(2.0).tell(Msg::LinkBroke("failed to connect".into(), Lack::Unknown));
     assert!(matches!(play.app.link, Link::Lost { .. }));
     let before = play.app.age_seconds(play.app.selected_row().unwrap());
     play.after(60.0);
@@ -347,6 +388,50 @@ fn a_lost_connection_is_said_and_does_not_age_the_data() {
     assert_eq!(play.app.stale_for(), Some(Duration::from_secs(62)));
     play.table(1, morning());
     assert_eq!(play.app.link, Link::Up);
+}
+
+#[test]
+fn a_silent_daemon_is_said_and_nothing_ages_meanwhile() {
+    let mut play = Play::busy(80, 24);
+    play.after(7.0).tell(Msg::FellSilent(Duration::from_secs(5)));
+    assert_eq!(play.app.stale_for(), Some(Duration::from_secs(5)));
+    let before = play.app.age_seconds(play.app.selected_row().unwrap());
+    play.after(60.0);
+    assert!((play.app.age_seconds(play.app.selected_row().unwrap()) - before).abs() < 0.01);
+    assert!(play.screen().contains("does not answer since 1m"), "{}", play.screen());
+    play.tell(Msg::SpokeAgain);
+    assert_eq!((play.app.link.clone(), play.app.stale_for()), (Link::Up, None));
+}
+
+#[test]
+fn what_mends_a_lost_link_fits_and_enter_starts_a_daemon_only_where_none_is_started_by_itself() {
+    use crate::tui::msg::Effect;
+    for cols in [40, 80, 120] {
+        let mut play = Play::busy(cols, 24);
+        let mut banner = |lack: Lack| {
+            play.after(2.0).tell(Msg::LinkBroke("failed to connect: a long reason".repeat(4), lack));
+            play.screen().lines().nth(1).unwrap().trim_matches('"').trim_end().to_string()
+        };
+        let lacks = [
+            (Lack::Unknown, "trying"),
+            (Lack::Starting, "starting a new daemon"),
+            (Lack::Gone, "Enter starts one"),
+            (Lack::Failed("the config is wrong, and here is at length why".into()), "Enter tries"),
+        ];
+        for (lack, remedy) in lacks {
+            let text = banner(lack);
+            assert!(text.contains(remedy) && !text.contains('…'), "{cols}: {text}");
+        }
+        play.keys("g").press(KeyCode::Enter);
+        assert_eq!(play.effects(), [Effect::StartDaemon]);
+        assert_eq!(play.app.lack, Lack::Starting);
+        play.table(9, morning());
+        assert!(play.app.notice.as_ref().unwrap().text.contains("a new daemon was started"));
+        let mut play = Play::with(cols, 24, |o| o.readonly = true);
+        play.table(1, morning()).tell(Msg::LinkBroke("failed".into(), Lack::Gone)).press(KeyCode::Enter);
+        assert!(play.screen().contains("`beadle daemon start`"), "{}", play.screen());
+        assert!(!play.effects().contains(&Effect::StartDaemon));
+    }
 }
 
 #[test]

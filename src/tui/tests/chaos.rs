@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::{Play, closed, morning, report, session};
 use crate::api::types::{Outcome, Screen, Started};
+use crate::tui::link::Lack;
 use crate::tui::msg::Msg;
 use crate::tui::picture::Picture;
 
@@ -44,7 +45,7 @@ fn screen() -> impl Strategy<Value = Msg> {
 
 fn answer() -> impl Strategy<Value = Msg> {
     (0usize..30, 0u64..4, "\\PC{0,30}").prop_map(|(count, ticket, text)| match count % 6 {
-        0 => Msg::LinkBroke(text),
+        0 => Msg::LinkBroke(text, Lack::Unknown),
         1 => Msg::Started(Err(text)),
         2 => Msg::Started(Ok(Started { session_id: text.clone(), name: text, leader_pid: 1, notes: Vec::new() })),
         3 => Msg::Pasted(text),

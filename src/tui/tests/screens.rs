@@ -6,6 +6,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::{Play, closed, morning, report, session};
 use crate::api::types::{Outcome, Session};
+use crate::tui::link::Lack;
 use crate::tui::msg::Msg;
 
 const EDIT: &str = "\x1b[32m●\x1b[0m \x1b[1mUpdate\x1b[0m(src/auth.rs)\r\n\r\n\
@@ -139,14 +140,14 @@ fn empty() {
 fn connecting() {
     let mut play = Play::new(80, 6);
     assert!(play.screen().contains("Asking the daemon"));
-    play.tell(Msg::LinkBroke("failed to connect to the daemon at /run/x: refused".into()));
+    play.tell(Msg::LinkBroke("failed to connect to the daemon at /run/x: refused".into(), Lack::Unknown));
     assert_snapshot!(play.screen());
 }
 
 #[test]
 fn connection_lost() {
     let mut play = busy(80, 24);
-    play.after(3.0).tell(Msg::LinkBroke("failed to connect".into())).after(9.0);
+    play.after(3.0).tell(Msg::LinkBroke("failed to connect".into(), Lack::Unknown)).after(9.0);
     assert_snapshot!(play.screen());
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::app::{App, FRESH, Ghost, Link, Mode, Selected};
+use super::super::link::Lack;
 use super::super::listing::listed;
 use super::super::msg::{Answer, Effect, Msg};
 use super::super::recall::Pages;
@@ -17,7 +18,23 @@ use crate::model::text::printable_within;
 pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
     match msg {
         Msg::TableCame(table) => return table_came(app, *table).into_iter().collect(),
-        Msg::LinkBroke(why) => link_broke(app, &why),
+        Msg::LinkBroke(why, lack) => link_broke(app, &why, lack),
+        Msg::FellSilent(silence) => {
+            let since = app.now.saturating_sub(silence);
+            app.link = match &app.link {
+                Link::Connecting(_) => {
+                    Link::Connecting(Some("the daemon takes connections and does not answer".into()))
+                }
+                Link::Up | Link::Lost { .. } | Link::Silent { .. } => Link::Silent { since },
+            };
+            app.is_dirty = true;
+        }
+        Msg::SpokeAgain => {
+            if matches!(app.link, Link::Silent { .. }) {
+                app.link = Link::Up;
+                app.say("the daemon answers again");
+            }
+        }
         Msg::ScreenCame { id, picture } => app.is_dirty |= app.preview.came(id, picture),
         Msg::DetailCame { id, detail, branch } => detail_came(app, &id, (detail, branch)),
         Msg::RecallCame { id, pages } => recall_came(app, &id, pages),
@@ -44,6 +61,11 @@ pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
         Msg::Typed(answer) => typed(app, answer),
         Msg::KeeperFound { name, socket } => return keeper_found(app, name, socket),
+        Msg::PaneFound { name, pane } => {
+            // Whoever has thought better of it is not taken there.
+            let wanted = app.attaching.take_if(|wanted| wanted.name == name);
+            return wanted.map(|_| Effect::GoToPane { pane, name }).into_iter().collect();
+        }
         Msg::AttachEnded { name, left } => attach_ended(app, &name, left),
         Msg::Copied(answer) => match answer {
             Ok(text) => app.say(format!("copied: {text}")),
@@ -56,11 +78,16 @@ pub fn came(app: &mut App, msg: Msg) -> Vec<Effect> {
 
 fn table_came(app: &mut App, table: Table) -> Option<Effect> {
     let is_first = matches!(app.link, Link::Connecting(_));
-    if matches!(app.link, Link::Lost { .. }) {
-        app.preview.expire();
-        app.say("connected again");
+    let was = std::mem::replace(&mut app.link, Link::Up);
+    match (was, std::mem::take(&mut app.lack)) {
+        (Link::Connecting(_) | Link::Up, _) => {}
+        (Link::Silent { .. }, _) => app.say("the daemon answers again"),
+        (Link::Lost { .. }, lack) => {
+            app.preview.expire();
+            let is_new = lack == Lack::Starting;
+            app.say(if is_new { "a new daemon was started" } else { "connected again" });
+        }
     }
-    app.link = Link::Up;
     app.latched = table.latched.as_deref().map(|why| printable_within(why, 200));
     app.generation = table.generation;
     app.received = app.now;
@@ -132,12 +159,24 @@ fn refresh_question(app: &mut App) {
     }
 }
 
-fn link_broke(app: &mut App, why: &str) {
+fn link_broke(app: &mut App, why: &str, lack: Lack) {
     let why = printable_within(why, 300);
+    let lack = match lack {
+        Lack::Failed(why) => Lack::Failed(printable_within(&why, 300)),
+        // One that was just started is asked for the first time.
+        Lack::Unknown if app.lack == Lack::Starting => Lack::Starting,
+        lack => lack,
+    };
+    if let Lack::Failed(why) = &lack
+        && app.lack != lack
+    {
+        app.deeds.note(app.now, deeds::Kind::Failed, why);
+    }
+    app.lack = lack;
     app.link = match &app.link {
         Link::Connecting(_) => Link::Connecting(Some(why)),
         Link::Up => Link::Lost { since: app.now, why },
-        Link::Lost { since, .. } => Link::Lost { since: *since, why },
+        Link::Silent { since } | Link::Lost { since, .. } => Link::Lost { since: *since, why },
     };
     app.is_dirty = true;
 }

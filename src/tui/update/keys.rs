@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::super::app::{App, Attaching, Help, Mode, Selected};
+use super::super::applies;
 use super::super::column::{Column, Order};
 use super::super::confirm::{Confirm, Question};
 use super::super::filter::Filter;
@@ -10,6 +11,7 @@ use super::super::form::Form;
 use super::super::format;
 use super::super::keymap::{Action, Binding};
 use super::super::line::Line;
+use super::super::link::Lack;
 use super::super::listing::{Entry, Grouping};
 use super::super::menu::{Item, Menu};
 use super::super::msg::{Answer, Effect};
@@ -20,7 +22,7 @@ use super::super::view::regions::Regions;
 use super::data::relist;
 use super::{marks, panes};
 use crate::api::types::{Act, Session};
-use crate::model::session::{Origin, State};
+use crate::model::session::State;
 use crate::model::text::printable_within;
 
 /// Takes a key while nothing lies above the panes.
@@ -50,10 +52,34 @@ pub fn act_unless_refused(app: &mut App, binding: &'static Binding) -> Vec<Effec
         app.complain(format!("read-only: {} would change something", app.keymap.shown(binding)));
         return Vec::new();
     }
-    match panes::act(app, binding.action) {
-        Some(effects) => effects,
-        None => act(app, binding.action),
+    if let Some(effects) = panes::act(app, binding.action) {
+        return effects;
     }
+    if let Some(why) = refusal(app, binding.action) {
+        app.tell(Err(why));
+        return Vec::new();
+    }
+    act(app, binding.action)
+}
+
+/// Why an action does nothing now, if it does nothing for anybody it would act on.
+pub fn refusal(app: &App, action: Action) -> Option<String> {
+    if action == Action::Attach && app.may_start_a_daemon() {
+        return None;
+    }
+    let targets = if is_for_several(action) { app.targets() } else { app.selected_row().into_iter().collect() };
+    let refusals: Option<Vec<String>> = targets.iter().map(|row| applies::refusal(action, row)).collect();
+    refusals.and_then(|refusals| refusals.into_iter().next())
+}
+
+/// It acts on the marked.
+const fn is_for_several(action: Action) -> bool {
+    matches!(action, Action::Kill | Action::KillNow | Action::Pause | Action::Pin | Action::Signal)
+}
+
+/// Of whom a key acts on, those to whom it does something.
+pub fn takers(app: &App, action: Action) -> Vec<&Row> {
+    app.targets().into_iter().filter(|row| applies::refusal(action, row).is_none()).collect()
 }
 
 /// What an action does to the table, or to the sessions.
@@ -68,8 +94,8 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::CloseAll => ask(app, Question::CloseAll),
         Action::Restart => ask(app, Question::Restart),
         Action::Signal => choose_signal(app),
-        Action::Pause => return switch(app, |r| r.session.state == State::Paused, Act::Pause, Act::Unpause),
-        Action::Pin => return switch(app, |r| r.session.pinned, Act::Pin, Act::Unpin),
+        Action::Pause => return switch(app, action, |r| r.session.state == State::Paused, Act::Pause, Act::Unpause),
+        Action::Pin => return switch(app, action, |r| r.session.pinned, Act::Pin, Act::Unpin),
         Action::New => open_form(app),
         Action::Resume => return vec![Effect::AskEnded],
         Action::Sweep => return super::sweeping::open(app, false),
@@ -207,16 +233,15 @@ fn open_tree(app: &mut App) {
 }
 
 fn attach(app: &mut App) -> Vec<Effect> {
+    if app.may_start_a_daemon() {
+        app.lack = Lack::Starting;
+        return vec![Effect::StartDaemon];
+    }
     if app.selected_group().is_some() {
         fold(app);
         return Vec::new();
     }
     let Some(row) = app.selected_row() else { return Vec::new() };
-    if row.session.origin != Origin::Managed {
-        let text = format!("{} is not beadle's own: attach to it where it runs", row.name);
-        app.complain(text);
-        return Vec::new();
-    }
     let (id, name) = (row.id().to_string(), row.name.clone());
     app.attaching = Some(Attaching { name: name.clone(), since: app.now });
     vec![Effect::FindKeeper { id, name }]
@@ -288,7 +313,7 @@ pub fn ended_came(app: &mut App, answer: Answer<Vec<Session>>) {
 }
 
 fn choose_signal(app: &mut App) {
-    let targets = app.targets();
+    let targets = takers(app, Action::Signal);
     let ids: Vec<String> = targets.iter().map(|row| row.id().to_string()).collect();
     let title = match targets.as_slice() {
         [] => return,
@@ -330,8 +355,8 @@ fn ask(app: &mut App, question: Question) {
 }
 
 /// All of them on: off. Otherwise on, for those that are off.
-fn switch(app: &App, is_on: impl Fn(&Row) -> bool, on: Act, off: Act) -> Vec<Effect> {
-    let targets = app.targets();
+fn switch(app: &App, action: Action, is_on: impl Fn(&Row) -> bool, on: Act, off: Act) -> Vec<Effect> {
+    let targets = takers(app, action);
     if targets.is_empty() {
         return Vec::new();
     }

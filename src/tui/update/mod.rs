@@ -4,7 +4,7 @@
 //! what lies above them. `mouse`: clicks and the wheel.
 
 mod data;
-mod keys;
+pub mod keys;
 mod layers;
 mod marks;
 mod mouse;

@@ -3,8 +3,9 @@
 use crossterm::event::{KeyCode, KeyEvent};
 
 use super::super::app::{App, Mode};
+use super::super::applies;
 use super::super::column::{Column, Order};
-use super::super::keymap::BINDINGS;
+use super::super::keymap::{Action, BINDINGS};
 use super::super::listing::Grouping;
 use super::super::msg::Effect;
 use super::super::palette::{Asked, Palette, SIGNALS, Verb, read};
@@ -119,6 +120,14 @@ fn columns(words: &str) -> Result<Vec<Column>, String> {
 
 fn on_selected(app: &App, verb: Verb, rest: &str) -> Result<Vec<Effect>, String> {
     let row = app.selected_row().ok_or("there is no session under the cursor")?;
+    let action = match verb {
+        Verb::Type => Some(Action::TypeLine),
+        Verb::Answer => Some(Action::Answer),
+        _ => None,
+    };
+    if let Some(why) = action.and_then(|action| applies::refusal(action, row)) {
+        return Err(why);
+    }
     let (id, name) = (row.id().to_string(), row.name.clone());
     Ok(vec![match verb {
         Verb::Type => Effect::Type { id, name, text: rest.into() },
@@ -162,7 +171,10 @@ fn signal(app: &App, word: &str) -> Result<Vec<Effect>, String> {
     if !SIGNALS.contains(&signal) {
         return Err(format!("there is no signal “{word}”: {}", SIGNALS.join(" ")));
     }
-    let ids: Vec<String> = app.targets().iter().map(|row| row.id().to_string()).collect();
+    if let Some(why) = keys::refusal(app, Action::Signal) {
+        return Err(why);
+    }
+    let ids: Vec<String> = keys::takers(app, Action::Signal).iter().map(|row| row.id().to_string()).collect();
     if ids.is_empty() {
         Err("there is no session for that".into())
     } else {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::{Line as TextLine, Span};
+use ratatui::widgets::{Clear, Widget};
 
 use super::super::app::{App, Mode, Notice};
 use super::super::format;
@@ -12,8 +13,9 @@ use super::super::keymap::{Action, BINDINGS};
 use super::super::line::Line;
 use super::super::rows::Kind;
 use super::super::sweeping::Sweeping;
+use super::super::update::keys;
 use super::paint;
-use crate::model::session::{Origin, State};
+use crate::model::session::State;
 
 /// An attachment that takes this long is spoken of.
 const SLOW: Duration = Duration::from_millis(500);
@@ -92,10 +94,23 @@ fn draw_sweep(app: &App, sweep: &Sweeping, area: Rect, buffer: &mut Buffer) {
     paint::line(buffer, area, &line);
 }
 
+/// Lines a notice may take.
+const NOTICE: usize = 5;
+
+/// What is said in place of the foot; what is too long for it lies on the lines above.
 fn draw_notice(app: &App, notice: &Notice, area: Rect, buffer: &mut Buffer) {
     let style = if notice.is_bad { app.theme.orphaned } else { app.theme.text };
-    let text = format::cut(&notice.text, area.width.saturating_sub(1));
-    paint::line(buffer, area, &TextLine::styled(format!(" {text}"), style));
+    let room = area.width.saturating_sub(2);
+    // News may be cut, the whole is in the pane of events; a refusal is wanted to its end.
+    let mut lines =
+        if notice.is_bad { format::wrapped(&notice.text, room) } else { vec![format::cut(&notice.text, room + 1)] };
+    lines.truncate(NOTICE.min(usize::from(area.y)).max(1));
+    let above = u16::try_from(lines.len()).unwrap_or(1).saturating_sub(1);
+    let area = Rect { y: area.y.saturating_sub(above), height: area.height + above, ..area };
+    Clear.render(area, buffer);
+    for (y, text) in (area.y..area.bottom()).zip(lines) {
+        paint::line(buffer, Rect { y, height: 1, ..area }, &TextLine::styled(format!(" {text}"), style));
+    }
 }
 
 fn draw_line(app: &App, prompt: &str, line: &Line, hint: &str, area: Rect, buffer: &mut Buffer) -> Position {
@@ -132,6 +147,7 @@ const LEFT: &[Action] = &[
     Action::Pin,
     Action::Pause,
     Action::Restart,
+    Action::Window,
     Action::Copy,
 ];
 /// What acts on no row.
@@ -156,16 +172,18 @@ fn keys(app: &App, actions: &[Action], room: u16) -> TextLine<'static> {
 /// What a key does to the row under the cursor, in a word; `None` when it does nothing there.
 fn word(app: &App, action: Action) -> Option<&'static str> {
     let row = app.selected_row();
-    let is_managed = row.is_some_and(|r| r.session.origin == Origin::Managed);
+    if keys::refusal(app, action).is_some() {
+        return None;
+    }
     let is_paused = row.is_some_and(|r| r.session.state == State::Paused);
-    let has_leader = row.is_some_and(|r| r.session.state != State::Lingering);
     match action {
-        Action::Attach => (is_managed && has_leader).then_some("attach"),
-        Action::Answer => (is_managed && row.is_some_and(|r| r.kind == Kind::Waiting)).then_some("answer"),
-        Action::TypeLine => (is_managed && has_leader).then_some("type"),
+        Action::Attach => row.map(|_| "attach"),
+        Action::Answer => row.filter(|r| r.kind == Kind::Waiting).map(|_| "answer"),
+        Action::TypeLine => row.map(|_| "type"),
+        Action::Window => row.filter(|_| app.options.is_in_tmux).map(|_| "window"),
         Action::Kill => row.map(|_| if app.marked.is_empty() { "kill" } else { "kill marked" }),
-        Action::Pause => has_leader.then_some(if is_paused { "go on" } else { "pause" }),
-        Action::Restart => is_managed.then_some("restart"),
+        Action::Pause => row.map(|_| if is_paused { "go on" } else { "pause" }),
+        Action::Restart => row.map(|_| "restart"),
         Action::Pin => row.map(|r| if r.session.pinned { "unpin" } else { "pin" }),
         Action::Copy if app.report.iter().flat_map(|r| &r.sessions).any(|s| s.resume.is_some()) => Some("copy resume"),
         Action::New => Some("new"),

@@ -4,33 +4,68 @@
 //!  beadle web01   8 healthy · 1 stuck · 2 orphaned · 1 waiting                 1.2G
 //! ```
 
+use std::time::Duration;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::super::app::{App, Link};
 use super::super::format;
+use super::super::link::Lack;
+use super::super::rows::Kind;
 use super::paint;
 use crate::model::text::printable_within;
 
 pub fn draw(app: &App, area: Rect, buffer: &mut Buffer) {
-    let (place, totals, filter) = (place(app), totals(app), filter(app));
+    let filter = filter(app);
     // The filter changes what is seen: it is shown before the name of the place.
     let filter_width = if filter.is_empty() { 0 } else { format::width(&filter) + 3 };
-    let mut left = Line::from(" ");
-    if paint::columns(&place) + paint::columns(&totals) + 5 + filter_width <= area.width {
-        left.extend(place.spans);
-        left.push_span("   ");
-    }
-    left.extend(totals.spans);
-    let waiting = format!("{} waiting", app.totals.waiting);
-    if app.totals.waiting > 0 && paint::columns(&left) + 3 + format::width(&waiting) + filter_width <= area.width {
-        left.push_span(Span::styled(" · ", app.theme.dim));
-        left.push_span(Span::styled(waiting, app.theme.waiting));
-    }
+    let left = fitting(app, area.width.saturating_sub(filter_width));
     let room = area.width.saturating_sub(paint::columns(&left) + 3);
     paint::both_ends(buffer, area, &left, &right(app, filter, room));
+}
+
+/// The place and the totals, as much as fits: the zeros go first, then the place, then who is well. Those who need a
+/// person stay, by their signs where there is no room for words.
+fn fitting(app: &App, room: u16) -> Line<'static> {
+    let mut ways = vec![left(app, true, |_| true)];
+    if app.rows.is_empty() {
+        ways.push(left(app, false, |_| true));
+    }
+    ways.extend([true, false].map(|has_place| left(app, has_place, |t| t.count > 0)));
+    ways.push(left(app, false, |t| t.count > 0 && t.kind != Kind::Healthy));
+    ways.push(signs(app));
+    let fits = |line: &&Line<'_>| (2..room).contains(&paint::columns(line));
+    ways.iter().find(fits).or(ways.last()).cloned().unwrap_or_default()
+}
+
+/// Who there is, by the signs of the rows.
+fn signs(app: &App) -> Line<'static> {
+    let shown = totals(app).into_iter().filter(|t| t.count > 0);
+    let spans = shown.map(|t| Span::styled(format!(" {}{}", t.kind.glyph(), t.count), app.theme.of(t.kind)));
+    spans.collect()
+}
+
+fn left(app: &App, has_place: bool, keep: impl Fn(&Total) -> bool) -> Line<'static> {
+    let mut line = Line::from(" ");
+    if has_place {
+        line.extend(place(app).spans);
+        line.push_span("   ");
+    }
+    let shown: Vec<Total> = totals(app).into_iter().filter(keep).collect();
+    for (at, total) in shown.into_iter().enumerate() {
+        if at > 0 {
+            line.push_span(Span::styled(" · ", app.theme.dim));
+        }
+        let style = match total.kind {
+            _ if total.count == 0 => app.theme.dim,
+            Kind::Healthy => app.theme.text,
+            kind => app.theme.of(kind),
+        };
+        line.push_span(Span::styled(format!("{} {}", total.count, total.kind.word()), style));
+    }
+    line
 }
 
 /// `beadle HOST`, and what is special about this interface.
@@ -45,20 +80,19 @@ fn place(app: &App) -> Line<'static> {
     line
 }
 
-/// Always these three, in these words.
-fn totals(app: &App) -> Line<'static> {
-    let (theme, totals) = (&app.theme, &app.totals);
-    let count = |n: usize, word: &str, style: Style| {
-        Span::styled(format!("{n} {word}"), if n == 0 { theme.dim } else { style })
-    };
-    let dot = || Span::styled(" · ", theme.dim);
-    Line::from(vec![
-        count(totals.healthy, "healthy", theme.text),
-        dot(),
-        count(totals.stuck, "stuck", theme.stuck),
-        dot(),
-        count(totals.orphaned, "orphaned", theme.orphaned),
-    ])
+/// How many there are of one kind.
+struct Total {
+    count: usize,
+    kind: Kind,
+}
+
+/// Always these three, in these words, and who waits.
+fn totals(app: &App) -> Vec<Total> {
+    let totals = &app.totals;
+    let three =
+        [(totals.healthy, Kind::Healthy), (totals.stuck, Kind::Stuck), (totals.orphaned, Kind::Orphaned)].into_iter();
+    let waiting = Some((totals.waiting, Kind::Waiting)).filter(|(count, _)| *count > 0);
+    three.chain(waiting).map(|(count, kind)| Total { count, kind }).collect()
 }
 
 /// The filter and how much it lets through; empty without one.
@@ -99,11 +133,61 @@ pub fn draw_banner(app: &App, area: Rect, buffer: &mut Buffer) {
         let line = Line::from(vec![Span::styled(text, app.theme.stuck), Span::styled(keys, app.theme.accent)]);
         return paint::line(buffer, area, &line);
     }
-    let (Link::Lost { since, why }, Some(stale)) = (&app.link, app.stale_for()) else { return };
-    let lost = format::span(app.now.saturating_sub(*since).as_secs_f64());
-    let old = format::span(stale.as_secs_f64());
-    let text = format!(" connection lost {lost} ago, trying again · what you see is {old} old · {why}");
+    let Some(texts) = broken(app) else { return };
     buffer.set_style(area, app.theme.alarm);
-    let shown = format::cut(&text, area.width);
+    let fitting = texts.iter().find(|text| format::width(text) <= area.width).or(texts.last());
+    let shown = format::cut(fitting.map_or("", String::as_str), area.width);
     buffer.set_stringn(area.x, area.y, shown, usize::from(area.width), app.theme.alarm);
+}
+
+/// What is wrong with the link and what mends it, the longest first: the remedy is in each that can have one.
+fn broken(app: &App) -> Option<Vec<String>> {
+    let span = |since: Duration| format::span(app.now.saturating_sub(since).as_secs_f64());
+    let old = format::span(app.stale_for()?.as_secs_f64());
+    Some(match (&app.link, &app.lack) {
+        (Link::Connecting(_) | Link::Up, _) => return None,
+        (Link::Silent { since }, _) => {
+            let silent = span(*since);
+            vec![
+                format!(
+                    " the daemon does not answer since {silent} · what you see is {old} old · `beadle daemon logs` may say why"
+                ),
+                format!(" the daemon does not answer since {silent} · what you see is {old} old"),
+                format!(" the daemon is silent since {silent}"),
+                format!(" silent since {silent}"),
+            ]
+        }
+        (Link::Lost { since, why }, Lack::Unknown) => {
+            let lost = span(*since);
+            vec![
+                format!(" connection lost {lost} ago, trying again · what you see is {old} old · {why}"),
+                format!(" connection lost {lost} ago, trying again · what you see is {old} old"),
+                format!(" connection lost {lost} ago, trying again"),
+                format!(" lost {lost} ago, trying"),
+            ]
+        }
+        (Link::Lost { .. }, Lack::Starting) => vec![
+            format!(" connection lost, starting a new daemon · what you see is {old} old"),
+            " lost, starting a new daemon".into(),
+        ],
+        (Link::Lost { since, .. }, Lack::Gone) => {
+            let lost = span(*since);
+            let (long, short) = if app.options.readonly {
+                ("`beadle daemon start` starts one", "`beadle daemon start`")
+            } else {
+                ("Enter starts one", "Enter starts one")
+            };
+            vec![
+                format!(" no daemon runs since {lost} · {long} · what you see is {old} old"),
+                format!(" no daemon runs since {lost} · {long} · {old} old"),
+                format!(" no daemon · {short} · {old} old"),
+                format!(" no daemon: {short}"),
+            ]
+        }
+        (Link::Lost { .. }, Lack::Failed(why)) => vec![
+            format!(" no daemon could be started: {why} · Enter tries again"),
+            " no daemon could be started · Enter tries again · @ says why".into(),
+            " none starts · Enter tries · @ says why".into(),
+        ],
+    })
 }

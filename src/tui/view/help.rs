@@ -10,6 +10,7 @@ use super::super::format;
 use super::super::keymap::{BINDINGS, Binding, Group};
 use super::super::panes::Pane;
 use super::super::rows::Kind;
+use super::super::update::keys;
 use super::paint;
 
 /// Columns of the keys.
@@ -101,7 +102,10 @@ fn group(app: &App, group: Group, needle: &str) -> Vec<Line<'static>> {
         .filter(is_wanted)
         .filter(has)
         .map(|b| {
-            Line::from(vec![Span::styled(format!("{:<KEYS$}", app.keymap.shown(b)), theme.accent), Span::raw(b.help)])
+            // What does nothing to the row under the cursor is there, and steps back.
+            let acts = keys::refusal(app, b.action).is_none();
+            let (key, text) = if acts { (theme.accent, Style::new()) } else { (theme.dim, theme.dim) };
+            Line::from(vec![Span::styled(format!("{:<KEYS$}", app.keymap.shown(b)), key), Span::styled(b.help, text)])
         })
         .collect();
     if keys.is_empty() {

@@ -6,7 +6,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
 use super::super::app::App;
+use super::super::keymap::BINDINGS;
 use super::super::palette::Palette;
+use super::super::update::keys;
 use super::paint;
 
 /// More are counted.
@@ -21,7 +23,9 @@ pub fn draw(app: &App, palette: &Palette, foot: Rect, buffer: &mut Buffer) {
         .iter()
         .take(MOST)
         .map(|c| {
-            let word = Span::styled(format!(" {:<WORD$}", c.word), theme.accent);
+            let action = BINDINGS.iter().map(|b| b.action).find(|action| action.word() == c.word);
+            let acts = action.is_none_or(|action| keys::refusal(app, action).is_none());
+            let word = Span::styled(format!(" {:<WORD$}", c.word), if acts { theme.accent } else { theme.dim });
             Line::from(vec![word, Span::styled(c.help, theme.dim)])
         })
         .collect();

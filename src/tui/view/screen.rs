@@ -6,6 +6,7 @@ use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
 use super::super::app::App;
+use super::super::format;
 use super::super::picture::Picture;
 use super::super::recall::Recall;
 use super::super::rows::Row;
@@ -24,9 +25,16 @@ pub fn draw(app: &App, frame: &Frame, buffer: &mut Buffer) {
         (Some(picture), _) => draw_picture(app, picture, body, buffer),
         (None, Some(why)) => {
             let text = crate::model::text::printable_within(why, 300);
-            paint::line(buffer, body, &Line::styled(text, app.theme.dim));
+            wrapped(app, &text, body, buffer);
         }
         (None, None) => {}
+    }
+}
+
+/// A sentence in place of a screen.
+fn wrapped(app: &App, text: &str, area: Rect, buffer: &mut Buffer) {
+    for (y, text) in (area.y..area.bottom()).zip(format::wrapped(text, area.width)) {
+        paint::line(buffer, Rect { y, height: 1, ..area }, &Line::styled(text, app.theme.dim));
     }
 }
 
@@ -38,7 +46,7 @@ fn draw_recall(app: &App, recall: &Recall, area: Rect, buffer: &mut Buffer) {
         (Some(pages), None) if pages.is_empty() => "nothing is recorded yet",
         (Some(_), None) => "",
     };
-    paint::line(buffer, area, &Line::styled(note.to_string(), app.theme.dim));
+    wrapped(app, note, area, buffer);
     let Some(pages) = &recall.pages else { return };
     for (y, index) in (area.y..area.bottom()).zip(recall.window(area.height)) {
         let mut x = area.x;

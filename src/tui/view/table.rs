@@ -9,6 +9,7 @@ use super::super::app::{App, Ghost, Link};
 use super::super::column::Column;
 use super::super::format;
 use super::super::keymap::{self, Action};
+use super::super::link::Lack;
 use super::super::listing::Entry;
 use super::super::rows::{Kind, Row};
 use super::super::seen::MINUTES;
@@ -315,12 +316,19 @@ fn what_to_do(app: &App) -> Vec<Line<'static>> {
     match &app.link {
         Link::Connecting(None) => vec![Line::styled("   Asking the daemon …", theme.dim)],
         Link::Connecting(Some(why)) => {
+            let next = match &app.lack {
+                Lack::Starting => hint("", "starting a daemon …"),
+                Lack::Gone | Lack::Failed(_) if app.may_start_a_daemon() => hint("Enter", "starts a daemon"),
+                Lack::Gone | Lack::Failed(_) => hint("beadle daemon start", "starts one"),
+                Lack::Unknown => Line::default(),
+            };
             vec![
                 say("No answer from the daemon yet; trying again.".into()),
                 Line::styled(format!("   {why}"), theme.stuck),
+                next,
             ]
         }
-        Link::Up | Link::Lost { .. } => {
+        Link::Up | Link::Lost { .. } | Link::Silent { .. } => {
             let mut lines = vec![say("No sessions.".into()), Line::default()];
             if !app.options.readonly {
                 lines.push(hint(keymap::shown(Action::New), "starts an agent from here"));
