@@ -95,6 +95,7 @@ fn wrong_use_is_2_and_says_so_on_standard_error() {
     for args in [
         &["nonsense"][..],
         &["ls", "--nonsense"],
+        &["run"],
         &["run", "--nonsense", "true"],
         &["run", "--size", "0x0", "true"],
         &["run", "--size", "1001x24", "true"],

@@ -193,8 +193,8 @@ pub struct Run {
     pub attach: bool,
     #[arg(long, help = JSON)]
     pub json: bool,
-    /// The command and its arguments; left out: the agent named, else agents.default.
-    #[arg(trailing_var_arg = true, value_name = "CMD")]
+    /// The command and its arguments; may be left out where --agent says what to start.
+    #[arg(trailing_var_arg = true, value_name = "CMD", required_unless_present = "agent")]
     pub command: Vec<String>,
 }
 
