@@ -16,7 +16,6 @@ fn a_leader_that_leaves_a_holder_of_its_terminal_is_over_and_its_session_lingers
         "a",
         "(trap '' HUP; echo up >up; exec sleep 600) & until [ -e up ]; do sleep 0.01; done; echo said; exit 5",
     );
-    assert_eq!(arena.run(&["wait", &id]).status, 5);
     let row = arena.until_state(&id, "lingering");
     assert_eq!(
         (&row["health"], &row["leader_pid"], &row["exit"]["code"]),
@@ -27,6 +26,7 @@ fn a_leader_that_leaves_a_holder_of_its_terminal_is_over_and_its_session_lingers
     assert_eq!(arena.recorded(&id).0, b"said\r\n");
     arena.run(&["health", "--check"]).fails(1, "");
     let report = arena.json(&["kill", &id, "--json"]);
+    assert_eq!(arena.run(&["wait", &id]).status, 5);
     assert_eq!(report["failed"], 0);
     assert_eq!(arena.agents(), []);
     let row = arena.until_state(&id, "ended");
