@@ -311,10 +311,8 @@ fn a_database_that_cannot_be_used_stops_neither_a_start_nor_a_kill() {
         match case {
             "corrupt" => std::fs::write(arena.database(), "nothing of the kind ".repeat(1000)).unwrap(),
             "later" => {
-                // The version of the user stands at 60 in the header (https://sqlite.org/fileformat2.html).
-                let mut bytes = std::fs::read(arena.database()).unwrap();
-                bytes[60..64].copy_from_slice(&9999u32.to_be_bytes());
-                std::fs::write(arena.database(), bytes).unwrap();
+                let database = rusqlite::Connection::open(arena.database()).unwrap();
+                database.pragma_update(None, "user_version", 9999).unwrap();
             }
             _ => {
                 std::fs::remove_file(arena.database()).unwrap();

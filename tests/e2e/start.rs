@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::support::{Arena, Running, until};
+use super::support::{Arena, until};
 
 #[track_caller]
 fn leaves_nothing(arena: &Arena) {
@@ -272,15 +272,7 @@ fn an_agent_is_started_by_its_name_and_one_that_nobody_knows_is_refused() {
     assert_eq!((&row["agent"], &row["command"]), (&json!("mine"), &json!([program])), "{row}");
     arena.run(&["run", "--agent", "mien"]).fails(1, "\"mien\" is no agent that can be started by its name");
     arena.run(&["run", "--agent", "mien"]).fails(1, "mine");
-    // Whoever names nothing gets what the settings name.
-    arena.configure(&format!("[agents]\ndefault = \"mine\"\n{profile}"));
-    arena.run(&["config", "reload"]).ok();
-    let id = arena.session(&[]);
-    assert_eq!(arena.show(&id)["command"], json!([program]));
-    arena.configure("");
-    arena.run(&["config", "reload"]).ok();
-    let mut bare = arena.beadle(&["run"]);
-    bare.env("PATH", "/nonexistent");
-    Running::of(bare).wait().fails(1, "no agent is on PATH");
-    assert_eq!(arena.all().len(), 2);
+    // Whoever names nothing has said nothing.
+    arena.run(&["run"]).fails(2, "CMD");
+    assert_eq!(arena.all().len(), 1);
 }
