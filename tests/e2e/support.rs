@@ -400,8 +400,12 @@ impl Arena {
 
     /// Live processes that are no part of beadle: agents and what they started.
     pub fn agents(&self) -> Vec<Seen> {
-        let (daemons, own) = (Seen::is_daemon, i32::try_from(std::process::id()).unwrap());
-        self.processes().into_iter().filter(|p| !daemons(p) && !p.is_keeper() && p.ppid != own).collect()
+        let own = i32::try_from(std::process::id()).unwrap();
+        let all = self.processes();
+        // A daemon asks tmux itself, and is over that in a moment.
+        let asks: Vec<i32> = all.iter().filter(|p| p.is_daemon()).map(|p| p.id.pid).collect();
+        let is_own = |p: &Seen| p.is_daemon() || p.is_keeper() || p.ppid == own || asks.contains(&p.ppid);
+        all.into_iter().filter(|p| !is_own(p)).collect()
     }
 
     /// Sends a signal to a process of the arena, and to nobody else.
