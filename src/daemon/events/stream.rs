@@ -79,13 +79,12 @@ impl Stream {
 
     pub fn publish(&self, lines: Vec<Line>) {
         let Some(last) = lines.last().map(|line| line.number) else { return };
-        {
-            let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-            ring.lines.extend(lines);
-            while ring.lines.len() > RING {
-                ring.from = ring.lines.pop_front().map_or(ring.from, |line| line.number + 1);
-            }
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.lines.extend(lines);
+        while ring.lines.len() > RING {
+            ring.from = ring.lines.pop_front().map_or(ring.from, |line| line.number + 1);
         }
+        // Before anybody can take them: who had heard more than the newest would seem to come from another stream.
         self.newest.send_replace(Some(last));
     }
 
@@ -134,6 +133,20 @@ mod tests {
 
     fn numbers(lines: Option<Vec<Line>>) -> Option<Vec<u64>> {
         lines.map(|lines| lines.into_iter().map(|line| line.number).collect())
+    }
+
+    #[test]
+    fn nobody_has_ever_heard_more_than_the_newest() {
+        let stream = Stream::default();
+        stream.begin(1);
+        std::thread::scope(|scope| {
+            scope.spawn(|| (1..=20_000).for_each(|number| stream.publish(vec![line(number)])));
+            let (newest, mut heard) = (stream.newest(), 0);
+            while heard < 20_000 {
+                heard = stream.after(heard, RING).map_or(stream.from(), |l| l.last().map_or(heard, |l| l.number));
+                assert!(*newest.borrow() >= Some(heard), "{heard}");
+            }
+        });
     }
 
     #[test]
