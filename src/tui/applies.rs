@@ -18,7 +18,7 @@ pub fn refusal(action: Action, row: &Row) -> Option<String> {
         Action::Pause if !is_managed => {
             Some(format!("beadle did not start {name}: Ctrl-Z in its terminal pauses it, and `fg` there goes on"))
         }
-        Action::Restart | Action::Signal | Action::Export if !is_managed => {
+        Action::Restart | Action::Export if !is_managed => {
             Some(format!("beadle did not start {name}: only managed sessions can be {}", past(action)))
         }
         Action::Signal if is_over => Some(format!("the agent of {name} has gone: nobody is left to hear a signal")),
@@ -40,7 +40,6 @@ fn out_of_reach(row: &Row) -> Option<String> {
 const fn past(action: Action) -> &'static str {
     match action {
         Action::Restart => "restarted",
-        Action::Signal => "signalled",
         _ => "exported",
     }
 }
@@ -72,7 +71,7 @@ mod tests {
             (Action::KillNow, [true, true, true, true]),
             (Action::Pin, [true, true, true, true]),
             (Action::Pause, [true, true, false, false]),
-            (Action::Signal, [true, false, false, false]),
+            (Action::Signal, [true, false, true, true]),
             (Action::Restart, [true, true, false, false]),
             (Action::Export, [true, true, false, false]),
             (Action::Tree, [true, true, true, true]),

@@ -1,6 +1,7 @@
 //! A restart that somebody asked for: who closes the session meanwhile closes it for good, and whatever a restart comes to,
 //! no keeper stays that nobody will call.
 
+use beadle::model::session::ProcId;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -50,6 +51,18 @@ fn joined(arena: &Arena, id: &str, order: &[&str]) -> (Said, Said) {
     let restart = restart.wait();
     let_go(arena, 1);
     (restart, order.wait())
+}
+
+/// In the middle of a restart: its tree is closed, and its keeper hears of nothing, so that the order to start is on its way
+/// for as long as this lasts.
+fn held_up(arena: &Arena, args: &[&str]) -> (String, ProcId, Running) {
+    let id = deaf(arena, args);
+    let keeper = pid_of(&arena.show(&id)["keeper_pid"]);
+    let restart = restarting(arena, &id);
+    arena.signal(keeper, Signal::STOP);
+    let_go(arena, 1);
+    until("its tree is closed", || arena.log().contains(&format!("killed session={id}")));
+    (id, keeper, restart)
 }
 
 #[test]
@@ -143,13 +156,7 @@ fn what_is_being_closed_or_started_again_is_not_restarted_once_more() {
 #[test]
 fn a_kill_while_the_keeper_is_to_start_the_agent_again_takes_what_it_starts() {
     let arena = Arena::with(LONG);
-    let id = deaf(&arena, &[]);
-    let keeper = pid_of(&arena.show(&id)["keeper_pid"]);
-    let restart = restarting(&arena, &id);
-    // It hears of nothing, so that the order to start is on its way for as long as this lasts.
-    arena.signal(keeper, Signal::STOP);
-    let_go(&arena, 1);
-    until("its tree is closed", || arena.log().contains(&format!("killed session={id}")));
+    let (id, keeper, restart) = held_up(&arena, &[]);
     let now = r#"{"now":true,"reason":"enough"}"#;
     assert_eq!(ask(&arena.socket(), "POST", &format!("/api/sessions/{id}/kill?wait=false"), now).status, 200);
     arena.signal(keeper, Signal::CONT);
@@ -164,12 +171,7 @@ fn a_kill_while_the_keeper_is_to_start_the_agent_again_takes_what_it_starts() {
 #[test]
 fn a_keeper_that_hung_during_a_restart_starts_nothing_when_it_is_there_again() {
     let arena = Arena::with(LONG);
-    let id = deaf(&arena, &["--restart", "on-failure"]);
-    let keeper = pid_of(&arena.show(&id)["keeper_pid"]);
-    let restart = restarting(&arena, &id);
-    arena.signal(keeper, Signal::STOP);
-    let_go(&arena, 1);
-    until("its tree is closed", || arena.log().contains(&format!("killed session={id}")));
+    let (id, keeper, restart) = held_up(&arena, &["--restart", "on-failure"]);
     let kill = arena.begin(&["kill", "c", "--json"]);
     restart.wait().fails(1, "does not answer");
     assert_eq!(kill.wait().json()["closed"], 1);
@@ -184,12 +186,7 @@ fn a_keeper_that_hung_during_a_restart_starts_nothing_when_it_is_there_again() {
 #[test]
 fn a_daemon_that_dies_during_a_restart_leaves_no_keeper_waiting_for_it() {
     let arena = Arena::with(LONG);
-    let id = deaf(&arena, &[]);
-    let keeper = pid_of(&arena.show(&id)["keeper_pid"]);
-    let restart = restarting(&arena, &id);
-    arena.signal(keeper, Signal::STOP);
-    let_go(&arena, 1);
-    until("its tree is closed", || arena.log().contains(&format!("killed session={id}")));
+    let (id, keeper, restart) = held_up(&arena, &[]);
     arena.daemons().iter().for_each(|d| arena.kill(d.id));
     // The order to start again lies there, and nobody who would hear of it.
     arena.signal(keeper, Signal::CONT);

@@ -268,14 +268,15 @@ fn what_does_nothing_to_a_row_is_refused_at_once_and_not_in_the_foot() {
         play.table(1, vec![found]);
         let foot = play.screen().lines().last().unwrap().to_string();
         assert!(foot.contains("x kill") && !foot.contains("pause") && !foot.contains("attach"), "{foot}");
-        for (key, end) in
-            [("p", "`fg` there goes on"), ("r", "can be restarted"), ("S", "can be signalled"), ("i", "x kills it")]
-        {
+        for (key, end) in [("p", "`fg` there goes on"), ("r", "can be restarted"), ("i", "x kills it")] {
             let screen = play.keys(key).screen();
             let words: String = screen.replace('"', " ").split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(words.contains(end), "{key}: {screen}");
             assert_eq!((play.effects(), &play.app.mode), (vec![], &Mode::Table));
         }
+        // A signal reaches it, once it is chosen.
+        assert_eq!(play.keys("S").effects(), []);
+        assert_eq!(play.keys("i").effects(), [Effect::Signal(vec!["f1".into()], "INT".into())]);
     }
     let mut play = Play::with(80, 24, |o| o.is_in_tmux = true);
     play.table(1, morning()).keys("Gk");
